@@ -1,0 +1,75 @@
+"""What ``solver="auto"`` takes, and why: ordered rows, the first that fits wins.
+
+A row looks at facts of the problem (structure, shape, sparsity), never at whether some hardware
+exists. It counts only if the problem offers what its solver needs. Every threshold is a module
+constant that cites the benchmark it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from skopt_dl.dispatch.registry import SOLVERS
+from skopt_dl.engine import Problem, Trait
+
+# Direct factorisation of the p x p (or n x n) Gram up to this size: its p^3/3 flops stay below the
+# passes over X that an iteration needs (benchmarks/ridge_thresholds.py).
+DIRECT_BELOW = 5000
+# Newton with a p x p Hessian: n p^2 per iteration, a handful of iterations
+# (benchmarks/logistic_thresholds.py).
+NEWTON_BELOW = 300
+
+
+@dataclass(frozen=True)
+class Row:
+    """``solver`` is taken for ``reason`` where ``when`` holds and the problem has its oracles."""
+
+    solver: str
+    when: Callable[[Any], bool]
+    reason: str
+
+
+def _always(problem: Any) -> bool:
+    return True
+
+
+def _small_side(problem: Any) -> int:
+    n, p = problem.map.shape
+    return min(n, p)
+
+
+ROWS: tuple[Row, ...] = (
+    Row("als", _always, "the blocks have exact solutions"),
+    Row(
+        "cholesky",
+        lambda q: q.map.layout == "dense" and _small_side(q) <= DIRECT_BELOW,
+        "a dense least-squares system whose smaller side is small enough to factorise",
+    ),
+    Row("cg", _always, "a least-squares system that is sparse or too large to factorise"),
+    Row("cd", _always, "a quadratic loss with a penalty that acts on single coordinates"),
+    Row(
+        "newton_cholesky",
+        lambda q: q.size <= NEWTON_BELOW,
+        "a smooth convex objective with few enough parameters to factorise its Hessian",
+    ),
+    Row("prox_newton", _always, "a smooth convex loss with a penalty of single coordinates"),
+    Row(
+        "lbfgs",
+        lambda q: Trait.SMOOTH in q.traits and Trait.CONVEX in q.traits,
+        "a smooth convex objective with many parameters",
+    ),
+    Row("fista", _always, "a smooth loss with a penalty that has a prox"),
+    Row("adam", lambda q: Trait.CONVEX not in q.traits, "a non-convex mean over samples"),
+    Row("lbfgs", _always, "a smooth objective"),
+)
+
+
+def choose(problem: Problem) -> tuple[str, str] | None:
+    """``(solver name, reason)`` of the first fitting row, ``None`` if none fits."""
+    for row in ROWS:
+        needs = SOLVERS.get(row.solver).needs
+        if not needs.missing(problem) and row.when(problem):
+            return row.solver, row.reason
+    return None

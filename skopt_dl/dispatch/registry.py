@@ -1,0 +1,202 @@
+"""Names of solvers, losses and penalties: lazy, open to entry points, without surprises.
+
+A row is ``name: "module:Class"``; nothing is imported before its name is used. Third parties add
+theirs by `register` or by an entry point of the group ``skopt_dl.solvers``, ``skopt_dl.losses`` or
+``skopt_dl.penalties``, which is looked at on the first unknown name or full listing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from skopt_dl.engine import Solver
+from skopt_dl.losses import Loss
+from skopt_dl.penalties import Penalty
+
+
+class UnknownNameError(ValueError):
+    """A name that is registered nowhere; the message has the closest ones."""
+
+
+class Registry:
+    """Names of one kind of part.
+
+    Parameters
+    ----------
+    kind : str
+        "solver", "loss" or "penalty": for messages and the entry-point group.
+    base : type
+        What every registered class must be a subclass of.
+    rows : dict of str to str
+        The built-in ``name: "module:Class"``.
+    aliases : dict of str to str
+        Other names for the same class: ``alias: name``.
+    """
+
+    def __init__(
+        self, kind: str, base: type, rows: dict[str, str], aliases: dict[str, str] | None = None
+    ) -> None:
+        self.kind, self.base = kind, base
+        self._rows: dict[str, Any] = dict(rows)
+        self._aliases = dict(aliases or {})
+        self._searched_entry_points = False
+
+    def add(self, name: str, target: Any, *, replace: bool = False) -> None:
+        """Register ``target``, a class or a factory of instances, under ``name``.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken and ``replace`` is false.
+        TypeError
+            If ``target`` is a class of another kind.
+        """
+        if isinstance(target, type) and not issubclass(target, self.base):
+            raise TypeError(
+                f"cannot register {target.__name__} as the {self.kind} {name!r}: it must be a "
+                f"subclass of {self.base.__name__}"
+            )
+        if not replace and (name in self._rows or name in self._aliases):
+            raise ValueError(
+                f"the {self.kind} name {name!r} is taken; choose another or pass replace=True"
+            )
+        self._aliases.pop(name, None)
+        self._rows[name] = target
+
+    def remove(self, name: str) -> None:
+        """Forget a registered name."""
+        del self._rows[name]
+
+    def names(self) -> list[str]:
+        """Every registered name without the aliases, those of entry points included."""
+        self._search_entry_points()
+        return sorted(self._rows)
+
+    def aliases(self) -> dict[str, str]:
+        """``{alias: name}``."""
+        return dict(self._aliases)
+
+    def get(self, name: str) -> Any:
+        """The class (or factory) registered under ``name``.
+
+        Raises
+        ------
+        UnknownNameError
+            With the closest names.
+        """
+        name = self._aliases.get(name, name)
+        if name not in self._rows:
+            self._search_entry_points()
+        if name not in self._rows:
+            known = sorted([*self._rows, *self._aliases])
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UnknownNameError(
+                f"unknown {self.kind} {name!r}.{hint} Known: {', '.join(map(repr, known))}."
+            )
+        target = self._rows[name]
+        if isinstance(target, str):
+            module, _, attribute = target.partition(":")
+            target = self._rows[name] = getattr(import_module(module), attribute)
+        return target
+
+    def name_of(self, target: Any) -> str:
+        """The name under which an instance's class is registered, else the class's own name."""
+        path = f"{type(target).__module__}:{type(target).__qualname__}"
+        for name, row in self._rows.items():
+            if row is type(target) or row == path:
+                return name
+        return type(target).__name__
+
+    def _search_entry_points(self) -> None:
+        if self._searched_entry_points:
+            return
+        self._searched_entry_points = True
+        plural = {"loss": "losses", "penalty": "penalties"}.get(self.kind, f"{self.kind}s")
+        for point in entry_points(group=f"skopt_dl.{plural}"):
+            if point.name not in self._rows:
+                self._rows[point.name] = point.value
+
+
+SOLVERS = Registry(
+    "solver",
+    Solver,
+    {
+        "admm": "skopt_dl.solvers.admm:ADMM",
+        "als": "skopt_dl.solvers.alternating:ALS",
+        "adam": "skopt_dl.solvers.stochastic.adam:Adam",
+        "cd": "skopt_dl.solvers.coordinate_descent:CoordinateDescent",
+        "cg": "skopt_dl.solvers.conjugate_gradient:ConjugateGradient",
+        "cholesky": "skopt_dl.solvers.direct:Cholesky",
+        "fista": "skopt_dl.solvers.proximal_gradient:FISTA",
+        "ista": "skopt_dl.solvers.proximal_gradient:ISTA",
+        "lbfgs": "skopt_dl.solvers.quasi_newton:LBFGS",
+        "lsqr": "skopt_dl.solvers.conjugate_gradient:LSQR",
+        "momentum": "skopt_dl.solvers.stochastic.sgd:Momentum",
+        "nesterov": "skopt_dl.solvers.stochastic.sgd:Nesterov",
+        "newton_cg": "skopt_dl.solvers.newton:NewtonCG",
+        "newton_cholesky": "skopt_dl.solvers.newton:NewtonCholesky",
+        "nonlinear_cg": "skopt_dl.solvers.nonlinear_cg:NonlinearCG",
+        "projected_gradient": "skopt_dl.solvers.proximal_gradient:ProjectedGradient",
+        "prox_newton": "skopt_dl.solvers.prox_newton:ProxNewton",
+        "sag": "skopt_dl.solvers.variance_reduced:SAG",
+        "saga": "skopt_dl.solvers.variance_reduced:SAGA",
+        "sgd": "skopt_dl.solvers.stochastic.sgd:SGD",
+        "svd": "skopt_dl.solvers.direct:SVD",
+    },
+    aliases={
+        "newton-cg": "newton_cg",
+        "newton-cholesky": "newton_cholesky",
+        "sparse_cg": "cg",
+    },
+)
+LOSSES = Registry(
+    "loss",
+    Loss,
+    {
+        "logistic": "skopt_dl.losses.logistic:Logistic",
+        "multinomial": "skopt_dl.losses.logistic:Multinomial",
+        "squared": "skopt_dl.losses.squared:Squared",
+    },
+)
+PENALTIES = Registry(
+    "penalty",
+    Penalty,
+    {
+        "elastic_net": "skopt_dl.penalties.elastic_net:ElasticNet",
+        "l1": "skopt_dl.penalties.elastic_net:L1",
+        "l1_ball": "skopt_dl.penalties.l1_ball:L1Ball",
+        "l2": "skopt_dl.penalties.l2:L2",
+    },
+)
+
+
+def register(name: str, part: Any, *, replace: bool = False) -> None:
+    """Make a solver, loss or penalty of your own known by name.
+
+    Parameters
+    ----------
+    name : str
+        The name that ``solver=``, ``loss=`` or ``penalty=`` will take.
+    part : type
+        A subclass of `Solver`, `Loss` or `Penalty`.
+    replace : bool
+        Allow a name that is taken.
+
+    Raises
+    ------
+    TypeError
+        If ``part`` is none of the three.
+    ValueError
+        If the name is taken.
+    """
+    for registry in (SOLVERS, LOSSES, PENALTIES):
+        if isinstance(part, type) and issubclass(part, registry.base):
+            registry.add(name, part, replace=replace)
+            return
+    raise TypeError(
+        f"register({name!r}): expected a subclass of Solver, Loss or Penalty, got {part!r}"
+    )

@@ -1,0 +1,100 @@
+"""What a problem offers and what a solver needs: declared once, where it is implemented.
+
+A problem's method becomes an oracle by the decorator `offers`. Whether *this instance* can answer
+(its penalty may have no prox, say) is decided by ``lacks``, a function that returns the reason why
+not. Error messages, ``solver="auto"``, the tables of the documentation and the test matrix all
+read these declarations; there is no second list.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skopt_dl.engine.problem import Problem
+
+
+class Oracle(StrEnum):
+    """A question that may be asked of a problem. The value is the phrase used in messages."""
+
+    GRAD = "a gradient of the whole objective"
+    SMOOTH_GRAD = "a gradient of the smooth part"
+    LIPSCHITZ = "a Lipschitz bound of that gradient"
+    PROX = "a prox of the penalty"
+    HVP = "Hessian-vector products"
+    HESSIAN = "a Hessian matrix"
+    COORDS = "columns of X with a coordinate prox"
+    QUADRATIC_MODEL = "a weighted least-squares model of the loss, with a coordinate prox"
+    LEAST_SQUARES = "a least-squares system with a ridge"
+    SPLIT = "a linear map with a prox of the loss"
+    SAMPLE_GRAD = "gradients on batches of samples"
+    SAMPLE_SLOPES = "one slope per sample of a linear model"
+    BLOCK_SOLVE = "exact minimisation over a block of parameters"
+
+
+class Trait(StrEnum):
+    """A fact about a problem. The value is the phrase used in messages."""
+
+    CONVEX = "a convex objective"
+    QUADRATIC = "a quadratic smooth part"
+    LINEAR_MODEL = "a linear model"
+    SMOOTH = "a smooth objective"
+    CONSTRAINED = "a constraint set as the penalty"
+    UNIFORM_ROWS = "a penalty that treats every parameter alike"
+    FINITE_SUM = "an objective that is a mean over samples"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a solver requires of a problem."""
+
+    oracles: frozenset[Oracle] = field(default_factory=frozenset)
+    traits: frozenset[Trait] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(cls, *wanted: Oracle | Trait) -> Needs:
+        """``Needs.of(Oracle.GRAD, Trait.CONVEX)``: the short way to write one."""
+        return cls(
+            frozenset(w for w in wanted if isinstance(w, Oracle)),
+            frozenset(w for w in wanted if isinstance(w, Trait)),
+        )
+
+    def missing(self, problem: Problem) -> list[str]:
+        """Phrases for what ``problem`` lacks, each with the problem's reason; empty if it fits."""
+        phrases = []
+        for oracle in sorted(self.oracles):
+            reason = problem.why_not(oracle)
+            if reason is not None:
+                phrases.append(f"{oracle}, and {reason}" if reason else str(oracle))
+        phrases += [str(trait) for trait in sorted(self.traits - problem.traits)]
+        return phrases
+
+
+def offers(
+    oracle: Oracle, lacks: Callable[[Any], str | None] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare that the decorated method answers ``oracle``, and count its calls.
+
+    Parameters
+    ----------
+    oracle : Oracle
+        The question this method answers.
+    lacks : callable, optional
+        Takes the problem; returns ``None`` when it can answer and otherwise the reason why not,
+        a clause such as ``"the L1 penalty has none"``.
+    """
+
+    def declare(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def counted(self: Problem, *args: Any, **kwargs: Any) -> Any:
+            self.counts[oracle] += 1
+            return method(self, *args, **kwargs)
+
+        counted.__oracle__ = (oracle, lacks)  # type: ignore[attr-defined]
+        return counted
+
+    return declare

@@ -1,0 +1,150 @@
+"""The only loop.
+
+The solver advances, the problem certifies, the rules decide, the observers look. The certificate
+costs about one pass over the data, so it is asked for when the solver's free indicator falls under
+a target (calibrated by the last certificate), on a geometric schedule, and once at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.engine.observers import Observer
+from skopt_dl.engine.problem import Certificate, Problem
+from skopt_dl.engine.result import SolveResult
+from skopt_dl.engine.solver import Solver, State, Status
+from skopt_dl.engine.stopping import Report, Stopping
+from skopt_dl.engine.trace import Clock, Trace
+from skopt_dl.kernels.namespace import to_float
+
+# A certificate at iterations 1, 2, 4 ... costs log2(n) passes at most; between them the indicator
+# decides, and each certificate that is still too large asks for a smaller indicator.
+GROWTH = 2.0
+TIGHTEN = 0.5
+
+
+def run(
+    problem: Problem,
+    solver: Solver,
+    *,
+    start: Any = None,
+    stopping: Stopping | None = None,
+    observers: Sequence[Observer] = (),
+    rng: Any = None,
+    reason: str = "given",
+    state: State | None = None,
+) -> SolveResult:
+    """Improve a point of ``problem`` by ``solver`` until a stopping rule says so.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to minimise.
+    solver : Solver
+        A method that fits the problem (`skopt_dl.dispatch.resolve` checks that).
+    start : array of shape (size,), optional
+        Starting point; it is copied. Default: ``problem.start()``.
+    stopping : Stopping, optional
+        Tolerance and budgets. Default: tolerance 1e-4 and the solver's own iteration budget.
+    observers : sequence of Observer
+        Called after each report.
+    rng : numpy.random.Generator or RandomState, optional
+        Randomness of stochastic methods. Default: a fresh unseeded generator.
+    reason : str
+        Why this solver was chosen, for the report.
+    state : State, optional
+        Go on from this state of an earlier solve instead of starting anew.
+
+    Returns
+    -------
+    SolveResult
+        With the best finite answer also when the solve failed; look at ``status``.
+    """
+    if stopping is None:
+        stopping = Stopping(max_iter=solver.default_max_iter)
+    rng = np.random.default_rng() if rng is None else rng
+    before = problem.counts.copy()
+    clock, trace, rules = Clock(), Trace(), stopping.rules()
+    with clock:
+        if state is None:
+            w0 = problem.start() if start is None else problem.xp.asarray(start, copy=True)
+            state = solver.init(problem, w0, rng)
+    state.target = stopping.tol if stopping.tol is not None else 0.0
+    first, status = state.n_iter, Status.RUNNING
+    last_finite = _copy(problem, state.w)
+    certified_at, next_check, certificate = -1, 1.0, None
+    while status is Status.RUNNING:
+        budget = stopping.max_iter - (state.n_iter - first)
+        with clock:
+            status = solver.advance(problem, state, max(1, min(solver.chunk, budget)))
+        n_iter = state.n_iter - first
+        indicator = to_float(state.indicator)
+        finite = _is_finite(problem, state.w) and not math.isnan(indicator)
+        certificate = None
+        if finite:
+            last_finite = _copy(problem, state.w)
+            due = indicator <= state.target or n_iter >= next_check
+            if stopping.tol is not None and (due or status is not Status.RUNNING):
+                certificate, certified_at = problem.certificate(state.w), n_iter
+                next_check = max(n_iter + 1, GROWTH * n_iter)
+                if math.isfinite(indicator) and certificate.value > stopping.tol:
+                    ratio = stopping.tol / certificate.value
+                    state.target = TIGHTEN * indicator * max(ratio, 1e-3)
+        report = Report(
+            n_iter, state.n_epochs, clock.seconds, indicator, certificate, finite, state
+        )
+        status = _decide(status, rules, report)
+        trace.add(report)
+        # Every observer is asked: one that stops must not silence the next.
+        asked = [observer.on_report(report) for observer in observers]
+        if any(asked) and status is Status.RUNNING:
+            status = Status.STOPPED
+    if certificate is None or certified_at != state.n_iter - first:
+        certificate = problem.certificate(last_finite)
+        if status in (Status.MAX_ITER, Status.MAX_TIME) and _meets(certificate, stopping.tol):
+            status = Status.CONVERGED
+    calls = {str(k): v - before[k] for k, v in problem.counts.items() if v > before[k]}
+    return SolveResult(
+        w=last_finite,
+        status=status,
+        certificate=certificate,
+        solver=solver,
+        reason=reason,
+        n_iter=state.n_iter - first,
+        n_epochs=state.n_epochs,
+        seconds=clock.seconds,
+        kernel=problem.kernels.name,
+        oracle_calls=calls,
+        history=trace.as_dict(),
+        state=state,
+    )
+
+
+def _decide(status: Status, rules: list[Any], report: Report) -> Status:
+    """The first rule that answers wins over the solver; a solver's own end wins over silence."""
+    for rule in rules:
+        verdict = rule.check(report)
+        if verdict is not None:
+            # A method that has ended by itself is not short of iterations: keep its own word.
+            if verdict is Status.MAX_ITER and status is not Status.RUNNING:
+                break
+            return verdict
+    if status is Status.CONVERGED and report.certificate is not None:
+        return Status.STALLED
+    return status
+
+
+def _meets(certificate: Certificate, tol: float | None) -> bool:
+    return tol is not None and certificate.value <= tol
+
+
+def _copy(problem: Problem, w: Any) -> Any:
+    return problem.xp.asarray(w, copy=True)
+
+
+def _is_finite(problem: Problem, w: Any) -> bool:
+    return bool(problem.xp.all(problem.xp.isfinite(w)))

@@ -1,0 +1,53 @@
+"""The history of a solve, as columns of plain numbers."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from skopt_dl.engine.stopping import Report
+
+
+class Clock:
+    """Seconds of solving: observers, certificates and the trace do not count."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since = 0.0
+
+    def __enter__(self) -> Clock:
+        self._since = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._since
+
+
+class Trace:
+    """Columns ``n_iter``, ``n_epochs``, ``seconds``, ``objective``, ``certificate``, ``indicator``.
+
+    A row per report; ``nan`` where a number was not computed (certificates are not free).
+    """
+
+    columns = ("n_iter", "n_epochs", "seconds", "objective", "certificate", "indicator")
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[float, ...]] = []
+
+    def add(self, report: Report) -> None:
+        c = report.certificate
+        self.rows.append(
+            (
+                report.n_iter,
+                report.n_epochs,
+                report.seconds,
+                math.nan if c is None else c.objective,
+                math.nan if c is None else c.value,
+                report.indicator,
+            )
+        )
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """``{column: values}``, ready for a data frame or a plot."""
+        table = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
+        return {name: list(values) for name, values in zip(self.columns, table, strict=True)}

@@ -1,0 +1,56 @@
+"""Which kernels serve a problem: bound once per solve, named in the report.
+
+The functions of `skopt_dl.kernels.generic` are the specification. A compiled twin has the same
+name and signature and is tested against it; where there is none the generic function runs.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from skopt_dl.kernels import generic
+from skopt_dl.kernels.namespace import is_numpy
+
+
+class KernelSet:
+    """The kernels of one namespace, dtype and layout, as attributes.
+
+    Attributes
+    ----------
+    name : str
+        "cython" or "generic".
+    """
+
+    def __init__(self, name: str, modules: tuple[ModuleType, ...]) -> None:
+        self.name = name
+        self._modules = modules
+
+    def __getattr__(self, kernel: str) -> Any:
+        if kernel.startswith("_"):
+            raise AttributeError(kernel)
+        for module in self._modules:
+            if hasattr(module, kernel):
+                function = getattr(module, kernel)
+                setattr(self, kernel, function)
+                return function
+        raise AttributeError(f"there is no kernel named {kernel!r}")
+
+
+def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
+    """The kernels for arrays of namespace ``xp``, of ``dtype``, with designs of ``layout``.
+
+    Parameters
+    ----------
+    xp : module
+        Array namespace.
+    dtype : dtype
+        Floating dtype; the compiled kernels know float32 and float64.
+    layout : {"dense", "sparse"}
+        Layout of the design matrix.
+    """
+    if is_numpy(xp) and str(dtype) in ("float32", "float64"):
+        from skopt_dl.kernels import cython
+
+        return KernelSet("cython", (*cython.MODULES[layout], generic))
+    return KernelSet("generic", (generic,))

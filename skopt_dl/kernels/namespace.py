@@ -1,0 +1,63 @@
+"""Which array namespace an array belongs to, and the few places where it leaves it.
+
+Everything above this file computes with ``xp = namespace_of(x)``; only a report converts a
+scalar to the host (`to_float`), and only the user's boundary converts an array (`to_numpy`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def namespace_of(*arrays: Any) -> Any:
+    """Return the one array-API namespace that all ``arrays`` share.
+
+    Raises
+    ------
+    TypeError
+        If an array is of no known namespace, or two of them differ.
+    """
+    spaces = {_namespace(a).__name__: _namespace(a) for a in arrays if a is not None}
+    if len(spaces) > 1:
+        raise TypeError(
+            f"arrays of different namespaces were given: {sorted(spaces)}; convert them to one first"
+        )
+    return next(iter(spaces.values())) if spaces else np
+
+
+def _namespace(array: Any) -> Any:
+    if isinstance(array, (np.ndarray, np.generic)):
+        return np
+    if hasattr(array, "__array_namespace__"):
+        return array.__array_namespace__()
+    raise TypeError(f"{type(array).__name__} is not an array of a known namespace")
+
+
+def device_of(array: Any) -> Any:
+    """The device that creation functions of ``array``'s namespace take to stay beside it."""
+    return getattr(array, "device", None)
+
+
+def to_float(scalar: Any) -> float:
+    """One number on the host. On a GPU this waits for the device: only reports call it."""
+    return float(scalar)
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """The same values as a NumPy array (a copy when the data are on another device)."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "get"):
+        return array.get()
+    xp = namespace_of(array)
+    host = getattr(xp, "Device", None)
+    if host is not None:
+        array = array.to_device(xp.Device("CPU_DEVICE"))
+    return np.from_dlpack(array)
+
+
+def is_numpy(xp: Any) -> bool:
+    """Whether ``xp`` is NumPy itself, the namespace the compiled kernels read."""
+    return xp is np

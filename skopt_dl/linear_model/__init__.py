@@ -1,0 +1,1 @@
+from skopt_dl.linear_model.lasso import Lasso

@@ -1,0 +1,17 @@
+"""Linear maps of a model: dense, sparse, centred, with an intercept."""
+
+from skopt_dl.linops.affine import Centred, WithIntercept
+from skopt_dl.linops.base import LinearMap
+from skopt_dl.linops.design import Dense, Sparse, along_rows, design
+from skopt_dl.linops.spectrum import largest_eigenvalue
+
+__all__ = [
+    "Centred",
+    "Dense",
+    "LinearMap",
+    "Sparse",
+    "WithIntercept",
+    "along_rows",
+    "design",
+    "largest_eigenvalue",
+]

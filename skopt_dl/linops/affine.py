@@ -1,0 +1,77 @@
+"""Maps that carry the intercept, so that no solver and no penalty has to know it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.linops.base import LinearMap
+
+
+class Centred(LinearMap):
+    """``(X - 1 mean') w``: the intercept of least squares, eliminated. X is neither copied nor
+    densified.
+
+    Parameters
+    ----------
+    base : LinearMap
+        The design.
+    mean : array of shape (p,)
+        What is subtracted from each column (the weighted column means).
+    """
+
+    def __init__(self, base: Any, mean: Any) -> None:
+        self.base, self.mean = base, mean
+        self.shape, self.layout, self.xp = base.shape, base.layout, base.xp
+
+    def matvec(self, w: Any) -> Any:
+        return self.base.matvec(w) - self.mean @ w
+
+    def rmatvec(self, r: Any) -> Any:
+        total = self.xp.sum(r, axis=0)
+        shift = self.mean * total if r.ndim == 1 else self.mean[:, None] * total
+        return self.base.rmatvec(r) - shift
+
+    def take_rows(self, index: Any) -> Centred:
+        return Centred(self.base.take_rows(index), self.mean)
+
+    def gram(self, weights: Any) -> Any:
+        if self.layout == "dense":
+            root = self.xp.sqrt(weights)[:, None] * self.to_dense()
+            return root.T @ root
+        total, sums = self.xp.sum(weights), self.base.column_sums(weights)
+        cross = self.mean[:, None] * sums
+        outer = total * self.mean[:, None] * self.mean
+        return self.base.gram(weights) - cross - cross.T + outer
+
+    def to_dense(self) -> Any:
+        return self.base.to_dense() - self.mean
+
+
+class WithIntercept(LinearMap):
+    """``X w + b``: the design with a column of ones behind it (the last coefficient)."""
+
+    def __init__(self, base: Any) -> None:
+        self.base, self.layout, self.xp = base, base.layout, base.xp
+        self.shape = (base.shape[0], base.shape[1] + 1)
+
+    def matvec(self, w: Any) -> Any:
+        return self.base.matvec(w[:-1, ...]) + w[-1, ...]
+
+    def rmatvec(self, r: Any) -> Any:
+        xp = self.xp
+        return xp.concat([self.base.rmatvec(r), xp.sum(r, axis=0)[None, ...]])
+
+    def take_rows(self, index: Any) -> WithIntercept:
+        return WithIntercept(self.base.take_rows(index))
+
+    def gram(self, weights: Any) -> Any:
+        xp = self.xp
+        sums = self.base.column_sums(weights)
+        top = xp.concat([self.base.gram(weights), sums[:, None]], axis=1)
+        total = xp.sum(weights)
+        return xp.concat([top, xp.concat([sums, total[None]])[None, :]])
+
+    def to_dense(self) -> Any:
+        X = self.base.to_dense()
+        ones = self.xp.ones((X.shape[0], 1), dtype=X.dtype, device=X.device)
+        return self.xp.concat([X, ones], axis=1)

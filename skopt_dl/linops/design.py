@@ -1,0 +1,111 @@
+"""The design matrix itself as a linear map: dense in any namespace, or sparse."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from skopt_dl.kernels.namespace import is_numpy, namespace_of
+from skopt_dl.linops.base import LinearMap
+
+
+def along_rows(weights: Any, a: Any) -> Any:
+    """``diag(weights) a`` for a vector or a matrix ``a``."""
+    return weights * a if a.ndim == 1 else weights[:, None] * a
+
+
+class Dense(LinearMap):
+    """A two-dimensional array."""
+
+    layout = "dense"
+
+    def __init__(self, X: Any) -> None:
+        self.X, self.shape, self.xp = X, X.shape, namespace_of(X)
+
+    def matvec(self, w: Any) -> Any:
+        return self.X @ w
+
+    def rmatvec(self, r: Any) -> Any:
+        return self.X.T @ r
+
+    def take_rows(self, index: Any) -> Dense:
+        return Dense(self.xp.take(self.X, index, axis=0))
+
+    def gram(self, weights: Any) -> Any:
+        root = self.xp.sqrt(weights)[:, None] * self.X
+        return root.T @ root
+
+    def to_dense(self) -> Any:
+        return self.X
+
+    @cached_property
+    def columns(self) -> Any:
+        """X with contiguous columns, for the compiled column kernels; a copy only if it is not."""
+        return self.xp.asarray(self.X, order="F") if is_numpy(self.xp) else self.X
+
+    def column(self, j: int) -> Any:
+        """Column ``j``."""
+        return self.X[:, j]
+
+    def column_sums(self, weights: Any) -> Any:
+        """``X' weights``."""
+        return self.X.T @ weights
+
+    def column_squares(self, weights: Any) -> Any:
+        """``sum_i weights_i X_ij^2`` without a temporary of X's size where it can be avoided."""
+        xp, X = self.xp, self.X
+        rows = max(1, 2**20 // max(1, X.shape[1]))
+        total = xp.zeros(X.shape[1], dtype=X.dtype, device=X.device)
+        for i in range(0, X.shape[0], rows):
+            total = total + weights[i : i + rows] @ X[i : i + rows, :] ** 2
+        return total
+
+
+class Sparse(LinearMap):
+    """A SciPy (or cupyx) sparse matrix or array; products keep it sparse."""
+
+    layout = "sparse"
+
+    def __init__(self, X: Any) -> None:
+        self.X, self.shape = X, X.shape
+        self.xp = namespace_of(X.data)
+
+    def matvec(self, w: Any) -> Any:
+        return self.X @ w
+
+    def rmatvec(self, r: Any) -> Any:
+        return self.X.T @ r
+
+    def take_rows(self, index: Any) -> Sparse:
+        return Sparse(self.X[index])
+
+    def gram(self, weights: Any) -> Any:
+        return (self.X.T @ self.X.multiply(weights[:, None]).tocsr()).toarray()
+
+    def to_dense(self) -> Any:
+        return self.X.toarray()
+
+    @cached_property
+    def columns(self) -> Any:
+        """X in CSC form with its indices sorted; a copy only if it is not."""
+        columns = self.X.tocsc()
+        if not columns.has_sorted_indices:
+            columns = columns.sorted_indices()
+        return columns
+
+    def column(self, j: int) -> Any:
+        """Column ``j`` as a dense vector."""
+        return self.columns[:, [j]].toarray()[:, 0]
+
+    def column_sums(self, weights: Any) -> Any:
+        """``X' weights``."""
+        return self.X.T @ weights
+
+    def column_squares(self, weights: Any) -> Any:
+        """``sum_i weights_i X_ij^2``."""
+        return self.X.multiply(self.X).T @ weights
+
+
+def design(X: Any) -> Dense | Sparse:
+    """The linear map of a validated matrix."""
+    return Sparse(X) if hasattr(X, "tocsc") else Dense(X)

@@ -1,0 +1,121 @@
+r"""Logistic losses: binary, :math:`\log(1 + e^z) - y z` with y in {0, 1}, and multinomial,
+:math:`\log \sum_k e^{z_k} - z_y` with y a one-hot row.
+
+Every formula keeps its accuracy where z is large: exponentials are taken of non-positive numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from skopt_dl.kernels.namespace import namespace_of
+from skopt_dl.losses.base import Loss
+
+
+def sigmoid(z: Any) -> Any:
+    """``1 / (1 + exp(-z))`` without overflow."""
+    xp = namespace_of(z)
+    e = xp.exp(-xp.abs(z))
+    return xp.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def log_softmax(z: Any) -> Any:
+    """Row-wise ``z - log(sum(exp(z)))``."""
+    xp = namespace_of(z)
+    z = z - xp.max(z, axis=1, keepdims=True)
+    return z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))
+
+
+def xlogx(p: Any) -> Any:
+    """``p log p``, continuous at 0."""
+    xp = namespace_of(p)
+    return xp.where(p > 0, p * xp.log(xp.where(p > 0, p, xp.ones_like(p))), xp.zeros_like(p))
+
+
+class Logistic(Loss):
+    """Binary cross-entropy of the log-odds ``z``; ``y`` in [0, 1]."""
+
+    smoothness: ClassVar[float] = 0.25
+
+    def value(self, y: Any, z: Any) -> Any:
+        xp = namespace_of(z)
+        return xp.log1p(xp.exp(-xp.abs(z))) + xp.where(z > 0, z, xp.zeros_like(z)) - y * z
+
+    def slope(self, y: Any, z: Any) -> Any:
+        return sigmoid(z) - y
+
+    def curvature(self, y: Any, z: Any) -> Any:
+        p = sigmoid(z)
+        return p * (1 - p)
+
+    def conjugate(self, y: Any, u: Any) -> Any:
+        """Negative entropy of ``p = u + y``; finite for ``p`` in [0, 1]."""
+        xp = namespace_of(u)
+        p = u + y
+        inside = (p >= -1e-12) & (p <= 1 + 1e-12)
+        p = xp.clip(p, 0, 1)
+        return xp.where(inside, xlogx(p) + xlogx(1 - p), xp.full_like(p, xp.inf))
+
+    def prox(self, y: Any, v: Any, step: Any) -> Any:
+        """Root of ``z - v + step (sigmoid(z) - y)``, bracketed, by safeguarded Newton."""
+        xp = namespace_of(v)
+        low, high = v - step * (1 - y), v + step * y
+        z = v
+        # Newton from inside the bracket; the bracket halves whenever Newton leaves it, so 40 turns
+        # reach rounding for every step that a float can hold.
+        for _ in range(40):
+            p = sigmoid(z)
+            f = z - v + step * (p - y)
+            high, low = xp.where(f > 0, z, high), xp.where(f > 0, low, z)
+            newton = z - f / (1 + step * p * (1 - p))
+            z = xp.where((newton < low) | (newton > high), (low + high) / 2, newton)
+        return z
+
+
+class Multinomial(Loss):
+    """Cross-entropy of softmax; ``y`` one-hot (or a distribution) of shape ``(n, K)``."""
+
+    smoothness: ClassVar[float] = 0.5
+
+    def value(self, y: Any, z: Any) -> Any:
+        return -namespace_of(z).sum(y * log_softmax(z), axis=1)
+
+    def slope(self, y: Any, z: Any) -> Any:
+        return namespace_of(z).exp(log_softmax(z)) - y
+
+    def curvature_product(self, y: Any, z: Any, d: Any) -> Any:
+        xp = namespace_of(z)
+        p = xp.exp(log_softmax(z))
+        return p * (d - xp.sum(p * d, axis=1, keepdims=True))
+
+    def conjugate(self, y: Any, u: Any) -> Any:
+        """Negative entropy of the distribution ``u + y``; infinite off the simplex."""
+        xp = namespace_of(u)
+        p = u + y
+        tiny = 1e-5 if p.dtype == xp.float32 else 1e-10
+        inside = xp.all(p >= -tiny, axis=1) & (xp.abs(xp.sum(p, axis=1) - 1) < tiny)
+        value = xp.sum(xlogx(xp.clip(p, 0, 1)), axis=1)
+        return xp.where(inside, value, xp.full_like(value, xp.inf))
+
+    def prox(self, y: Any, v: Any, step: Any) -> Any:
+        """Root of ``(z - v)/step + softmax(z) - y`` by Newton with a diagonal-plus-rank-one solve."""
+        xp = namespace_of(v)
+        z = v + step * (y - xp.exp(log_softmax(v)))
+        best, residual = z, xp.full(z.shape[:1], xp.inf, dtype=z.dtype, device=v.device)
+        for _ in range(30):
+            p = xp.exp(log_softmax(z))
+            f = z - v + step * (p - y)
+            size = xp.max(xp.abs(f), axis=1)
+            better = size < residual
+            best = xp.where(better[:, None], z, best)
+            residual = xp.where(better, size, residual)
+            # (I + step (diag p - p p')) d = f by Sherman-Morrison; halve where it stopped helping.
+            a = 1 / (1 + step * p)
+            sp = step * p
+            d = a * f
+            d = d + a * sp * (
+                xp.sum(p * d, axis=1, keepdims=True)
+                / (1 - xp.sum(p * a * sp, axis=1, keepdims=True))
+            )
+            z = xp.where(better[:, None], z - d, (z + best) / 2)
+        return best

@@ -1,0 +1,94 @@
+r"""A weighted least-squares model seen one coordinate at a time.
+
+.. math:: \min_w\ \tfrac12 \sum_i h_i (r_i - x_i^c w)^2 + \Omega(w),\qquad x^c_{ij} = x_{ij} - m_j
+
+with :math:`m_j = \sum_i h_i x_{ij} / \sum_i h_i` where an intercept is eliminated, else 0. Kept
+between coordinate steps are the weighted residual :math:`u_i = h_i (r_i - x_i w)` of the raw
+columns and one number :math:`c = m'(w - w_0)`, so that a sparse column costs its nonzeros only: the
+slope at coordinate j is :math:`-(x_j'u + c\, x_j'h)` because the centred residual sums to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from skopt_dl.kernels import generic
+from skopt_dl.kernels.namespace import device_of
+
+
+class CoordinateModel:
+    """State and data of a coordinate descent.
+
+    Parameters
+    ----------
+    map_ : LinearMap
+        The raw design (not centred).
+    w : array of shape (p,)
+        Coefficients, changed in place.
+    u : array of shape (n,)
+        Weighted residual at ``w``, changed in place; it sums to zero where ``centre``.
+    h : array of shape (n,)
+        Weights (curvatures) of the rows.
+    centre : bool
+        Whether an intercept is eliminated.
+    penalty : Penalty
+        Separable. One with ``elastic_net`` can be read by the compiled kernels.
+    kernels : KernelSet
+        Where ``cd_epochs`` comes from.
+
+    Attributes
+    ----------
+    hx, mean, curvature : arrays of shape (p,)
+        ``x_j' h``, ``m_j`` and ``L_j = sum_i h_i (x_ij - m_j)^2``.
+    l1, l2 : arrays of shape (p,)
+        Penalty strengths, zeros for a penalty that is not an elastic net.
+    c : float
+        The centring correction.
+    full_indicator, active_left : float, int
+        Indicator of the last sweep over all coordinates; sweeps over the active ones still granted.
+    """
+
+    def __init__(
+        self, map_: Any, w: Any, u: Any, h: Any, *, centre: bool, penalty: Any, kernels: Any
+    ) -> None:
+        xp = self.xp = map_.xp
+        self.map, self.w, self.u, self.h, self.kernels = map_, w, u, h, kernels
+        self.c: Any = 0.0
+        self.full_indicator, self.active_left = float("inf"), 0
+        p, total = map_.shape[1], xp.sum(h)
+        self.hx = map_.column_sums(h)
+        self.curvature = map_.column_squares(h)
+        if centre:
+            self.mean = self.hx / total
+            # A constant column leaves rounding, not a curvature.
+            raw = self.curvature
+            self.curvature = raw - self.hx * self.mean
+            tiny = 8 * xp.finfo(w.dtype).eps * raw
+            self.curvature = xp.where(self.curvature > tiny, self.curvature, xp.zeros_like(raw))
+        else:
+            self.mean = xp.zeros_like(self.hx)
+            self.hx = xp.zeros_like(self.hx)
+        h0 = h[0] if h.shape[0] else total
+        self.uniform = bool(xp.all(h == h0))
+        self.positive = False
+        if hasattr(penalty, "elastic_net"):
+            self.l1, self.l2, self.positive = penalty.elastic_net(p, xp, w.dtype, device_of(w))
+        else:
+            self.l1 = self.l2 = xp.zeros_like(w)
+        self.prox_coordinate: Callable[[Any, Any, int], Any] = penalty.prox_coordinate
+        self.compiled = hasattr(penalty, "elastic_net")
+
+    # Coordinates at zero rest while the others settle: after a sweep over all, up to MAX_ACTIVE
+    # sweeps over the nonzero ones, as long as they move at least AGAIN of what the full sweep did.
+    MAX_ACTIVE = 10
+    AGAIN = 0.1
+
+    def column(self, j: int) -> Any:
+        """Column j of the raw design as a dense vector."""
+        return self.map.column(j)
+
+    def epochs(self, order: Any, n: int, target: float) -> tuple[int, float]:
+        """Up to ``n`` epochs in place: ``(epochs done, indicator)``."""
+        kernel = self.kernels.cd_epochs if self.compiled else generic.cd_epochs
+        return kernel(self, order, n, target)

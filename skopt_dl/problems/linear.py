@@ -1,0 +1,476 @@
+r"""A loss of a linear model plus a penalty: what nearly every linear estimator solves.
+
+.. math:: F(w) = \sum_i \omega_i\, \ell(y_i, (A w)_i) + \Omega(w_{\text{coef}})
+
+``A`` carries the intercept: eliminated by centring where the loss is quadratic, a column of ones
+behind the design otherwise. Several outputs make ``w`` a flattened ``(p, K)`` array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
+from skopt_dl.kernels import bind
+from skopt_dl.kernels.namespace import device_of, to_float
+from skopt_dl.linops import Centred, WithIntercept, along_rows, design, largest_eigenvalue
+from skopt_dl.losses import Loss
+from skopt_dl.penalties import Penalty
+from skopt_dl.problems.coordinates import CoordinateModel
+
+GAP, STATIONARITY = "duality gap", "stationarity"
+
+
+class LinearProblem(Problem):
+    """``sum_i omega_i loss(y_i, (A w)_i) + penalty(coef)``.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n, p)
+        Validated floating data in one namespace; never written.
+    y : array of shape (n,) or (n, K)
+        Targets in the loss's form.
+    loss, penalty : Loss, Penalty
+        The two terms.
+    sample_weight : array of shape (n,), optional
+        Non-negative weights, normalised here to sum to one.
+    fit_intercept : bool
+        Whether there is an unpenalised intercept (one per output).
+    criterion : {"duality gap", "stationarity"}
+        What the certificate's scaled value measures: the gap relative to the objective of the null
+        model, or the largest component of the minimal subgradient divided by ``scale``.
+    scale : float or "null"
+        Unit of the stationarity criterion: a number, or the gradient at zero.
+    description : str
+        Names estimator and data in messages.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        loss: Loss,
+        penalty: Penalty,
+        *,
+        sample_weight: Any = None,
+        fit_intercept: bool = False,
+        criterion: str = GAP,
+        scale: float | str = 1.0,
+        description: str = "this linear problem",
+    ) -> None:
+        super().__init__()
+        self.loss, self.penalty, self.description = loss, penalty, description
+        self.base = design(X)
+        xp = self.xp = self.base.xp
+        self.dtype, self.device = y.dtype, device_of(y)
+        self.kernels = bind(xp, self.dtype, self.base.layout)
+        n, p = self.base.shape
+        self.n_samples, self.n_features = n, p
+        self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        self.fit_intercept = fit_intercept
+        if sample_weight is None:
+            self.omega = xp.full(n, 1.0 / n, dtype=self.dtype, device=self.device)
+        else:
+            self.omega = sample_weight / xp.sum(sample_weight)
+        self.centred = fit_intercept and loss.quadratic
+        self.y_mean: Any = None
+        if self.centred:
+            self.y_mean = self.omega @ y
+            y = y - self.y_mean
+            self.map: Any = Centred(self.base, self.base.column_sums(self.omega))
+        else:
+            self.map = WithIntercept(self.base) if fit_intercept else self.base
+        self.y = y
+        width = self.map.shape[1]
+        self.n_coef = p * self.n_outputs
+        self.size = width * self.n_outputs
+        self.blocks = {
+            "coef": slice(0, self.n_coef),
+            "intercept": slice(self.n_coef, self.size),
+        }
+        self.traits = self._traits()
+        self.criterion, self._scale_rule = criterion, scale
+        self._scale: float | None = None
+
+    def _traits(self) -> frozenset[Trait]:
+        traits = {Trait.CONVEX, Trait.LINEAR_MODEL, Trait.FINITE_SUM}
+        if self.loss.quadratic:
+            traits.add(Trait.QUADRATIC)
+        if hasattr(self.penalty, "grad") and self.loss.smoothness < float("inf"):
+            traits.add(Trait.SMOOTH)
+        if self.penalty.constraint:
+            traits.add(Trait.CONSTRAINED)
+        return frozenset(traits)
+
+    # --- parameters ---------------------------------------------------------------------------
+
+    def start(self) -> Any:
+        return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
+
+    def _matrix(self, w: Any) -> Any:
+        """``w`` in the shape the map takes."""
+        return w if self.y.ndim == 1 else self.xp.reshape(w, (-1, self.n_outputs))
+
+    def _flat(self, g: Any) -> Any:
+        return g if self.y.ndim == 1 else self.xp.reshape(g, (-1,))
+
+    def predict_raw(self, w: Any) -> Any:
+        """``A w``, the raw predictions (of the centred data where the intercept is eliminated)."""
+        return self.map.matvec(self._matrix(w))
+
+    def unpack(self, w: Any) -> tuple[Any, Any]:
+        """``(coef, intercept)`` of shapes ``(p,)`` and ``()``, or ``(p, K)`` and ``(K,)``."""
+        xp, W = self.xp, self._matrix(w)
+        coef = W[: self.n_features, ...]
+        if self.centred:
+            return coef, self.y_mean - self.map.mean @ coef
+        if self.fit_intercept:
+            return coef, W[self.n_features, ...]
+        return coef, xp.zeros(self.y.shape[1:], dtype=self.dtype, device=self.device)
+
+    def pack(self, coef: Any, intercept: Any) -> Any:
+        """The flat start from ``coef`` and ``intercept`` (an eliminated intercept is not kept)."""
+        xp = self.xp
+        rows = [xp.reshape(coef, (self.n_features, self.n_outputs))]
+        if self.fit_intercept and not self.centred:
+            rows.append(xp.reshape(intercept, (1, self.n_outputs)))
+        return xp.reshape(xp.concat(rows), (-1,))
+
+    # --- values -------------------------------------------------------------------------------
+
+    def _loss_value(self, z: Any) -> Any:
+        return self.omega @ self.loss.value(self.y, z)
+
+    def _loss_grad(self, z: Any) -> Any:
+        return self._flat(self.map.rmatvec(along_rows(self.omega, self.loss.slope(self.y, z))))
+
+    def _on_coef(self, function: Any, w: Any) -> Any:
+        """``function`` of the coefficients, continued by zeros over the intercept."""
+        if self.n_coef == self.size:
+            return function(w)
+        tail = self.xp.zeros_like(w[self.n_coef :])
+        return self.xp.concat([function(w[: self.n_coef]), tail])
+
+    def nonsmooth_value(self, w: Any) -> Any:
+        """The penalty at ``w``."""
+        return self.penalty.value(w[: self.n_coef])
+
+    def value(self, w: Any) -> Any:
+        return self._loss_value(self.predict_raw(w)) + self.nonsmooth_value(w)
+
+    # --- oracles ------------------------------------------------------------------------------
+
+    def _no_smooth_loss(self) -> str | None:
+        if self.loss.smoothness < float("inf"):
+            return None
+        return f"the {type(self.loss).__name__} loss is not smooth"
+
+    def _no_gradient(self) -> str | None:
+        if not hasattr(self.penalty, "grad"):
+            return f"{self.penalty.label} has none"
+        return self._no_smooth_loss()
+
+    def _no_curvature(self) -> str | None:
+        if self._no_gradient() is not None:
+            return self._no_gradient()
+        if not hasattr(self.penalty, "curvature"):
+            return f"{self.penalty.label} has none"
+        if not (hasattr(self.loss, "curvature") or hasattr(self.loss, "curvature_product")):
+            return f"the {type(self.loss).__name__} loss has none"
+        return None
+
+    @offers(Oracle.SMOOTH_GRAD, lacks=_no_smooth_loss)
+    def smooth_value_grad(self, w: Any) -> tuple[Any, Any]:
+        """Value and gradient of the loss term."""
+        z = self.predict_raw(w)
+        return self._loss_value(z), self._loss_grad(z)
+
+    @offers(Oracle.LIPSCHITZ, lacks=_no_smooth_loss)
+    def lipschitz(self) -> Any:
+        """Bound of the Lipschitz constant of the loss term's gradient, a 0-d array."""
+        return self.loss.smoothness * largest_eigenvalue(self.map, self.omega)
+
+    @offers(Oracle.PROX)
+    def prox(self, v: Any, step: Any) -> Any:
+        """Prox of the penalty; the intercept is left alone."""
+        if self.n_coef == self.size:
+            return self.penalty.prox(v, step)
+        coef = self.penalty.prox(v[: self.n_coef], step)
+        return self.xp.concat([coef, v[self.n_coef :]])
+
+    @offers(Oracle.GRAD, lacks=_no_gradient)
+    def point(self, w: Any) -> Point:
+        """Value and gradient of the whole objective; the cache is ``z = A w``."""
+        return self._point(w, self.predict_raw(w))
+
+    def _point(self, w: Any, z: Any) -> Point:
+        value = self._loss_value(z) + self.nonsmooth_value(w)
+        grad = self._loss_grad(z) + self._on_coef(self.penalty.grad, w)
+        return Point(w, value, grad, z)
+
+    def along(self, point: Point, d: Any) -> LinearModelLine:
+        """The objective along ``point.w + t d``; ``A d`` is computed once."""
+        return LinearModelLine(self, point, d)
+
+    def _curvature_product(self, z: Any, az: Any) -> Any:
+        if self.y.ndim == 1:
+            return self.loss.curvature(self.y, z) * az  # type: ignore[attr-defined]
+        return self.loss.curvature_product(self.y, z, az)  # type: ignore[attr-defined]
+
+    @offers(Oracle.HVP, lacks=_no_curvature)
+    def hvp(self, point: Point) -> Any:
+        """A function ``d -> H d`` with the Hessian at ``point``; the curvature is cached."""
+        z, w = point.cache, point.w
+        diagonal = self._on_coef(self.penalty.curvature, w)  # type: ignore[attr-defined]
+        if self.y.ndim == 1:
+            h = self.omega * self.loss.curvature(self.y, z)  # type: ignore[attr-defined]
+
+            def product(d: Any) -> Any:
+                return self.map.rmatvec(h * self.map.matvec(d)) + diagonal * d
+
+        else:
+
+            def product(d: Any) -> Any:
+                ad = self._curvature_product(z, self.map.matvec(self._matrix(d)))
+                return self._flat(self.map.rmatvec(along_rows(self.omega, ad))) + diagonal * d
+
+        return product
+
+    def _no_hessian(self) -> str | None:
+        return self._no_curvature()
+
+    @offers(Oracle.HESSIAN, lacks=_no_hessian)
+    def hessian(self, point: Point) -> Any:
+        """The Hessian at ``point`` as an array of shape ``(size, size)``."""
+        xp, z = self.xp, point.cache
+        diagonal = self._on_coef(self.penalty.curvature, point.w)  # type: ignore[attr-defined]
+        if self.y.ndim == 1:
+            h = self.omega * self.loss.curvature(self.y, z)  # type: ignore[attr-defined]
+            H = self.map.gram(h)
+        else:
+            K, width = self.n_outputs, self.map.shape[1]
+            blocks = []
+            for k in range(K):
+                unit = xp.zeros_like(z)
+                unit[:, k] = 1
+                column = self._curvature_product(z, unit)
+                blocks.append([self.map.gram(self.omega * column[:, i]) for i in range(K)])
+            # (K, K, width, width) -> rows (feature, output), columns (feature, output).
+            H = xp.stack([xp.stack(row) for row in blocks])
+            H = xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
+        return H + diagonal[:, None] * xp.eye(self.size, dtype=self.dtype, device=self.device)
+
+    def _no_coordinates(self) -> str | None:
+        if not self.loss.quadratic:
+            return "the loss is not quadratic (a Newton outer loop around it is: 'prox_newton')"
+        if self.y.ndim != 1:
+            return "there are several outputs at once"
+        return self._not_separable()
+
+    def _not_separable(self) -> str | None:
+        if not hasattr(self.penalty, "prox_coordinate"):
+            return f"{self.penalty.label} does not act on single coordinates"
+        return None
+
+    @offers(Oracle.COORDS, lacks=_no_coordinates)
+    def coordinates(self, w: Any) -> CoordinateModel:
+        """The whole objective seen by coordinates, working in place on ``w``."""
+        h = self.loss.smoothness * self.omega
+        # The raw columns see the uncentred residual; c keeps the means, here and from now on.
+        r = self.y - self.predict_raw(w)
+        return CoordinateModel(
+            self.base, w, h * r, h, centre=self.centred, penalty=self.penalty, kernels=self.kernels
+        )
+
+    def _no_quadratic_model(self) -> str | None:
+        if self.y.ndim != 1:
+            return "there are several outputs at once"
+        if not hasattr(self.loss, "curvature"):
+            return f"the {type(self.loss).__name__} loss has none"
+        return self._not_separable()
+
+    @offers(Oracle.QUADRATIC_MODEL, lacks=_no_quadratic_model)
+    def quadratic_model(self, w: Any) -> CoordinateModel:
+        """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates.
+
+        Works in place on the coefficients of ``w``; the intercept is eliminated from the model.
+        """
+        z = self.predict_raw(w)
+        h = self.omega * self.loss.curvature(self.y, z)  # type: ignore[attr-defined]
+        u = -self.omega * self.loss.slope(self.y, z)
+        return CoordinateModel(
+            self.base,
+            w[: self.n_coef],
+            u,
+            h,
+            centre=self.fit_intercept,
+            penalty=self.penalty,
+            kernels=self.kernels,
+        )
+
+    def _no_split(self) -> str | None:
+        if not hasattr(self.loss, "prox"):
+            return f"the {type(self.loss).__name__} loss has no prox"
+        return None
+
+    @offers(Oracle.SPLIT, lacks=_no_split)
+    def loss_prox(self, v: Any, step: Any) -> Any:
+        """``argmin_z sum_i omega_i loss(y_i, z_i) + |z - v|^2 / (2 step)`` over predictions."""
+        each = step * self.omega
+        return self.loss.prox(  # type: ignore[attr-defined]
+            self.y, v, each if self.y.ndim == 1 else each[:, None]
+        )
+
+    @offers(Oracle.SAMPLE_GRAD, lacks=_no_smooth_loss)
+    def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
+        """Value and gradient of the mean over the samples ``index``, unbiased for the loss term.
+
+        A smooth penalty is included; one without a gradient is left to the prox.
+        """
+        xp = self.xp
+        rows = self.map.take_rows(index)
+        y = xp.take(self.y, index, axis=0)
+        omega = xp.take(self.omega, index) * (self.n_samples / index.shape[0])
+        z = rows.matvec(self._matrix(w))
+        value = omega @ self.loss.value(y, z)
+        grad = self._flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
+        if Trait.SMOOTH in self.traits:
+            value = value + self.nonsmooth_value(w)
+            grad = grad + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
+        return value, grad
+
+    def _no_least_squares(self) -> str | None:
+        if not self.loss.quadratic:
+            return "the loss is not quadratic"
+        return self._no_curvature()
+
+    @offers(Oracle.LEAST_SQUARES, lacks=_no_least_squares)
+    def least_squares(self) -> tuple[Any, Any, Any, Any]:
+        """``(A, omega, Y, ridge)`` of ``1/2 sum omega |A w - Y|^2 + 1/2 sum ridge w^2``.
+
+        ``Y`` has shape ``(n, K)`` and ``ridge`` shape ``(width, K)``; the loss's constant
+        curvature is in ``omega``.
+        """
+        xp = self.xp
+        zero = xp.zeros(self.size, dtype=self.dtype, device=self.device)
+        ridge = self._on_coef(self.penalty.curvature, zero)  # type: ignore[attr-defined]
+        Y = xp.reshape(self.y, (self.n_samples, self.n_outputs))
+        ridge = xp.reshape(ridge, (self.map.shape[1], self.n_outputs))
+        return self.map, self.loss.smoothness * self.omega, Y, ridge
+
+    # --- certificates -------------------------------------------------------------------------
+
+    def certificate(self, w: Any) -> Certificate:
+        """Duality gap and stationarity at ``w``.
+
+        With an intercept that is not eliminated the dual point is taken at the best intercept for
+        these coefficients (a few Newton steps): only there is it feasible. The gap still bounds the
+        suboptimality of ``w`` itself, whose own objective is the primal value.
+        """
+        z = self.predict_raw(w)
+        objective = to_float(self._loss_value(z) + self.nonsmooth_value(w))
+        gap = self._gap(z, objective)
+        if self.criterion == GAP and gap is not None:
+            return Certificate(GAP, gap / self._unit(), objective, gap)
+        return Certificate(STATIONARITY, self._stationarity(w, z) / self._unit(), objective, gap)
+
+    def _gap(self, z: Any, objective: float) -> float | None:
+        penalty, loss, xp = self.penalty, self.loss, self.xp
+        if not (hasattr(loss, "conjugate") and hasattr(penalty, "conjugate")):
+            return None
+        if self.fit_intercept and not self.centred:
+            z = self._best_intercept(z)
+            if z is None:
+                return None
+        slope = loss.slope(self.y, z)
+        v = -self._flat(self.base_rmatvec(along_rows(self.omega, slope)))
+        scale = penalty.feasible_scale(v)
+        if loss.quadratic:
+            # The dual is a parabola along the ray: its maximum, clipped to what is feasible.
+            conj_slope = xp.sum(along_rows(self.omega, slope * self.y))
+            square = xp.sum(along_rows(self.omega, slope**2))
+            best = -conj_slope / xp.where(square > 0, square, xp.ones_like(square))
+            ridge = penalty.conjugate(scale * v)
+            scale = xp.where(ridge == 0, xp.clip(best, 0 * scale, scale), scale)
+        dual = -(self.omega @ loss.conjugate(self.y, scale * slope)) - penalty.conjugate(scale * v)
+        gap = objective - to_float(dual)
+        return max(gap, 0.0) if gap == gap else float("inf")
+
+    def base_rmatvec(self, r: Any) -> Any:
+        """``X' r`` of the coefficients alone (centred where the intercept is eliminated)."""
+        return self.map.rmatvec(r) if self.centred else self.base.rmatvec(r)
+
+    def _best_intercept(self, z: Any) -> Any:
+        """``z + b`` with the ``b`` that minimises the loss, or ``None`` if Newton does not get
+        there (it then has no dual feasible point to offer)."""
+        xp, K = self.xp, self.n_outputs
+        # Slopes must sum to zero to rounding, or the dual point is not feasible.
+        tiny = 64 * xp.finfo(self.dtype).eps
+        b = xp.zeros(z.shape[1:], dtype=z.dtype, device=self.device)
+        for _ in range(50):
+            slope = self.loss.slope(self.y, z + b)
+            g = self.omega @ slope
+            if to_float(xp.max(xp.abs(g))) <= tiny:
+                return z + b
+            if z.ndim == 1:
+                h = self.omega @ self._curvature_product(z + b, xp.ones_like(z))
+                b = b - g / xp.where(h > tiny, h, xp.full_like(h, 0.25))
+            else:
+                eye = xp.eye(K, dtype=z.dtype, device=self.device)
+                H = xp.stack(
+                    [
+                        self.omega @ self._curvature_product(z + b, xp.ones_like(z) * eye[k, :])
+                        for k in range(K)
+                    ]
+                )
+                # The softmax Hessian is singular along equal shifts; adding 1/K fixes that gauge.
+                b = b - xp.linalg.solve(H + 1.0 / K, g)
+        return None
+
+    def _stationarity(self, w: Any, z: Any) -> float:
+        """Largest component of the minimal subgradient (or of the prox-gradient map)."""
+        xp, g = self.xp, self._loss_grad(z)
+        head, tail = g[: self.n_coef], g[self.n_coef :]
+        coef = w[: self.n_coef]
+        if hasattr(self.penalty, "distance"):
+            residual = self.penalty.distance(coef, head)
+        else:
+            step = 1.0 / max(to_float(self.lipschitz()), 1e-300)
+            residual = xp.abs(coef - self.penalty.prox(coef - step * head, step)) / step
+        return to_float(xp.max(xp.abs(xp.concat([residual, tail])))) if self.size else 0.0
+
+    def _unit(self) -> float:
+        """What the criterion is divided by, computed once."""
+        if self._scale is None:
+            z = self.predict_raw(self.start())
+            if self.criterion == GAP:
+                best = self._best_intercept(z) if self.fit_intercept and not self.centred else z
+                unit = abs(to_float(self._loss_value(z if best is None else best)))
+            elif self._scale_rule == "null":
+                unit = to_float(self.xp.max(self.xp.abs(self._loss_grad(z)))) if self.size else 1.0
+            else:
+                unit = float(self._scale_rule)
+            self._scale = unit if unit > 0 else 1.0
+        return self._scale
+
+
+class LinearModelLine:
+    """``phi(t) = F(w + t d)`` of a linear model: a trial costs O(n), not a product with X."""
+
+    def __init__(self, problem: LinearProblem, point: Point, d: Any) -> None:
+        self.problem, self.point, self.d = problem, point, d
+        self.ad = problem.map.matvec(problem._matrix(d))
+
+    def __call__(self, t: float) -> tuple[float, float]:
+        p, w = self.problem, self.point.w + t * self.d
+        z = self.point.cache + t * self.ad
+        xp = p.xp
+        value = p._loss_value(z) + p.nonsmooth_value(w)
+        slope = xp.sum(along_rows(p.omega, p.loss.slope(p.y, z) * self.ad))
+        slope = slope + self.d[: p.n_coef] @ p.penalty.grad(w[: p.n_coef])  # type: ignore[attr-defined]
+        return to_float(value), to_float(slope)
+
+    def accept(self, t: float) -> Point:
+        """The point at ``t``; one product with X', for its gradient."""
+        p = self.problem
+        return p._point(self.point.w + t * self.d, self.point.cache + t * self.ad)

@@ -1,0 +1,165 @@
+r"""Proximal gradient methods: a gradient step on the smooth part, a prox of the rest.
+
+Letters: w the iterate, z the extrapolated point, g the gradient of the smooth part there,
+s the step, L its Lipschitz constant, t the momentum counter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status, Trait
+
+
+@dataclass
+class ProxState(State):
+    """Adds the extrapolated point, the momentum counter and the step, all on the device."""
+
+    z: Any = None
+    t: Any = None
+    step: Any = None
+
+
+def _start(problem: Any, w: Any) -> ProxState:
+    L = problem.lipschitz()
+    xp = problem.xp
+    step = 1 / xp.where(L > 0, L, xp.ones_like(L))
+    return ProxState(w=w, z=w, t=xp.ones_like(step), step=step)
+
+
+def _prox_step(problem: Any, state: ProxState, z: Any) -> Any:
+    _, g = problem.smooth_value_grad(z)
+    return problem.prox(z - state.step * g, state.step)
+
+
+def _length(problem: Any, state: ProxState, d: Any) -> Any:
+    """Size of the gradient map, the indicator: stays on the device."""
+    return problem.xp.max(problem.xp.abs(d)) / state.step
+
+
+class ISTA(Solver):
+    """Proximal gradient with the constant step 1/L (iterative shrinkage-thresholding).
+
+    .. math:: w \\leftarrow \\operatorname{prox}_{\\Omega/L}\\big(w - \\nabla f(w)/L\\big)
+
+    Needs a gradient of the smooth part, a bound of its Lipschitz constant and a prox.
+
+    References
+    ----------
+    A. Beck, M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse
+    problems", SIAM J. Imaging Sci. 2 (2009).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX)
+    default_max_iter: ClassVar[int] = 100_000
+    chunk: ClassVar[int] = 10
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> ProxState:
+        return _start(problem, w)
+
+    def advance(self, problem: Problem, state: ProxState, n: int) -> Status:
+        d = state.w
+        for _ in range(n):
+            w = _prox_step(problem, state, state.w)
+            d, state.w = w - state.w, w
+            state.n_iter += 1
+        state.indicator = _length(problem, state, d)
+        return Status.RUNNING
+
+
+class FISTA(Solver):
+    """Accelerated proximal gradient with adaptive restart.
+
+    .. math::
+
+        w^+ &= \\operatorname{prox}_{\\Omega/L}\\big(z - \\nabla f(z)/L\\big), \\qquad
+        t^+ = \\tfrac12\\big(1 + \\sqrt{1 + 4 t^2}\\big) \\\\
+        z^+ &= w^+ + \\frac{t - 1}{t^+} (w^+ - w)
+
+    Needs a gradient of the smooth part, a bound of its Lipschitz constant and a prox.
+
+    Parameters
+    ----------
+    restart : bool
+        Forget the momentum when it points uphill, ``(z - w+)'(w+ - w) > 0``.
+    momentum : bool
+        Extrapolate; without it the method is `ISTA`.
+
+    Notes
+    -----
+    Step, counter and restart decision stay on the device: an iteration waits for nothing. The
+    gradient scheme of restart needs no function values.
+
+    References
+    ----------
+    A. Beck, M. Teboulle, SIAM J. Imaging Sci. 2 (2009); B. O'Donoghue, E. Candès, "Adaptive restart
+    for accelerated gradient schemes", Found. Comput. Math. 15 (2015).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX)
+    default_max_iter: ClassVar[int] = 100_000
+    chunk: ClassVar[int] = 10
+
+    def __init__(self, *, restart: bool = True, momentum: bool = True) -> None:
+        self.restart, self.momentum = restart, momentum
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> ProxState:
+        return _start(problem, w)
+
+    def advance(self, problem: Problem, state: ProxState, n: int) -> Status:
+        xp = problem.xp
+        gap = state.w
+        for _ in range(n):
+            z, t = state.z, state.t
+            w = _prox_step(problem, state, z)
+            d, gap = w - state.w, z - w
+            if self.restart:
+                uphill = xp.sum(gap * d) > 0
+                t = xp.where(uphill, xp.ones_like(t), t)
+            if self.momentum:
+                after = (1 + xp.sqrt(1 + 4 * t * t)) / 2
+                state.z, state.t = w + ((t - 1) / after) * d, after
+            else:
+                state.z = w
+            state.w = w
+            state.n_iter += 1
+        state.indicator = _length(problem, state, gap)
+        return Status.RUNNING
+
+
+class ProjectedGradient(Solver):
+    """Projected gradient with acceleration: `FISTA` where the prox is a projection.
+
+    .. math:: w^+ = P_C\\big(z - \\nabla f(z)/L\\big)
+
+    Needs a gradient of the smooth part, its Lipschitz bound, and a constraint set with a projection.
+
+    Parameters
+    ----------
+    acceleration : bool
+        Extrapolate with restart; without it every iterate decreases the objective.
+
+    References
+    ----------
+    E. Levitin, B. Polyak, "Constrained minimization methods", USSR Comput. Math. 6 (1966).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(
+        Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Trait.CONSTRAINED
+    )
+    default_max_iter: ClassVar[int] = 100_000
+    chunk: ClassVar[int] = 10
+
+    def __init__(self, *, acceleration: bool = True) -> None:
+        self.acceleration = acceleration
+
+    def _method(self) -> FISTA:
+        return FISTA(restart=self.acceleration, momentum=self.acceleration)
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> ProxState:
+        state = self._method().init(problem, problem.prox(w, 1.0), rng)  # type: ignore[attr-defined]
+        return state
+
+    def advance(self, problem: Problem, state: ProxState, n: int) -> Status:
+        return self._method().advance(problem, state, n)
