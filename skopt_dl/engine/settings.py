@@ -63,7 +63,18 @@ class Settings:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and repr(self) == repr(other)
+        if type(self) is not type(other):
+            return False
+        mine, theirs = self.get_params(deep=False), other.get_params(deep=False)  # type: ignore[attr-defined]
+        return all(_same(mine[name], theirs[name]) for name in mine)
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash((type(self), repr(self)))
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if getattr(a, "ndim", 0) or getattr(b, "ndim", 0):
+        return getattr(a, "shape", ()) == getattr(b, "shape", ()) and bool((a == b).all())
+    return bool(a == b)
