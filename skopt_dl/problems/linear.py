@@ -12,13 +12,14 @@ from typing import Any
 
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
-from skopt_dl.kernels.namespace import device_of, to_float
+from skopt_dl.kernels.namespace import device_of
 from skopt_dl.linops import Centred, WithIntercept, along_rows, design, largest_eigenvalue
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
+from skopt_dl.problems import certificates
+from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
-
-GAP, STATIONARITY = "duality gap", "stationarity"
+from skopt_dl.problems.line import LinearModelLine
 
 
 class LinearProblem(Problem):
@@ -80,6 +81,7 @@ class LinearProblem(Problem):
             self.map: Any = Centred(self.base, self.base.column_sums(self.omega))
         else:
             self.map = WithIntercept(self.base) if fit_intercept else self.base
+        self.intercept_in_map = fit_intercept and not self.centred
         self.y = y
         width = self.map.shape[1]
         self.n_coef = p * self.n_outputs
@@ -89,8 +91,8 @@ class LinearProblem(Problem):
             "intercept": slice(self.n_coef, self.size),
         }
         self.traits = self._traits()
-        self.criterion, self._scale_rule = criterion, scale
-        self._scale: float | None = None
+        self.criterion, self.scale = criterion, scale
+        self._unit: float | None = None
 
     def _traits(self) -> frozenset[Trait]:
         traits = {Trait.CONVEX, Trait.LINEAR_MODEL, Trait.FINITE_SUM}
@@ -107,20 +109,21 @@ class LinearProblem(Problem):
     def start(self) -> Any:
         return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
 
-    def _matrix(self, w: Any) -> Any:
+    def matrix(self, w: Any) -> Any:
         """``w`` in the shape the map takes."""
         return w if self.y.ndim == 1 else self.xp.reshape(w, (-1, self.n_outputs))
 
-    def _flat(self, g: Any) -> Any:
+    def flat(self, g: Any) -> Any:
+        """The inverse of `matrix`."""
         return g if self.y.ndim == 1 else self.xp.reshape(g, (-1,))
 
     def predict_raw(self, w: Any) -> Any:
         """``A w``, the raw predictions (of the centred data where the intercept is eliminated)."""
-        return self.map.matvec(self._matrix(w))
+        return self.map.matvec(self.matrix(w))
 
     def unpack(self, w: Any) -> tuple[Any, Any]:
         """``(coef, intercept)`` of shapes ``(p,)`` and ``()``, or ``(p, K)`` and ``(K,)``."""
-        xp, W = self.xp, self._matrix(w)
+        xp, W = self.xp, self.matrix(w)
         coef = W[: self.n_features, ...]
         if self.centred:
             return coef, self.y_mean - self.map.mean @ coef
@@ -132,17 +135,19 @@ class LinearProblem(Problem):
         """The flat start from ``coef`` and ``intercept`` (an eliminated intercept is not kept)."""
         xp = self.xp
         rows = [xp.reshape(coef, (self.n_features, self.n_outputs))]
-        if self.fit_intercept and not self.centred:
+        if self.intercept_in_map:
             rows.append(xp.reshape(intercept, (1, self.n_outputs)))
         return xp.reshape(xp.concat(rows), (-1,))
 
     # --- values -------------------------------------------------------------------------------
 
-    def _loss_value(self, z: Any) -> Any:
+    def loss_value(self, z: Any) -> Any:
+        """The loss term at the predictions ``z``."""
         return self.omega @ self.loss.value(self.y, z)
 
-    def _loss_grad(self, z: Any) -> Any:
-        return self._flat(self.map.rmatvec(along_rows(self.omega, self.loss.slope(self.y, z))))
+    def loss_grad(self, z: Any) -> Any:
+        """Gradient in ``w`` of the loss term, at the predictions ``z``."""
+        return self.flat(self.map.rmatvec(along_rows(self.omega, self.loss.slope(self.y, z))))
 
     def _on_coef(self, function: Any, w: Any) -> Any:
         """``function`` of the coefficients, continued by zeros over the intercept."""
@@ -156,7 +161,7 @@ class LinearProblem(Problem):
         return self.penalty.value(w[: self.n_coef])
 
     def value(self, w: Any) -> Any:
-        return self._loss_value(self.predict_raw(w)) + self.nonsmooth_value(w)
+        return self.loss_value(self.predict_raw(w)) + self.nonsmooth_value(w)
 
     # --- oracles ------------------------------------------------------------------------------
 
@@ -183,7 +188,7 @@ class LinearProblem(Problem):
     def smooth_value_grad(self, w: Any) -> tuple[Any, Any]:
         """Value and gradient of the loss term."""
         z = self.predict_raw(w)
-        return self._loss_value(z), self._loss_grad(z)
+        return self.loss_value(z), self.loss_grad(z)
 
     @offers(Oracle.LIPSCHITZ, lacks=_no_smooth_loss)
     def lipschitz(self) -> Any:
@@ -201,18 +206,20 @@ class LinearProblem(Problem):
     @offers(Oracle.GRAD, lacks=_no_gradient)
     def point(self, w: Any) -> Point:
         """Value and gradient of the whole objective; the cache is ``z = A w``."""
-        return self._point(w, self.predict_raw(w))
+        return self.point_of(w, self.predict_raw(w))
 
-    def _point(self, w: Any, z: Any) -> Point:
-        value = self._loss_value(z) + self.nonsmooth_value(w)
-        grad = self._loss_grad(z) + self._on_coef(self.penalty.grad, w)
+    def point_of(self, w: Any, z: Any) -> Point:
+        """The point ``w`` whose prediction ``z = A w`` is known."""
+        value = self.loss_value(z) + self.nonsmooth_value(w)
+        grad = self.loss_grad(z) + self._on_coef(self.penalty.grad, w)
         return Point(w, value, grad, z)
 
     def along(self, point: Point, d: Any) -> LinearModelLine:
         """The objective along ``point.w + t d``; ``A d`` is computed once."""
         return LinearModelLine(self, point, d)
 
-    def _curvature_product(self, z: Any, az: Any) -> Any:
+    def curvature_product(self, z: Any, az: Any) -> Any:
+        """Second derivative of the loss at ``z``, times the predictions ``az``."""
         if self.y.ndim == 1:
             return self.loss.curvature(self.y, z) * az  # type: ignore[attr-defined]
         return self.loss.curvature_product(self.y, z, az)  # type: ignore[attr-defined]
@@ -231,8 +238,8 @@ class LinearProblem(Problem):
         else:
 
             def product(d: Any) -> Any:
-                ad = self._curvature_product(z, self.map.matvec(self._matrix(d)))
-                return self._flat(self.map.rmatvec(along_rows(self.omega, ad))) + diagonal * d
+                ad = self.curvature_product(z, self.map.matvec(self.matrix(d)))
+                return self.flat(self.map.rmatvec(along_rows(self.omega, ad))) + diagonal * d
 
         return product
 
@@ -253,7 +260,7 @@ class LinearProblem(Problem):
             for k in range(K):
                 unit = xp.zeros_like(z)
                 unit[:, k] = 1
-                column = self._curvature_product(z, unit)
+                column = self.curvature_product(z, unit)
                 blocks.append([self.map.gram(self.omega * column[:, i]) for i in range(K)])
             # (K, K, width, width) -> rows (feature, output), columns (feature, output).
             H = xp.stack([xp.stack(row) for row in blocks])
@@ -331,9 +338,9 @@ class LinearProblem(Problem):
         rows = self.map.take_rows(index)
         y = xp.take(self.y, index, axis=0)
         omega = xp.take(self.omega, index) * (self.n_samples / index.shape[0])
-        z = rows.matvec(self._matrix(w))
+        z = rows.matvec(self.matrix(w))
         value = omega @ self.loss.value(y, z)
-        grad = self._flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
+        grad = self.flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
         if Trait.SMOOTH in self.traits:
             value = value + self.nonsmooth_value(w)
             grad = grad + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
@@ -358,119 +365,12 @@ class LinearProblem(Problem):
         ridge = xp.reshape(ridge, (self.map.shape[1], self.n_outputs))
         return self.map, self.loss.smoothness * self.omega, Y, ridge
 
-    # --- certificates -------------------------------------------------------------------------
-
-    def certificate(self, w: Any) -> Certificate:
-        """Duality gap and stationarity at ``w``.
-
-        With an intercept that is not eliminated the dual point is taken at the best intercept for
-        these coefficients (a few Newton steps): only there is it feasible. The gap still bounds the
-        suboptimality of ``w`` itself, whose own objective is the primal value.
-        """
-        z = self.predict_raw(w)
-        objective = to_float(self._loss_value(z) + self.nonsmooth_value(w))
-        gap = self._gap(z, objective)
-        if self.criterion == GAP and gap is not None:
-            return Certificate(GAP, gap / self._unit(), objective, gap)
-        return Certificate(STATIONARITY, self._stationarity(w, z) / self._unit(), objective, gap)
-
-    def _gap(self, z: Any, objective: float) -> float | None:
-        penalty, loss, xp = self.penalty, self.loss, self.xp
-        if not (hasattr(loss, "conjugate") and hasattr(penalty, "conjugate")):
-            return None
-        if self.fit_intercept and not self.centred:
-            z = self._best_intercept(z)
-            if z is None:
-                return None
-        slope = loss.slope(self.y, z)
-        v = -self._flat(self.base_rmatvec(along_rows(self.omega, slope)))
-        scale = penalty.feasible_scale(v)
-        if loss.quadratic:
-            # The dual is a parabola along the ray: its maximum, clipped to what is feasible.
-            conj_slope = xp.sum(along_rows(self.omega, slope * self.y))
-            square = xp.sum(along_rows(self.omega, slope**2))
-            best = -conj_slope / xp.where(square > 0, square, xp.ones_like(square))
-            ridge = penalty.conjugate(scale * v)
-            scale = xp.where(ridge == 0, xp.clip(best, 0 * scale, scale), scale)
-        dual = -(self.omega @ loss.conjugate(self.y, scale * slope)) - penalty.conjugate(scale * v)
-        gap = objective - to_float(dual)
-        return max(gap, 0.0) if gap == gap else float("inf")
-
     def base_rmatvec(self, r: Any) -> Any:
         """``X' r`` of the coefficients alone (centred where the intercept is eliminated)."""
         return self.map.rmatvec(r) if self.centred else self.base.rmatvec(r)
 
-    def _best_intercept(self, z: Any) -> Any:
-        """``z + b`` with the ``b`` that minimises the loss, or ``None`` if Newton does not get
-        there (it then has no dual feasible point to offer)."""
-        xp, K = self.xp, self.n_outputs
-        # Slopes must sum to zero to rounding, or the dual point is not feasible.
-        tiny = 64 * xp.finfo(self.dtype).eps
-        b = xp.zeros(z.shape[1:], dtype=z.dtype, device=self.device)
-        for _ in range(50):
-            slope = self.loss.slope(self.y, z + b)
-            g = self.omega @ slope
-            if to_float(xp.max(xp.abs(g))) <= tiny:
-                return z + b
-            if z.ndim == 1:
-                h = self.omega @ self._curvature_product(z + b, xp.ones_like(z))
-                b = b - g / xp.where(h > tiny, h, xp.full_like(h, 0.25))
-            else:
-                eye = xp.eye(K, dtype=z.dtype, device=self.device)
-                H = xp.stack(
-                    [
-                        self.omega @ self._curvature_product(z + b, xp.ones_like(z) * eye[k, :])
-                        for k in range(K)
-                    ]
-                )
-                # The softmax Hessian is singular along equal shifts; adding 1/K fixes that gauge.
-                b = b - xp.linalg.solve(H + 1.0 / K, g)
-        return None
-
-    def _stationarity(self, w: Any, z: Any) -> float:
-        """Largest component of the minimal subgradient (or of the prox-gradient map)."""
-        xp, g = self.xp, self._loss_grad(z)
-        head, tail = g[: self.n_coef], g[self.n_coef :]
-        coef = w[: self.n_coef]
-        if hasattr(self.penalty, "distance"):
-            residual = self.penalty.distance(coef, head)
-        else:
-            step = 1.0 / max(to_float(self.lipschitz()), 1e-300)
-            residual = xp.abs(coef - self.penalty.prox(coef - step * head, step)) / step
-        return to_float(xp.max(xp.abs(xp.concat([residual, tail])))) if self.size else 0.0
-
-    def _unit(self) -> float:
-        """What the criterion is divided by, computed once."""
-        if self._scale is None:
-            z = self.predict_raw(self.start())
-            if self.criterion == GAP:
-                best = self._best_intercept(z) if self.fit_intercept and not self.centred else z
-                unit = abs(to_float(self._loss_value(z if best is None else best)))
-            elif self._scale_rule == "null":
-                unit = to_float(self.xp.max(self.xp.abs(self._loss_grad(z)))) if self.size else 1.0
-            else:
-                unit = float(self._scale_rule)
-            self._scale = unit if unit > 0 else 1.0
-        return self._scale
-
-
-class LinearModelLine:
-    """``phi(t) = F(w + t d)`` of a linear model: a trial costs O(n), not a product with X."""
-
-    def __init__(self, problem: LinearProblem, point: Point, d: Any) -> None:
-        self.problem, self.point, self.d = problem, point, d
-        self.ad = problem.map.matvec(problem._matrix(d))
-
-    def __call__(self, t: float) -> tuple[float, float]:
-        p, w = self.problem, self.point.w + t * self.d
-        z = self.point.cache + t * self.ad
-        xp = p.xp
-        value = p._loss_value(z) + p.nonsmooth_value(w)
-        slope = xp.sum(along_rows(p.omega, p.loss.slope(p.y, z) * self.ad))
-        slope = slope + self.d[: p.n_coef] @ p.penalty.grad(w[: p.n_coef])  # type: ignore[attr-defined]
-        return to_float(value), to_float(slope)
-
-    def accept(self, t: float) -> Point:
-        """The point at ``t``; one product with X', for its gradient."""
-        p = self.problem
-        return p._point(self.point.w + t * self.d, self.point.cache + t * self.ad)
+    def certificate(self, w: Any) -> Certificate:
+        """Duality gap and stationarity at ``w``; see `skopt_dl.problems.certificates`."""
+        if self._unit is None:
+            self._unit = certificates.unit(self)
+        return certificates.certify(self, w, self._unit)
