@@ -20,6 +20,7 @@ from skopt_dl.problems import certificates
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.line import LinearModelLine
+from skopt_dl.problems.second_order import SecondOrderModel
 
 
 class LinearProblem(Problem):
@@ -297,23 +298,9 @@ class LinearProblem(Problem):
         return self._not_separable()
 
     @offers(Oracle.QUADRATIC_MODEL, lacks=_no_quadratic_model)
-    def quadratic_model(self, w: Any) -> CoordinateModel:
-        """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates.
-
-        Works in place on the coefficients of ``w``; the intercept is eliminated from the model.
-        """
-        z = self.predict_raw(w)
-        h = self.omega * self.loss.curvature(self.y, z)  # type: ignore[attr-defined]
-        u = -self.omega * self.loss.slope(self.y, z)
-        return CoordinateModel(
-            self.base,
-            w[: self.n_coef],
-            u,
-            h,
-            centre=self.fit_intercept,
-            penalty=self.penalty,
-            kernels=self.kernels,
-        )
+    def quadratic_model(self, w: Any) -> SecondOrderModel:
+        """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates."""
+        return SecondOrderModel(self, w)
 
     def _no_split(self) -> str | None:
         if not hasattr(self.loss, "prox"):

@@ -1,0 +1,92 @@
+r"""The second-order model of a loss plus a penalty, and the objective along its step.
+
+.. math::
+
+    m(d) = \sum_i \omega_i \ell'_i\, (A d)_i + \tfrac12 \sum_i h_i (A d)_i^2 + \Omega(w + d),
+    \qquad h_i = \omega_i \ell''_i
+
+An intercept :math:`b` is eliminated: for given coefficients its best step is
+
+.. math:: \Delta b = -\frac{\sum_i \omega_i \ell'_i}{\sum_i h_i} - m'\,\Delta w,
+   \qquad m_j = \frac{\sum_i h_i x_{ij}}{\sum_i h_i},
+
+which leaves a weighted least-squares problem in the centred columns, with the working residual
+centred as well: the form that `CoordinateModel` takes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.problems.coordinates import CoordinateModel
+
+if TYPE_CHECKING:
+    from skopt_dl.problems.linear import LinearProblem
+
+
+class SecondOrderModel:
+    """The model at ``w``, minimised by coordinate descent on a copy of the coefficients.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+        One output, a loss with a curvature, a separable penalty.
+    w : array of shape (size,)
+        Where the model is made; never written.
+
+    Attributes
+    ----------
+    d : array of shape (size,)
+        The step, intercept included; set by `close`.
+    decrease : float
+        What the model promises for the step, ``f'(w; d) + penalty(w + d) - penalty(w) <= 0``: the
+        slope that an Armijo rule for a composite objective uses. Set by `close`.
+    """
+
+    def __init__(self, problem: LinearProblem, w: Any) -> None:
+        xp = problem.xp
+        self.problem, self.w = problem, w
+        self.z = problem.predict_raw(w)
+        self.slope = problem.omega * problem.loss.slope(problem.y, self.z)
+        curvature = problem.loss.curvature(problem.y, self.z)  # type: ignore[attr-defined]
+        # A floor: where the loss is flat to rounding the model must not lose the sample.
+        h = problem.omega * xp.clip(curvature, xp.finfo(problem.dtype).eps, None)
+        u = -self.slope
+        self.shift = xp.sum(u) / xp.sum(h)
+        if problem.intercept_in_map:
+            u = u - self.shift * h
+        self.model = CoordinateModel(
+            problem.base,
+            xp.asarray(w[: problem.n_coef], copy=True),
+            u,
+            h,
+            centre=problem.fit_intercept,
+            penalty=problem.penalty,
+            kernels=problem.kernels,
+        )
+        self.d: Any = None
+        self.decrease = 0.0
+
+    def epochs(self, order: Any, n: int, target: float) -> tuple[int, float]:
+        """Up to ``n`` epochs of coordinate descent on the model: ``(epochs done, indicator)``."""
+        return self.model.epochs(order, n, target)
+
+    def subspace_step(self) -> None:
+        """One exact step on the nonzero coefficients; see `CoordinateModel.subspace_step`."""
+        self.model.subspace_step()
+
+    def close(self) -> None:
+        """End the minimisation: fix the step ``d`` and what it promises."""
+        p = self.problem
+        d = self.model.w - self.w[: p.n_coef]
+        if p.intercept_in_map:
+            d = p.xp.concat([d, (self.shift - self.model.mean @ d)[None]])
+        self.d, self._ad = d, p.map.matvec(d)
+        change = p.nonsmooth_value(self.w + d) - p.nonsmooth_value(self.w)
+        self.decrease = to_float(p.xp.sum(self.slope * self._ad) + change)
+
+    def value(self, t: float) -> float:
+        """The true objective at ``w + t d``: O(n), no product with X."""
+        p = self.problem
+        return to_float(p.loss_value(self.z + t * self._ad) + p.nonsmooth_value(self.w + t * self.d))
