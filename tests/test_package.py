@@ -1,0 +1,72 @@
+"""What the package shows to the outside: lazy names, light imports, typed, complete."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import skopt_dl
+
+INIT = Path(skopt_dl.__file__)
+
+
+def modules_after(statement: str) -> set[str]:
+    """Names of the modules that a fresh interpreter has loaded after ``statement``."""
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_import_loads_nothing_but_itself() -> None:
+    extra = modules_after("import skopt_dl") - modules_after("import importlib, typing")
+    # "__editable__..." is how setuptools finds a source tree that was installed in place.
+    outside = {m for m in extra if not m.startswith(("skopt_dl", "__editable__"))}
+    assert {m.split(".")[0] for m in outside} <= {"__future__"}
+    assert {m for m in extra if m.startswith("skopt_dl.")} == {"skopt_dl._version"}
+
+
+def test_an_estimator_loads_no_optional_library() -> None:
+    ours = modules_after("from skopt_dl import Lasso")
+    # scikit-learn itself imports pandas where it is installed.
+    extra = {m.split(".")[0] for m in ours - modules_after("import sklearn.linear_model")}
+    assert extra.isdisjoint({"cupy", "dask", "matplotlib", "pandas", "polars", "torch", "rich"})
+
+
+def test_an_estimator_loads_no_solver_that_is_not_used() -> None:
+    loaded = modules_after("from skopt_dl import Lasso")
+    assert not {m for m in loaded if m.startswith("skopt_dl.solvers.")}
+
+
+@pytest.mark.parametrize("name", skopt_dl.__all__)
+def test_every_public_name_resolves(name: str) -> None:
+    assert getattr(skopt_dl, name) is not None
+    assert name in dir(skopt_dl)
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse(INIT.read_text(encoding="utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If))
+    seen = {
+        alias.name: statement.module.removeprefix("skopt_dl.")
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for alias in statement.names
+    }
+    assert seen == skopt_dl._HOME
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Lasagne'"):
+        _ = skopt_dl.Lasagne
+
+
+def test_version_and_typing_marker() -> None:
+    assert version("skopt_dl") == skopt_dl.__version__
+    assert INIT.with_name("py.typed").is_file()
