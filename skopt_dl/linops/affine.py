@@ -43,6 +43,13 @@ class Centred(LinearMap):
         outer = total * self.mean[:, None] * self.mean
         return self.base.gram(weights) - cross - cross.T + outer
 
+    def row_gram(self) -> Any:
+        if self.layout == "dense":
+            X = self.to_dense()
+            return X @ X.T
+        shift = self.base.matvec(self.mean)
+        return self.base.row_gram() - shift[:, None] - shift + self.mean @ self.mean
+
     def to_dense(self) -> Any:
         return self.base.to_dense() - self.mean
 
@@ -70,6 +77,9 @@ class WithIntercept(LinearMap):
         top = xp.concat([self.base.gram(weights), sums[:, None]], axis=1)
         total = xp.sum(weights)
         return xp.concat([top, xp.concat([sums, total[None]])[None, :]])
+
+    def row_gram(self) -> Any:
+        return self.base.row_gram() + 1
 
     def to_dense(self) -> Any:
         X = self.base.to_dense()

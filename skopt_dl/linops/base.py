@@ -41,5 +41,9 @@ class LinearMap(ABC):
         """``A' diag(weights) A`` as a dense array of shape ``(p, p)``."""
 
     @abstractmethod
+    def row_gram(self) -> Any:
+        """``A A'`` as a dense array of shape ``(n, n)``."""
+
+    @abstractmethod
     def to_dense(self) -> Any:
         """The matrix of the map as a dense array (for direct methods on small problems)."""

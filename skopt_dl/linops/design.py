@@ -35,6 +35,9 @@ class Dense(LinearMap):
         root = self.xp.sqrt(weights)[:, None] * self.X
         return root.T @ root
 
+    def row_gram(self) -> Any:
+        return self.X @ self.X.T
+
     def to_dense(self) -> Any:
         return self.X
 
@@ -60,6 +63,20 @@ class Dense(LinearMap):
             total = total + weights[i : i + rows] @ X[i : i + rows, :] ** 2
         return total
 
+    @cached_property
+    def rows(self) -> Any:
+        """X with contiguous rows, for the compiled row kernels; a copy only if it is not."""
+        return self.xp.asarray(self.X, order="C") if is_numpy(self.xp) else self.X
+
+    def row_squares(self, shift: Any) -> Any:
+        """``sum_j (X_ij - shift_j)^2``, with temporaries of a block of rows."""
+        xp, X = self.xp, self.X
+        rows = max(1, 2**20 // max(1, X.shape[1]))
+        blocks = [
+            xp.sum((X[i : i + rows, :] - shift) ** 2, axis=1) for i in range(0, X.shape[0], rows)
+        ]
+        return xp.concat(blocks)
+
 
 class Sparse(LinearMap):
     """A SciPy (or cupyx) sparse matrix or array; products keep it sparse."""
@@ -81,6 +98,9 @@ class Sparse(LinearMap):
 
     def gram(self, weights: Any) -> Any:
         return (self.X.T @ self.X.multiply(weights[:, None]).tocsr()).toarray()
+
+    def row_gram(self) -> Any:
+        return (self.X @ self.X.T).toarray()
 
     def to_dense(self) -> Any:
         return self.X.toarray()
@@ -105,7 +125,31 @@ class Sparse(LinearMap):
         """``sum_i weights_i X_ij^2``."""
         return self.X.multiply(self.X).T @ weights
 
+    @cached_property
+    def rows(self) -> Any:
+        """X in CSR form with one sorted entry a place; a copy only if it is not."""
+        rows = self.X.tocsr()
+        if not rows.has_canonical_format:
+            rows = rows.copy()
+            rows.sum_duplicates()
+        return rows
+
+    def row_squares(self, shift: Any) -> Any:
+        """``sum_j X_ij^2``; a sparse row is not shifted.
+
+        Raises
+        ------
+        ValueError
+            If ``shift`` is not zero.
+        """
+        if self.xp.any(shift != 0):
+            raise ValueError("row_squares: shift must be zero, a shifted sparse row is dense")
+        ones = self.xp.ones(self.shape[1], dtype=self.X.dtype)
+        return self.rows.multiply(self.rows) @ ones
+
 
 def design(X: Any) -> Dense | Sparse:
-    """The linear map of a validated matrix."""
+    """The linear map of a validated matrix; a design passes through, with what it has cached."""
+    if isinstance(X, (Dense, Sparse)):
+        return X
     return Sparse(X) if hasattr(X, "tocsc") else Dense(X)

@@ -20,6 +20,7 @@ from skopt_dl.problems import certificates
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.line import LinearModelLine
+from skopt_dl.problems.samples import SampleModel
 from skopt_dl.problems.second_order import SecondOrderModel
 
 
@@ -333,6 +334,11 @@ class LinearProblem(Problem):
             grad = grad + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return value, grad
 
+    @offers(Oracle.SAMPLE_SLOPES, lacks=_no_smooth_loss)
+    def samples(self, w: Any) -> SampleModel:
+        """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
+        return SampleModel(self, w)
+
     def _no_least_squares(self) -> str | None:
         if not self.loss.quadratic:
             return "the loss is not quadratic"
@@ -351,6 +357,14 @@ class LinearProblem(Problem):
         Y = xp.reshape(self.y, (self.n_samples, self.n_outputs))
         ridge = xp.reshape(ridge, (self.map.shape[1], self.n_outputs))
         return self.map, self.loss.smoothness * self.omega, Y, ridge
+
+    def _not_dense(self) -> str | None:
+        return None if self.map.layout == "dense" else "X is sparse (it is never densified)"
+
+    @offers(Oracle.MATRIX, lacks=_not_dense)
+    def dense_matrix(self) -> Any:
+        """The matrix of the map as an array of shape ``(n, width)``."""
+        return self.map.to_dense()
 
     def base_rmatvec(self, r: Any) -> Any:
         """``X' r`` of the coefficients alone (centred where the intercept is eliminated)."""

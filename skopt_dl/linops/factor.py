@@ -1,0 +1,86 @@
+"""Factorisations of symmetric matrices, scaled to a unit diagonal first.
+
+Columns of very different units make a Gram matrix look singular that is not. Scaling to a unit
+diagonal removes the units, so that a small pivot means dependent columns and nothing else
+(A. van der Sluis, "Condition numbers and equilibration of matrices", Numer. Math. 14 (1969)).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of
+
+
+class NotPositiveDefinite(ArithmeticError):
+    """A matrix that has no Cholesky factor at its precision."""
+
+
+class PositiveFactor:
+    """The Cholesky factor of a symmetric positive definite matrix.
+
+    Parameters
+    ----------
+    G : array of shape (m, m)
+        Never written.
+
+    Raises
+    ------
+    NotPositiveDefinite
+        If a pivot is not clear of rounding.
+    """
+
+    def __init__(self, G: Any) -> None:
+        xp = self.xp = namespace_of(G)
+        m = G.shape[0]
+        diagonal = xp.linalg.diagonal(G)
+        positive = diagonal > 0
+        self.unit = xp.sqrt(xp.where(positive, diagonal, xp.ones_like(diagonal)))
+        if m == 0:
+            self.L = G
+            return
+        try:
+            self.L = xp.linalg.cholesky(G / self.unit[:, None] / self.unit)
+        except np.linalg.LinAlgError:
+            raise NotPositiveDefinite from None
+        # The pivots of a unit diagonal are at most one; NaN (CuPy's way to fail) fails the test too.
+        smallest = xp.min(xp.linalg.diagonal(self.L)) ** 2
+        if not bool(smallest > 4 * m * xp.finfo(G.dtype).eps):
+            raise NotPositiveDefinite
+
+    def solve(self, b: Any) -> Any:
+        """``G^-1 b`` for a vector or several right-hand sides."""
+        unit = self.unit if b.ndim == 1 else self.unit[:, None]
+        return self._solve(b / unit) / unit
+
+    def _solve(self, b: Any) -> Any:
+        if is_numpy(self.xp):
+            half = solve_triangular(self.L, b, lower=True, check_finite=False)
+            return solve_triangular(self.L, half, lower=True, trans="T", check_finite=False)
+        column = b if b.ndim > 1 else b[:, None]
+        x = self.xp.linalg.solve(self.L.T, self.xp.linalg.solve(self.L, column))
+        return x if b.ndim > 1 else x[:, 0]
+
+
+class PseudoInverse:
+    """The least-norm solve with a symmetric positive semi-definite matrix, by eigenvalues.
+
+    Eigenvalues within rounding of zero count as zero.
+    """
+
+    def __init__(self, G: Any) -> None:
+        xp = namespace_of(G)
+        values, self.vectors = xp.linalg.eigh(G)
+        self.inverse = values
+        if values.shape[0]:
+            real = values > G.shape[0] * xp.finfo(G.dtype).eps * values[-1]
+            one = xp.ones((), dtype=G.dtype, device=device_of(G))
+            self.inverse = xp.where(real, 1 / xp.where(real, values, one), 0 * values)
+
+    def solve(self, b: Any) -> Any:
+        """``G^+ b`` for a vector or several right-hand sides."""
+        inverse = self.inverse if b.ndim == 1 else self.inverse[:, None]
+        return self.vectors @ (inverse * (self.vectors.T @ b))
