@@ -1,22 +1,34 @@
 """What every estimator shares: the solve, its report, its warnings, its links.
 
 An estimator validates data, builds a `Problem` and hands it to `EngineEstimator._solve`; the engine
-does the rest. Fitted attributes are set only after a solve has returned, so a fit that fails leaves
-nothing half fitted.
+does the rest. Its ``fit`` is decorated with `fit_method`, which serves callbacks, brings results to
+where the data live, and undoes a fit that raises.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skopt_dl._sklearn.callbacks import observers_for
+from skopt_dl._sklearn.arrays import (
+    HOST,
+    Place,
+    bring_home,
+    device_place,
+    packed,
+    send,
+    unpacked,
+    workplace,
+)
+from skopt_dl._sklearn.callbacks import call_with_callbacks, observers_for
 from skopt_dl._version import __version__
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Printer, Problem, SolveResult, Status, Stopping, StoppingRule, run
@@ -32,17 +44,46 @@ _ADVICE = {
 }
 
 
+def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate ``fit(self, X, y, ...)`` or ``partial_fit`` of an estimator.
+
+    - Callbacks set on the estimator see the fit as a task (`skopt_dl._sklearn.callbacks`).
+    - With ``device="cuda"`` and host data, the fitted attributes come back as NumPy arrays.
+    - A fit that raises, by a keyboard interrupt too, leaves the estimator as it was before: not
+      fitted, or with its earlier fitted state.
+    """
+
+    @functools.wraps(method)
+    def fit(self: Any, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            works_at, home = workplace(self, X), Place.of(X)
+            answer = call_with_callbacks(self, method, X, y, *args, **kwargs)
+            if works_at != home:
+                bring_home(self, home)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return answer
+
+    return fit
+
+
 class EngineEstimator(CallbackSupportMixin, BaseEstimator):
     """An estimator whose fit is one or more solves of the engine.
 
     Attributes
     ----------
-    solver_ : Solver
-        The solver that ran.
+    solver_ : str
+        The name of the solver that ran.
     solve_report_ : SolveReport or list of SolveReport
         Status, certificate, timings and history of the solve (one per output where they are
         solved apart).
     """
+
+    # Fitted arrays that are NumPy's wherever the model lives: labels, and numbers to be read.
+    _host_attributes: ClassVar[frozenset[str]] = frozenset({"classes_", "dual_gap_", "n_iter_"})
 
     # The documentation moves with one variable: set it to the address where docs/ is published.
     _doc_link_module = "skopt_dl"
@@ -71,10 +112,12 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         rng: Any = None,
         state: Any = None,
         solver: Any = None,
+        part: tuple[int, int] = (0, 1),
     ) -> SolveResult:
         """Resolve the solver, run it, and warn unless it converged.
 
         ``unpack`` turns the flat answer into fitted attributes: callbacks rebuild a model with it.
+        ``part=(k, K)`` says that this is solve k of K in the same fit.
         """
         chosen, reason = resolve(
             self.solver if solver is None else solver, problem, self._solver_defaults()
@@ -87,7 +130,10 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         )
         rng = check_random_state(getattr(self, "random_state", None)) if rng is None else rng
         printer = [Printer()] if getattr(self, "verbose", False) else []
-        with observers_for(self, unpack, stopping) as observers:
+        watching = observers_for(
+            self, problem, unpack, stopping, chunk=chosen.chunk, part=part, name=chosen.unit
+        )
+        with watching as observers:
             result = run(
                 problem,
                 chosen,
@@ -114,20 +160,54 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
             stacklevel=4,
         )
 
+    def to_device(self, device: str) -> Self:
+        """A copy of this fitted estimator whose arrays live on ``device``.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda", "cuda:1", ...}
+            "cpu" gives NumPy arrays, the others CuPy arrays.
+
+        Returns
+        -------
+        estimator : object
+            A converted copy; this estimator is left as it is.
+
+        Raises
+        ------
+        RuntimeError
+            If CuPy, a driver or the device is missing.
+        """
+        place = device_place(device)
+        place.check()
+        moved = copy.copy(self)
+        if place == HOST:
+            bring_home(moved, HOST)
+        else:
+            send(moved, place)
+        return moved
+
+    def __copy__(self) -> Self:
+        # The arrays are shared. Without this method `copy.copy` would take them through the form
+        # in which they are pickled, to the host and back.
+        shallow = object.__new__(type(self))
+        vars(shallow).update(vars(self))
+        return shallow
+
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
+        state = packed(self, super().__getstate__())
         if type(self).__module__.startswith("skopt_dl."):
             state = {**state, "_skopt_dl_version": __version__}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
+        name, state = type(self).__name__, dict(state)
         written = state.pop("_skopt_dl_version", __version__)
         if written != __version__:
             warnings.warn(
-                f"this {type(self).__name__} was pickled by skopt_dl {written} and is read by "
-                f"{__version__}; fit it again if its results matter",
+                f"this {name} was pickled by skopt_dl {written} and is read by {__version__}; fit "
+                "it again if its results matter",
                 UserWarning,
                 stacklevel=2,
             )
-        super().__setstate__(state)
+        super().__setstate__(unpacked(state, name))

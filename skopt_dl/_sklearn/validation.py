@@ -1,35 +1,243 @@
-"""Data checks shared by the estimators."""
+"""Data checks shared by the estimators.
+
+Host data go through scikit-learn's own checks and give NumPy arrays (or SciPy matrices). Arrays of
+another namespace are checked where they live, by the same rules and in the same words, because
+scikit-learn reads them only under a switch that a user should not need. `check_X_y` ends with the
+data where the fit works (see `skopt_dl._sklearn.arrays.workplace`).
+"""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skopt_dl._sklearn.arrays import (
+    check_same_place,
+    is_foreign,
+    is_gpu_sparse,
+    put_beside,
+    workplace,
+)
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
 
 FLOATS = [np.float64, np.float32]
 
 
 def check_X_y(  # noqa: N802
-    estimator: Any, X: Any, y: Any, *, multi_output: bool, accept_sparse: Any = ("csc", "csr")
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    multi_output: bool = False,
+    accept_sparse: Any = ("csc", "csr"),
+    labels: bool = False,
+    reset: bool = True,
+    order: str | None = None,
 ) -> tuple[Any, Any]:
-    """Validated floating ``X`` and numeric ``y`` of its dtype; also sets the feature names."""
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse=accept_sparse,
-        dtype=FLOATS,
-        multi_output=multi_output,
-        y_numeric=True,
-    )
-    return X, np.asarray(y, dtype=X.dtype)
+    """Validated floating ``X`` and its ``y``, both where the fit works; sets the feature names.
+
+    Parameters
+    ----------
+    estimator : object
+        Whose ``n_features_in_`` and ``feature_names_in_`` are set (or compared, if not ``reset``).
+    X, y : array-like
+        The data.
+    multi_output : bool
+        Allow a two-dimensional ``y``.
+    accept_sparse : tuple of str or False
+        Sparse formats taken as they are.
+    labels : bool
+        ``y`` holds class labels (or multilabel indicators): it comes back as a NumPy array of its
+        own dtype, on the host. Otherwise it is a numeric array of X's dtype beside X.
+    reset : bool
+        False in ``partial_fit`` after the first call.
+    order : {"C", "F"}, optional
+        Memory order of a dense host ``X``.
+
+    Returns
+    -------
+    X, y : arrays
+        New references; the user's arrays are never written.
+    """
+    place = workplace(estimator, X)
+    if is_foreign(X):
+        if y is None:
+            raise ValueError(
+                f"{type(estimator).__name__} requires y to be passed, but the target y is None"
+            )
+        X = _foreign_X(estimator, X, accept_sparse=accept_sparse, reset=reset)
+        y = _host_labels(y, multi_output) if labels else _foreign_target(X, y, multi_output)
+        check_consistent_length(X, y)
+    else:
+        X, y = validate_data(
+            estimator,
+            X,
+            to_numpy(y) if is_foreign(y) else y,
+            accept_sparse=accept_sparse,
+            dtype=FLOATS,
+            order=order,
+            multi_output=multi_output,
+            y_numeric=not labels,
+            reset=reset,
+        )
+        y = _host_labels(y, multi_output) if labels else np.asarray(y, dtype=X.dtype)
+    X = place.put(X)
+    return X, y if labels else place.put(y)
+
+
+def check_X(  # noqa: N802
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool = False,
+    method: str = "predict",
+    accept_sparse: Any = ("csr", "csc"),
+    allow_nan: bool = False,
+    order: str | None = None,
+) -> Any:
+    """Validated floating ``X`` alone.
+
+    Parameters
+    ----------
+    estimator : object
+        Whose feature count and names are set (``reset``) or compared.
+    X : array-like
+        The data.
+    reset : bool
+        True in the fit of an estimator without ``y``: the data then move to where the fit works.
+        Otherwise they must live where the fitted attributes do.
+    method : str
+        The method that asks, for the message.
+    accept_sparse, order
+        As in `check_X_y`.
+    allow_nan : bool
+        Let NaN through (missing entries); infinities still raise.
+
+    Returns
+    -------
+    X : array
+        A float32 or float64 array or sparse matrix.
+    """
+    if not reset:
+        check_same_place(estimator, X, method)
+    place = workplace(estimator, X) if reset else None
+    if is_foreign(X):
+        X = _foreign_X(estimator, X, accept_sparse=accept_sparse, reset=reset, allow_nan=allow_nan)
+    else:
+        X = validate_data(
+            estimator,
+            X,
+            accept_sparse=accept_sparse,
+            dtype=FLOATS,
+            order=order,
+            ensure_all_finite="allow-nan" if allow_nan else True,
+            reset=reset,
+        )
+    return X if place is None else place.put(X)
 
 
 def check_weights(sample_weight: Any, X: Any) -> Any:
-    """``None``, or non-negative weights of X's dtype of which at least one is positive."""
+    """``None``, or non-negative weights of X's dtype beside X, of which at least one is positive.
+
+    A number stands for equal weights. The result is a copy.
+    """
     if sample_weight is None:
         return None
-    return _check_sample_weight(
-        sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True
+    if is_foreign(sample_weight):
+        sample_weight = to_numpy(sample_weight)
+    host = _check_sample_weight(
+        sample_weight,
+        np.empty((X.shape[0], 0)),
+        dtype=np.float32 if str(X.dtype) == "float32" else np.float64,
+        ensure_non_negative=True,
+        copy=True,
     )
+    return put_beside(X.data if is_gpu_sparse(X) else X, host)
+
+
+# --- arrays of another namespace --------------------------------------------------------------
+
+
+def _foreign_X(  # noqa: N802
+    estimator: Any, X: Any, *, accept_sparse: Any, reset: bool, allow_nan: bool = False
+) -> Any:
+    name = type(estimator).__name__
+    if is_gpu_sparse(X):
+        if not accept_sparse:
+            raise TypeError(f"{name} needs a dense X, but a sparse one was passed: use X.toarray()")
+        X = X if X.format in accept_sparse else X.asformat(accept_sparse[0])
+    elif X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead. Reshape your data to "
+            "(n_samples, n_features): {name} was passed an X of shape {shape}".format(
+                name=name, shape=tuple(X.shape)
+            )
+        )
+    for axis, what in enumerate(("sample", "feature")):
+        if X.shape[axis] < 1:
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={tuple(X.shape)}) while a minimum of 1 is "
+                f"required by {name}."
+            )
+    X = _floating(X)
+    _check_finite(X.data if is_gpu_sparse(X) else X, "X", name, allow_nan)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return X
+
+
+def _foreign_target(X: Any, y: Any, multi_output: bool) -> Any:
+    y = put_beside(X, y if is_foreign(y) else np.asarray(y))
+    if y.ndim == 2 and not multi_output:
+        if y.shape[1] != 1:
+            raise ValueError(f"y should be a 1d array, got an array of shape {tuple(y.shape)}")
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected.",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        y = y[:, 0]
+    if y.ndim not in (1, 2):
+        raise ValueError(f"y has {y.ndim} dimensions, but it must have one or two")
+    xp = namespace_of(y)
+    y = xp.astype(_floating(y), X.dtype, copy=False)
+    _check_finite(y, "y", "the estimator", allow_nan=False)
+    return y
+
+
+def _host_labels(y: Any, multi_output: bool) -> Any:
+    y = to_numpy(y) if is_foreign(y) else np.asarray(y)
+    if not (multi_output and y.ndim == 2):
+        y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    return y
+
+
+def _floating(a: Any) -> Any:
+    """``a`` if it is float32 or float64, else its float64 copy."""
+    if str(a.dtype).endswith(("float64", "float32")):
+        return a
+    if "complex" in str(a.dtype):
+        raise ValueError(f"Complex data not supported: an array of {a.dtype} was passed")
+    if is_gpu_sparse(a):
+        return a.astype(np.float64)
+    xp = namespace_of(a)
+    return xp.astype(a, xp.float64)
+
+
+def _check_finite(a: Any, what: str, name: str, allow_nan: bool) -> None:
+    if get_config()["assume_finite"]:
+        return
+    xp = namespace_of(a)
+    bad = xp.isinf(a) if allow_nan else ~xp.isfinite(a)
+    if bool(xp.any(bad)):
+        kinds = "infinity" if allow_nan else "NaN or infinity"
+        raise ValueError(
+            f"Input {what} contains {kinds}. {name} does not accept missing or infinite values."
+        )

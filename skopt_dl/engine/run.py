@@ -97,7 +97,7 @@ def run(
         report = Report(
             n_iter, state.n_epochs, clock.seconds, indicator, certificate, finite, state
         )
-        status = _decide(status, rules, report)
+        status = report.status = _decide(status, rules, report)
         trace.add(report)
         # Every observer is asked: one that stops must not silence the next.
         asked = [observer.on_report(report) for observer in observers]

@@ -25,6 +25,8 @@ class Report:
     certificate: Certificate | None
     finite: bool
     state: Any = field(repr=False, default=None)
+    # What the rules have decided; observers see it, rules do not yet.
+    status: Status = Status.RUNNING
 
 
 class StoppingRule(Protocol):

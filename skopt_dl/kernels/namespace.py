@@ -30,6 +30,11 @@ def namespace_of(*arrays: Any) -> Any:
 def _namespace(array: Any) -> Any:
     if isinstance(array, (np.ndarray, np.generic)):
         return np
+    if type(array).__module__ == "cupy":
+        # CuPy's arrays do not name a namespace; importing ours imports CuPy, which is there.
+        from skopt_dl.kernels.cupy.namespace import cupy_namespace
+
+        return cupy_namespace()
     if hasattr(array, "__array_namespace__"):
         return array.__array_namespace__()
     raise TypeError(f"{type(array).__name__} is not an array of a known namespace")

@@ -1,0 +1,317 @@
+"""Data decide the device: where arrays live, how they move, and where results go.
+
+- Host data (NumPy, pandas, polars, SciPy sparse, lists) are worked on by NumPy.
+- Arrays of another namespace (CuPy, or any that has ``__array_namespace__``) are worked on where
+  they live, without scikit-learn's array-API dispatch: ``y`` and weights follow ``X``, and the
+  results stay there.
+- ``device="cuda"`` copies host data to the GPU once per fit; the fitted attributes come back, so
+  that pipelines, searches and scorers go on as before.
+
+Labels (``classes_``) stay NumPy arrays everywhere: they may be strings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import warnings
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
+
+# Under this key a pickle keeps where the arrays lived.
+_PLACE = "_skopt_dl_place"
+INSTALL = "pip install skopt_dl[gpu-cuda12x] (or gpu-cuda13x)"
+
+
+class PlaceUnavailableError(RuntimeError):
+    """Arrays cannot be put where they were asked to be: no such library, driver or device."""
+
+
+def is_gpu_sparse(x: Any) -> bool:
+    """Whether ``x`` is a CuPy sparse matrix (found by name: CuPy need not be importable)."""
+    return type(x).__module__.startswith("cupyx.scipy.sparse")
+
+
+def is_cupy(x: Any) -> bool:
+    """Whether ``x`` is a CuPy array or sparse matrix."""
+    return type(x).__module__.split(".")[0] == "cupy" or is_gpu_sparse(x)
+
+
+def is_foreign(x: Any) -> bool:
+    """Whether ``x`` is an array of a namespace other than NumPy's."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return False
+    return is_cupy(x) or hasattr(x, "__array_namespace__")
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where an array lives: a namespace and a device, as plain strings (so it can be pickled)."""
+
+    namespace: str = "numpy"
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, x: Any) -> Place:
+        """The place of ``x``; everything that is not a foreign array counts as host data."""
+        if not is_foreign(x):
+            return HOST
+        if is_cupy(x):
+            return cls("cupy", f"cuda:{(x.data if is_gpu_sparse(x) else x).device.id}")
+        return cls(namespace_of(x).__name__, str(x.device))
+
+    def __str__(self) -> str:
+        return f"{self.namespace} on {self.device}"
+
+    def check(self) -> None:
+        """Raise unless arrays can be put here.
+
+        Raises
+        ------
+        PlaceUnavailableError
+            Saying what is missing and what to install.
+        """
+        if self.namespace == "cupy":
+            _check_gpu(int(self.device.partition(":")[2]))
+        elif self != HOST:
+            self._namespace_and_device()
+
+    def put(self, x: Any) -> Any:
+        """``x`` here; the same object if it is here already."""
+        if Place.of(x) == self:
+            return x
+        if is_gpu_sparse(x):
+            host = x.get()
+        else:
+            host = to_numpy(x) if is_foreign(x) else x
+        if self == HOST:
+            return host
+        self.check()
+        if self.namespace == "cupy":
+            return _to_gpu(host, int(self.device.partition(":")[2]))
+        xp, device = self._namespace_and_device()
+        return xp.asarray(np.asarray(host), device=device)
+
+    def _namespace_and_device(self) -> tuple[Any, Any]:
+        try:
+            xp = import_module(self.namespace)
+        except ImportError as error:
+            raise PlaceUnavailableError(f"{self.namespace} is not installed") from error
+        for device in xp.__array_namespace_info__().devices():
+            if str(device) == self.device:
+                return xp, device
+        raise PlaceUnavailableError(f"{self.namespace} has no device {self.device!r} here")
+
+
+HOST = Place()
+
+
+def _check_gpu(index: int) -> None:
+    try:
+        import cupy
+    except ImportError as error:
+        raise PlaceUnavailableError(
+            f"a CUDA device was asked for, but CuPy is not installed: {INSTALL}"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise PlaceUnavailableError(
+            f"a CUDA device was asked for, but CuPy finds no usable one ({error}). It needs an "
+            f"NVIDIA GPU, its driver, and the CuPy of the driver's CUDA version: {INSTALL}"
+        ) from error
+    if index >= count:
+        raise PlaceUnavailableError(f"there is no device 'cuda:{index}': {count} found")
+
+
+def _to_gpu(host: Any, index: int) -> Any:
+    import cupy
+    import cupyx.scipy.sparse
+
+    with cupy.cuda.Device(index):
+        if hasattr(host, "tocsr"):
+            host = host if host.format in ("csr", "csc") else host.tocsr()
+            return getattr(cupyx.scipy.sparse, f"{host.format}_matrix")(host)
+        return cupy.asarray(host)
+
+
+# --- the rules of an estimator ------------------------------------------------------------------
+
+
+def device_place(device: str) -> Place:
+    """The place that ``device="cpu"``, ``"cuda"`` or ``"cuda:1"`` names.
+
+    Raises
+    ------
+    ValueError
+        For any other word.
+    """
+    if device == "cpu":
+        return HOST
+    if isinstance(device, str) and re.fullmatch(r"cuda(:\d+)?", device):
+        return Place("cupy", device if ":" in device else "cuda:0")
+    raise ValueError(
+        f"the parameter device={device!r} is not valid; it must be None (the data decide), 'cpu', "
+        "'cuda' or 'cuda:1'"
+    )
+
+
+def workplace(estimator: Any, X: Any) -> Place:
+    """Where a fit of ``estimator`` on ``X`` computes.
+
+    Raises
+    ------
+    TypeError
+        For ``device="cpu"`` with GPU data.
+    PlaceUnavailableError
+        For ``device="cuda"`` without CuPy, driver or GPU.
+    """
+    here, device = Place.of(X), getattr(estimator, "device", None)
+    if device is None:
+        return here
+    place = device_place(device)
+    if place == HOST:
+        if is_cupy(X):
+            raise TypeError(
+                f"{type(estimator).__name__} has device='cpu' but X is a CuPy array on "
+                f"{here.device}: pass X.get(), or device=None to compute where X lives"
+            )
+        return here
+    place.check()
+    return place
+
+
+def put_beside(X: Any, a: Any) -> Any:
+    """``a`` on the host or device where ``X`` lives."""
+    return Place.of(X).put(a)
+
+
+def _arrays_in(value: Any) -> Iterable[Any]:
+    if is_foreign(value):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _arrays_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _arrays_in(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _arrays_in(getattr(value, field.name))
+
+
+def moved(value: Any, place: Place, *, host_arrays: bool = False) -> Any:
+    """``value`` with every foreign array in it put at ``place``; containers are looked into.
+
+    With ``host_arrays`` NumPy arrays of numbers move too.
+    """
+    if is_foreign(value):
+        return place.put(value)
+    if host_arrays and isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return place.put(value)
+    if isinstance(value, dict):
+        return {key: moved(item, place, host_arrays=host_arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and any(_is_array(item) for item in value):
+        return type(value)(moved(item, place, host_arrays=host_arrays) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {
+            f.name: moved(getattr(value, f.name), place, host_arrays=host_arrays)
+            for f in dataclasses.fields(value)
+            if f.init
+        }
+        return dataclasses.replace(value, **changes)
+    return value
+
+
+def _is_array(value: Any) -> bool:
+    return is_foreign(value) or isinstance(value, np.ndarray)
+
+
+def _state_names(estimator: Any, attributes: dict[str, Any]) -> list[str]:
+    """What a fit has left: everything but the parameters, the labels and scikit-learn's names."""
+    kept = {*estimator.get_params(deep=False), *estimator._host_attributes}
+    return [name for name in attributes if name not in kept and not name.startswith("_skl")]
+
+
+def foreign_attributes(estimator: Any) -> dict[str, Place]:
+    """Fitted attributes that hold arrays of another namespace, with their place."""
+    attributes, found = vars(estimator), {}
+    for name in _state_names(estimator, attributes):
+        array = next(iter(_arrays_in(attributes[name])), None)
+        if array is not None:
+            found[name] = Place.of(array)
+    return found
+
+
+def fitted_place(estimator: Any) -> Place:
+    """Where the fitted attributes live."""
+    return next(iter(foreign_attributes(estimator).values()), HOST)
+
+
+def bring_home(estimator: Any, place: Place) -> None:
+    """After a fit that worked elsewhere: move its arrays to ``place``, in place."""
+    attributes = vars(estimator)
+    for name in foreign_attributes(estimator):
+        attributes[name] = moved(attributes[name], place)
+
+
+def send(estimator: Any, place: Place) -> None:
+    """Move every fitted array of ``estimator``, NumPy's too, to ``place``, in place."""
+    attributes = vars(estimator)
+    for name in _state_names(estimator, attributes):
+        attributes[name] = moved(attributes[name], place, host_arrays=True)
+
+
+def packed(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """``state`` for a pickle that loads anywhere: NumPy arrays and the place they came from."""
+    places = foreign_attributes(estimator)
+    if not places:
+        return state
+    place = next(iter(places.values()))
+    hosted = {name: moved(state[name], HOST) for name in places}
+    return {**state, **hosted, _PLACE: (place.namespace, place.device, list(places))}
+
+
+def unpacked(state: dict[str, Any], owner: str) -> dict[str, Any]:
+    """The inverse of `packed`. Where the place is not available, the arrays stay NumPy's, with one
+    warning."""
+    if _PLACE not in state:
+        return state
+    state = dict(state)
+    namespace, device, names = state.pop(_PLACE)
+    place = Place(namespace, device)
+    try:
+        place.check()
+    except PlaceUnavailableError as error:
+        warnings.warn(
+            f"this {owner} was saved on {place}, which is not available ({error}); it is restored "
+            "with NumPy arrays",
+            UserWarning,
+            stacklevel=3,
+        )
+        return state
+    return {**state, **{name: moved(state[name], place, host_arrays=True) for name in names}}
+
+
+def check_same_place(estimator: Any, X: Any, method: str) -> None:
+    """Raise unless ``X`` lives where the fitted attributes do.
+
+    Raises
+    ------
+    ValueError
+        In scikit-learn's words, with the way out.
+    """
+    here, fitted = Place.of(X), fitted_place(estimator)
+    if here != fitted:
+        name = type(estimator).__name__
+        target = "cuda" if here.namespace == "cupy" else "cpu"
+        raise ValueError(
+            f"Inputs passed to {name}.{method}() must use the same namespace and the same device "
+            f"as those passed to fit(): the model is {fitted}, the input is {here}. Convert the "
+            f"input, or the model with to_device({target!r})."
+        )
