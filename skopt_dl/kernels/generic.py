@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.kernels.namespace import to_numpy
+
 
 def cd_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
     """Coordinate descent on a `CoordinateModel`, in place on its ``w``, ``u`` and ``c``.
@@ -71,3 +73,61 @@ def cd_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int
 def index_range(n: int) -> Any:
     """``0 .. n-1`` on the host: the order in which a kernel visits things."""
     return np.arange(n, dtype=np.intp)
+
+
+def draw_indices(rng: Any, n: int, cumulative: Any = None) -> Any:
+    """``n`` independent indices below ``n`` on the host, even or by ``cumulative`` probabilities."""
+    uniform = rng.random(n)
+    if cumulative is None:
+        return np.minimum((uniform * n).astype(np.intp), n - 1)
+    drawn = np.searchsorted(to_numpy(cumulative), uniform, side="right")
+    return np.minimum(drawn, n - 1).astype(np.intp)
+
+
+def saga_steps(model: Any, order: Any) -> None:
+    """SAGA on a `SampleModel`, one step per index of ``order``; in place on ``W, b``, the table
+    and the averages.
+
+    With the slopes s of the sample now and t in the table, and d = s - t:
+
+        V = W - step (boost_i (x_i - m) d' + reach average),   average += (x_i - m) d' / n,
+        W = prox(V)
+
+    on the columns of row i alone where the model is lazy (then ``reach`` > 1 makes up for the draws
+    that miss a column), on all columns otherwise.
+    """
+    m = model
+    for i in map(int, order):
+        columns, x = m.row(i)
+        W = m.W[columns, :]
+        slope = m.slope(i, x @ W + m.b)
+        d = slope - m.table[i, :]
+        m.table[i, :] = slope
+        grad = x[:, None] * d
+        old = m.average[columns, :]
+        V = W - m.step * (m.boost[i] * grad + m.reach[columns][:, None] * old)
+        m.average[columns, :] = old + grad / m.n
+        m.W[columns, :] = m.prox(V, columns)
+        if m.intercept:
+            m.b = m.b - m.step * (m.boost[i] * d + m.average_b)
+            m.average_b = m.average_b + d / m.n
+
+
+def sag_steps(model: Any, order: Any) -> None:
+    """SAG on a `SampleModel` with a smooth penalty; in place as `saga_steps`.
+
+    With the same d: average += (x_i - m) d' / n, then W -= step (average + penalty gradient), for
+    all columns. The compiled sparse twin catches up on the missed steps of a column when a row
+    touches it.
+    """
+    m = model
+    for i in map(int, order):
+        columns, x = m.row(i)
+        slope = m.slope(i, x @ m.W[columns, :] + m.b)
+        d = slope - m.table[i, :]
+        m.table[i, :] = slope
+        m.average[columns, :] = m.average[columns, :] + x[:, None] * d / m.n
+        m.W[...] = m.W - m.step * (m.average + m.penalty_grad())
+        if m.intercept:
+            m.average_b = m.average_b + d / m.n
+            m.b = m.b - m.step * m.average_b

@@ -31,6 +31,13 @@ class Dense(LinearMap):
     def take_rows(self, index: Any) -> Dense:
         return Dense(self.xp.take(self.X, index, axis=0))
 
+    def take_columns(self, index: Any) -> Dense:
+        """The design of the columns ``index`` alone."""
+        # NumPy's take copies a Fortran-ordered array whole before it looks at the index.
+        if is_numpy(self.xp):
+            return Dense(self.X[:, index])
+        return Dense(self.xp.take(self.X, index, axis=1))
+
     def gram(self, weights: Any) -> Any:
         root = self.xp.sqrt(weights)[:, None] * self.X
         return root.T @ root
@@ -92,6 +99,10 @@ class Sparse(LinearMap):
 
     def rmatvec(self, r: Any) -> Any:
         return self.X.T @ r
+
+    def take_columns(self, index: Any) -> Sparse:
+        """The design of the columns ``index`` alone."""
+        return Sparse(self.columns[:, index])
 
     def take_rows(self, index: Any) -> Sparse:
         return Sparse(self.X[index])

@@ -36,10 +36,14 @@ class Loss(Settings, ABC):
         Bound on the second derivative in ``z`` (``inf`` where there is none).
     quadratic : bool
         Whether the second derivative is the constant ``smoothness``.
+    kernel_id : int or None
+        Number of the slope formula in the compiled kernels (``kernels/cython/_slopes.pxd``); a loss
+        without one runs on the generic kernels.
     """
 
     smoothness: ClassVar[float] = float("inf")
     quadratic: ClassVar[bool] = False
+    kernel_id: ClassVar[int | None] = None
 
     @abstractmethod
     def value(self, y: Any, z: Any) -> Any:

@@ -36,6 +36,7 @@ class Logistic(Loss):
     """Binary cross-entropy of the log-odds ``z``; ``y`` in [0, 1]."""
 
     smoothness: ClassVar[float] = 0.25
+    kernel_id: ClassVar[int | None] = 1
 
     def value(self, y: Any, z: Any) -> Any:
         xp = namespace_of(z)
@@ -76,6 +77,7 @@ class Multinomial(Loss):
     """Cross-entropy of softmax; ``y`` one-hot (or a distribution) of shape ``(n, K)``."""
 
     smoothness: ClassVar[float] = 0.5
+    kernel_id: ClassVar[int | None] = 2
 
     def value(self, y: Any, z: Any) -> Any:
         return -namespace_of(z).sum(y * log_softmax(z), axis=1)

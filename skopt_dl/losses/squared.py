@@ -13,6 +13,7 @@ class Squared(Loss):
 
     smoothness: ClassVar[float] = 1.0
     quadratic: ClassVar[bool] = True
+    kernel_id: ClassVar[int | None] = 0
 
     def value(self, y: Any, z: Any) -> Any:
         half = 0.5 * (z - y) ** 2

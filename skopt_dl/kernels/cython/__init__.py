@@ -1,5 +1,37 @@
-"""Compiled kernels, typed for float32 and float64, without the GIL."""
+"""Compiled kernels, typed for float32 and float64, without the GIL.
 
-from skopt_dl.kernels.cython import _cd_dense, _cd_sparse
+A module is imported when one of its kernels is first asked for: a fit pays for its own loop only.
+"""
 
-MODULES = {"dense": (_cd_dense,), "sparse": (_cd_sparse,)}
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+class Compiled:
+    """The kernels of one layout as attributes.
+
+    Parameters
+    ----------
+    modules : dict of str to str
+        For each kernel the module of this package that has it.
+    """
+
+    def __init__(self, **modules: str) -> None:
+        self._modules = modules
+
+    def __getattr__(self, kernel: str) -> Any:
+        if kernel not in self._modules:
+            raise AttributeError(kernel)
+        return getattr(import_module(f"{__name__}.{self._modules[kernel]}"), kernel)
+
+
+MODULES = {
+    "dense": (
+        Compiled(cd_epochs="_cd_dense", saga_steps="_saga_dense", sag_steps="_saga_dense"),
+    ),
+    "sparse": (
+        Compiled(cd_epochs="_cd_sparse", saga_steps="_saga_sparse", sag_steps="_saga_sparse"),
+    ),
+}
