@@ -43,7 +43,8 @@ class State:
         Passes over the samples done, where ``unit`` is "epoch"; else what they amount to.
     indicator : float or 0-d array
         A free number that vanishes at the optimum (last change, gradient norm). The engine asks
-        for the certificate when it falls under ``target``.
+        for the certificate when it falls under ``target``; while it is infinite there is nothing
+        to certify yet.
     target : float
         Set by the engine: `advance` may return early once the indicator is at or below it.
     """

@@ -9,6 +9,10 @@ from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.base import LinearMap
 
 
+# A product with few nonzero coefficients gathers their columns instead of reading all of X.
+GATHER_ABOVE, GATHER_SHARE = 500, 8
+
+
 def along_rows(weights: Any, a: Any) -> Any:
     """``diag(weights) a`` for a vector or a matrix ``a``."""
     return weights * a if a.ndim == 1 else weights[:, None] * a
@@ -23,6 +27,10 @@ class Dense(LinearMap):
         self.X, self.shape, self.xp = X, X.shape, namespace_of(X)
 
     def matvec(self, w: Any) -> Any:
+        if is_numpy(self.xp) and w.ndim == 1 and self.shape[1] >= GATHER_ABOVE:
+            used = self.xp.nonzero(w)[0]
+            if GATHER_SHARE * used.shape[0] < self.shape[1]:
+                return self.X[:, used] @ w[used]
         return self.X @ w
 
     def rmatvec(self, r: Any) -> Any:
