@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skopt_dl.dispatch.registry import SOLVERS
-from skopt_dl.engine import Problem, Trait
+from skopt_dl.engine import Oracle, Problem, Trait
 
 # Direct factorisation of the p x p (or n x n) Gram up to this size: its p^3/3 flops stay below the
 # passes over X that an iteration needs (benchmarks/ridge_thresholds.py).
@@ -22,17 +22,22 @@ DIRECT_BELOW = 5000
 NEWTON_BELOW = 300
 
 
-@dataclass(frozen=True)
-class Row:
-    """``solver`` is taken for ``reason`` where ``when`` holds and the problem has its oracles."""
-
-    solver: str
-    when: Callable[[Any], bool]
-    reason: str
-
-
 def _always(problem: Any) -> bool:
     return True
+
+
+@dataclass(frozen=True)
+class Row:
+    """``solver`` is taken for ``reason`` where ``when`` holds and the problem has its oracles.
+
+    ``asks`` is the oracle that the method lives on. It is looked at first, so that the modules of
+    methods that are out of the question are not even imported.
+    """
+
+    solver: str
+    asks: Oracle
+    reason: str
+    when: Callable[[Any], bool] = _always
 
 
 def _small_side(problem: Any) -> int:
@@ -41,35 +46,56 @@ def _small_side(problem: Any) -> int:
 
 
 ROWS: tuple[Row, ...] = (
-    Row("als", _always, "the blocks have exact solutions"),
+    Row("als", Oracle.BLOCK_SOLVE, "the blocks have exact solutions"),
     Row(
         "cholesky",
-        lambda q: q.map.layout == "dense" and _small_side(q) <= DIRECT_BELOW,
+        Oracle.LEAST_SQUARES,
         "a dense least-squares system whose smaller side is small enough to factorise",
+        lambda q: q.map.layout == "dense" and _small_side(q) <= DIRECT_BELOW,
     ),
-    Row("cg", _always, "a least-squares system that is sparse or too large to factorise"),
-    Row("cd", _always, "a quadratic loss with a penalty that acts on single coordinates"),
+    Row(
+        "cg",
+        Oracle.LEAST_SQUARES,
+        "a least-squares system that is sparse or too large to factorise",
+    ),
+    Row(
+        "cd",
+        Oracle.COORDS,
+        "a quadratic loss with a penalty that acts on single coordinates",
+    ),
     Row(
         "newton_cholesky",
-        lambda q: q.size <= NEWTON_BELOW,
+        Oracle.HESSIAN,
         "a smooth convex objective with few enough parameters to factorise its Hessian",
+        lambda q: q.size <= NEWTON_BELOW,
     ),
-    Row("prox_newton", _always, "a smooth convex loss with a penalty of single coordinates"),
+    Row(
+        "prox_newton",
+        Oracle.QUADRATIC_MODEL,
+        "a smooth convex loss with a penalty of single coordinates",
+    ),
     Row(
         "lbfgs",
-        lambda q: Trait.SMOOTH in q.traits and Trait.CONVEX in q.traits,
+        Oracle.GRAD,
         "a smooth convex objective with many parameters",
+        lambda q: Trait.SMOOTH in q.traits and Trait.CONVEX in q.traits,
     ),
-    Row("fista", _always, "a smooth loss with a penalty that has a prox"),
-    Row("adam", lambda q: Trait.CONVEX not in q.traits, "a non-convex mean over samples"),
-    Row("lbfgs", _always, "a smooth objective"),
+    Row("fista", Oracle.PROX, "a smooth loss with a penalty that has a prox"),
+    Row(
+        "adam",
+        Oracle.SAMPLE_GRAD,
+        "a non-convex mean over samples",
+        lambda q: Trait.CONVEX not in q.traits,
+    ),
+    Row("lbfgs", Oracle.GRAD, "a smooth objective"),
 )
 
 
 def choose(problem: Problem) -> tuple[str, str] | None:
     """``(solver name, reason)`` of the first fitting row, ``None`` if none fits."""
     for row in ROWS:
-        needs = SOLVERS.get(row.solver).needs
-        if not needs.missing(problem) and row.when(problem):
+        if problem.why_not(row.asks) is not None or not row.when(problem):
+            continue
+        if not SOLVERS.get(row.solver).needs.missing(problem):
             return row.solver, row.reason
     return None
