@@ -3,15 +3,17 @@
 from skopt_dl.linops.affine import Centred, WithIntercept
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.design import Dense, Sparse, along_rows, design
-from skopt_dl.linops.factor import NotPositiveDefinite, PositiveFactor
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
+from skopt_dl.linops.graph import GraphProjection
 from skopt_dl.linops.least_squares import solve_gram, solve_svd
 from skopt_dl.linops.spectrum import largest_eigenvalue
 
 __all__ = [
     "Centred",
     "Dense",
+    "GraphProjection",
     "LinearMap",
-    "NotPositiveDefinite",
+    "NotPositiveDefiniteError",
     "PositiveFactor",
     "Sparse",
     "WithIntercept",

@@ -43,6 +43,11 @@ class Centred(LinearMap):
         outer = total * self.mean[:, None] * self.mean
         return self.base.gram(weights) - cross - cross.T + outer
 
+    def column_squares(self, weights: Any) -> Any:
+        sums, total = self.base.column_sums(weights), self.xp.sum(weights)
+        squares = self.base.column_squares(weights) - self.mean * (2 * sums - total * self.mean)
+        return self.xp.clip(squares, 0, None)
+
     def row_gram(self) -> Any:
         if self.layout == "dense":
             X = self.to_dense()
@@ -77,6 +82,10 @@ class WithIntercept(LinearMap):
         top = xp.concat([self.base.gram(weights), sums[:, None]], axis=1)
         total = xp.sum(weights)
         return xp.concat([top, xp.concat([sums, total[None]])[None, :]])
+
+    def column_squares(self, weights: Any) -> Any:
+        total = self.xp.sum(weights)
+        return self.xp.concat([self.base.column_squares(weights), total[None]])
 
     def row_gram(self) -> Any:
         return self.base.row_gram() + 1

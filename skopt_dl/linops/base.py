@@ -41,6 +41,10 @@ class LinearMap(ABC):
         """``A' diag(weights) A`` as a dense array of shape ``(p, p)``."""
 
     @abstractmethod
+    def column_squares(self, weights: Any) -> Any:
+        """The diagonal of `gram`, without forming it."""
+
+    @abstractmethod
     def row_gram(self) -> Any:
         """``A A'`` as a dense array of shape ``(n, n)``."""
 

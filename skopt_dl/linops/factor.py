@@ -15,7 +15,7 @@ from scipy.linalg import solve_triangular
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of
 
 
-class NotPositiveDefinite(ArithmeticError):
+class NotPositiveDefiniteError(ArithmeticError):
     """A matrix that has no Cholesky factor at its precision."""
 
 
@@ -29,7 +29,7 @@ class PositiveFactor:
 
     Raises
     ------
-    NotPositiveDefinite
+    NotPositiveDefiniteError
         If a pivot is not clear of rounding.
     """
 
@@ -45,11 +45,11 @@ class PositiveFactor:
         try:
             self.L = xp.linalg.cholesky(G / self.unit[:, None] / self.unit)
         except np.linalg.LinAlgError:
-            raise NotPositiveDefinite from None
-        # The pivots of a unit diagonal are at most one; NaN (CuPy's way to fail) fails the test too.
+            raise NotPositiveDefiniteError from None
+        # The pivots of a unit diagonal are at most 1; NaN (CuPy's way to fail) fails the test too.
         smallest = xp.min(xp.linalg.diagonal(self.L)) ** 2
         if not bool(smallest > 4 * m * xp.finfo(G.dtype).eps):
-            raise NotPositiveDefinite
+            raise NotPositiveDefiniteError
 
     def solve(self, b: Any) -> Any:
         """``G^-1 b`` for a vector or several right-hand sides."""

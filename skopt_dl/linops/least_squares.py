@@ -13,7 +13,7 @@ from typing import Any
 
 from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.linops.base import LinearMap
-from skopt_dl.linops.factor import NotPositiveDefinite, PositiveFactor, PseudoInverse
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor, PseudoInverse
 
 
 def solve_gram(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
@@ -90,7 +90,7 @@ def _primal(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
 
     try:
         return _each_ridge(G, rhs, ridge, product, PositiveFactor)
-    except NotPositiveDefinite:
+    except NotPositiveDefiniteError:
         if A.layout == "dense":
             return solve_svd(A, omega, Y, ridge)
         return _each_ridge(G, rhs, ridge, product, PseudoInverse)
@@ -106,7 +106,7 @@ def _dual(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
 
     try:
         C = _each_ridge(K, root * Y, strength, product, PositiveFactor)
-    except NotPositiveDefinite:
+    except NotPositiveDefiniteError:
         C = _each_ridge(K, root * Y, strength, product, PseudoInverse)
     return A.rmatvec(root * C)
 

@@ -61,15 +61,19 @@ class Logistic(Loss):
         """Root of ``z - v + step (sigmoid(z) - y)``, bracketed, by safeguarded Newton."""
         xp = namespace_of(v)
         low, high = v - step * (1 - y), v + step * y
-        z = v
-        # Newton from inside the bracket; the bracket halves whenever Newton leaves it, so 40 turns
-        # reach rounding for every step that a float can hold.
-        for _ in range(40):
+        z, moved = v, high - low
+        # The root lies between two flat ends where Newton would jump to and fro: it must stay in
+        # the bracket and at least halve its last move, or the bracket is halved instead. 60 turns
+        # reach rounding for every step up to 1e12.
+        for _ in range(60):
             p = sigmoid(z)
             f = z - v + step * (p - y)
+            slope = 1 + step * p * (1 - p)
             high, low = xp.where(f > 0, z, high), xp.where(f > 0, low, z)
-            newton = z - f / (1 + step * p * (1 - p))
-            z = xp.where((newton < low) | (newton > high), (low + high) / 2, newton)
+            newton = z - f / slope
+            bad = (newton < low) | (newton > high) | (2 * xp.abs(f) > moved * slope)
+            after = xp.where(bad, (low + high) / 2, newton)
+            z, moved = after, xp.abs(after - z)
         return z
 
 
@@ -102,7 +106,7 @@ class Multinomial(Loss):
     def prox(self, y: Any, v: Any, step: Any) -> Any:
         """Root of ``(z - v)/step + softmax(z) - y`` by Newton with a diagonal-plus-rank-one solve."""
         xp = namespace_of(v)
-        z = v + step * (y - xp.exp(log_softmax(v)))
+        z = v + (step / (1 + step)) * (y - xp.exp(log_softmax(v)))
         best, residual = z, xp.full(z.shape[:1], xp.inf, dtype=z.dtype, device=v.device)
         for _ in range(30):
             p = xp.exp(log_softmax(z))

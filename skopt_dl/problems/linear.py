@@ -13,7 +13,14 @@ from typing import Any
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.namespace import device_of
-from skopt_dl.linops import Centred, WithIntercept, along_rows, design, largest_eigenvalue
+from skopt_dl.linops import (
+    Centred,
+    GraphProjection,
+    WithIntercept,
+    along_rows,
+    design,
+    largest_eigenvalue,
+)
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import certificates
@@ -310,11 +317,16 @@ class LinearProblem(Problem):
 
     @offers(Oracle.SPLIT, lacks=_no_split)
     def loss_prox(self, v: Any, step: Any) -> Any:
-        """``argmin_z sum_i omega_i loss(y_i, z_i) + |z - v|^2 / (2 step)`` over predictions."""
-        each = step * self.omega
-        return self.loss.prox(  # type: ignore[attr-defined]
-            self.y, v, each if self.y.ndim == 1 else each[:, None]
-        )
+        """``argmin_z sum_i omega_i [loss(y_i, z_i) + |z_i - v_i|^2 / (2 step)]`` over predictions.
+
+        The distance has the weights of the samples, as `graph_projection` has: all take one step.
+        """
+        return self.loss.prox(self.y, v, step)  # type: ignore[attr-defined]
+
+    @offers(Oracle.GRAPH)
+    def graph_projection(self) -> GraphProjection:
+        """The projection onto ``{(w, z): z = A w}``; one factorisation serves every call."""
+        return GraphProjection(self.map, self.omega)
 
     @offers(Oracle.SAMPLE_GRAD, lacks=_no_smooth_loss)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:

@@ -88,5 +88,5 @@ class SecondOrderModel:
 
     def value(self, t: float) -> float:
         """The true objective at ``w + t d``: O(n), no product with X."""
-        p = self.problem
-        return to_float(p.loss_value(self.z + t * self._ad) + p.nonsmooth_value(self.w + t * self.d))
+        p, w, z = self.problem, self.w + t * self.d, self.z + t * self._ad
+        return to_float(p.loss_value(z) + p.nonsmooth_value(w))

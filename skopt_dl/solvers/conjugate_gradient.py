@@ -29,7 +29,7 @@ class CGState(State):
 
 @dataclass
 class LSQRState(State):
-    """Adds the system and the recurrences of LSQR: ``u`` has a part of samples and one of ridges."""
+    """Adds the system and the recurrences of LSQR; ``u`` has a part of samples, one of ridges."""
 
     system: Any = None
     W: Any = None
@@ -60,8 +60,8 @@ class ConjugateGradient(Solver):
     Notes
     -----
     The residual lives among the samples, so the condition number enters as it does in LSQR, not
-    squared as in conjugate gradients on a formed Gram. Started from zero and without a ridge it goes
-    to the solution of least norm.
+    squared as in conjugate gradients on a formed Gram. Started from zero and without a ridge it
+    goes to the solution of least norm.
 
     References
     ----------
@@ -113,8 +113,8 @@ class LSQR(Solver):
 
     Notes
     -----
-    The same iterates as `ConjugateGradient` in exact arithmetic, steadier in floating point. A start
-    is corrected from, not thrown away; without a ridge the correction has the least norm. The
+    The same iterates as `ConjugateGradient` in exact arithmetic, steadier in floating point. A
+    start is corrected from, not thrown away; without a ridge the correction has the least norm. The
     indicator is the gradient's norm, which the recurrence knows for free.
 
     References

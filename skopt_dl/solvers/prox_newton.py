@@ -21,7 +21,7 @@ SHORTEST = 2.0**-40
 
 @dataclass
 class ProxNewtonState(State):
-    """Adds the order of the coordinates, the first step's size and the smallest number that counts."""
+    """Adds the order of the coordinates, the first inner step's size and the machine epsilon."""
 
     order: Any = None
     first: float = 0.0
