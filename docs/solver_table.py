@@ -1,0 +1,204 @@
+"""The tables of solvers, written from the declarations in the code.
+
+``python docs/solver_table.py`` rewrites the table in README.md; the documentation's build calls
+`write`. Needs, units and summaries are read from the solver classes. Whether a solver fits an
+estimator is found out by asking the estimator: a fit of one iteration on eight samples.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+
+import skopt_dl
+from skopt_dl.dispatch import SOLVERS, IncompatibleSolverError
+from skopt_dl.engine import Problem
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- solvers: begin -->", "<!-- solvers: end -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the tables say of one solver."""
+
+    name: str
+    path: str
+    summary: str
+    unit: str
+    needs: tuple[str, ...]
+    fits: tuple[str, ...]
+
+    @property
+    def class_name(self) -> str:
+        return self.path.rpartition(".")[2]
+
+
+def estimators() -> dict[str, Any]:
+    """The public estimators that take ``solver=``."""
+    found = {}
+    for name in skopt_dl.__all__:
+        part = getattr(skopt_dl, name)
+        if inspect.isclass(part) and issubclass(part, BaseEstimator):
+            if "solver" in part().get_params():
+                found[name] = part
+    return found
+
+
+def fits(estimator: Any, solver: str) -> bool:
+    """Whether ``estimator`` accepts ``solver`` for its default parameters."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(8, 4)), np.arange(8.0)
+    if is_classifier(estimator):
+        y = y % 2
+    estimator.set_params(solver=solver)
+    if "max_iter" in estimator.get_params():
+        estimator.set_params(max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            estimator.fit(X, y)
+        except IncompatibleSolverError:
+            return False
+    return True
+
+
+def rows() -> list[Row]:
+    """One row for every registered solver."""
+    models = estimators()
+    table = []
+    for name in SOLVERS.names():
+        solver = SOLVERS.get(name)
+        needs = (*sorted(solver.needs.oracles), *sorted(solver.needs.traits))
+        table.append(
+            Row(
+                name=name,
+                path=f"{solver.__module__}.{solver.__qualname__}",
+                summary=(inspect.getdoc(solver) or "").partition("\n")[0],
+                unit=solver.unit,
+                needs=tuple(map(str, needs)),
+                fits=tuple(m for m, model in models.items() if fits(model(), name)),
+            )
+        )
+    return table
+
+
+def as_markdown(table: list[Row]) -> str:
+    """The short table of the README: name, method, estimators."""
+    lines = ["| `solver=` | method | fits |", "|---|---|---|"]
+    for row in table:
+        summary = row.summary.replace("`", "").rstrip(".")
+        lines.append(f"| `{row.name}` | {summary} | {', '.join(row.fits)} |")
+    return "\n".join(lines)
+
+
+def as_rst(table: list[Row]) -> str:
+    """The table of the documentation: name and class, summary, unit, needs."""
+    lines = [
+        ".. list-table::",
+        "    :header-rows: 1",
+        "    :widths: 20 40 10 30",
+        "",
+        "    * - Name",
+        "      - Method",
+        "      - Unit",
+        "      - Needs",
+    ]
+    for row in table:
+        lines += [
+            f"    * - ``{row.name}``, :class:`~{row.path}`",
+            f"      - {_rst(row.summary)}",
+            f"      - {row.unit}",
+            f"      - {'; '.join(row.needs)}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def as_rst_matrix(table: list[Row]) -> str:
+    """Solvers by estimators: a dot where they fit."""
+    models = list(estimators())
+    lines = [
+        ".. list-table::",
+        "    :header-rows: 1",
+        "    :stub-columns: 1",
+        "",
+        "    * - Name",
+        *[f"      - {model}" for model in models],
+    ]
+    for row in table:
+        lines.append(f"    * - ``{row.name}``")
+        lines += [f"      - {'✓' if model in row.fits else ''}" for model in models]
+    return "\n".join(lines) + "\n"
+
+
+def as_rst_summary(table: list[Row]) -> str:
+    """The solver classes for the reference, each with a page of its own."""
+    lines = [".. autosummary::", "    :toctree: generated/", ""]
+    return "\n".join([*lines, *[f"    {path}" for path in sorted({r.path for r in table})]]) + "\n"
+
+
+def problem_types(base: type[Problem] = Problem) -> list[type[Problem]]:
+    """Every kind of problem, once the estimators that bring their own are imported."""
+    estimators()
+    return [t for sub in base.__subclasses__() for t in (sub, *problem_types(sub))]
+
+
+def as_rst_oracles() -> str:
+    """Oracles with the phrase in messages, the method that answers and its first line."""
+    lines = [
+        ".. list-table::",
+        "    :header-rows: 1",
+        "    :widths: 22 26 22 30",
+        "",
+        "    * - Oracle",
+        "      - In messages",
+        "      - Method",
+        "      - Answer",
+    ]
+    answered = {}
+    for problem in problem_types():
+        for oracle, (method, _) in problem._declared().items():
+            answered.setdefault(oracle, getattr(problem, method))
+    for oracle, method in sorted(answered.items(), key=lambda pair: pair[0].name):
+        arguments = ", ".join(list(inspect.signature(method).parameters)[1:])
+        lines += [
+            f"    * - ``Oracle.{oracle.name}``",
+            f"      - {oracle}",
+            f"      - ``{method.__name__}({arguments})``",
+            f"      - {_rst((inspect.getdoc(method) or '').partition(chr(10))[0])}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _rst(text: str) -> str:
+    """A docstring's line for a page: single backticks become code."""
+    return re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", text)
+
+
+def in_readme(readme: str, table: list[Row]) -> str:
+    """The text of the README with the table between its two marks replaced."""
+    head, _, rest = readme.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{as_markdown(table)}\n{END}{tail}"
+
+
+def write(folder: Path) -> None:
+    """Write the tables that the documentation includes."""
+    folder.mkdir(exist_ok=True)
+    table = rows()
+    (folder / "solvers.rst").write_text(as_rst(table), encoding="utf-8")
+    (folder / "matrix.rst").write_text(as_rst_matrix(table), encoding="utf-8")
+    (folder / "oracles.rst").write_text(as_rst_oracles(), encoding="utf-8")
+    (folder / "reference.rst").write_text(as_rst_summary(table), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    README.write_text(in_readme(README.read_text(encoding="utf-8"), rows()), encoding="utf-8")
