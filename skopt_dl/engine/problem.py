@@ -8,6 +8,7 @@ Objectives are means over samples (see `skopt_dl.losses.base`), so a value does 
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -105,6 +106,7 @@ class Problem(ABC):
         """How far from optimal ``w`` is at most; converts scalars to the host."""
 
     @classmethod
+    @functools.cache
     def _declared(cls) -> dict[Oracle, tuple[str, Callable[[Any], str | None] | None]]:
         found = {}
         for klass in reversed(cls.__mro__):

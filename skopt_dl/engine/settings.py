@@ -8,6 +8,7 @@ of scikit-learn.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ class Settings:
     """Base of everything that is configured once and then only read."""
 
     @classmethod
+    @functools.cache
     def _signature(cls) -> dict[str, inspect.Parameter]:
         parameters = inspect.signature(cls.__init__).parameters
         return {

@@ -70,6 +70,11 @@ def cd_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int
     return done, m.full_indicator
 
 
+def column_moments(map_: Any, h: Any) -> tuple[Any, Any]:
+    """``sum_i h_i x_ij`` and ``sum_i h_i x_ij^2`` of the columns j of a `Dense` or `Sparse` map."""
+    return map_.column_sums(h), map_.column_squares(h)
+
+
 def index_range(n: int) -> Any:
     """``0 .. n-1`` on the host: the order in which a kernel visits things."""
     return np.arange(n, dtype=np.intp)

@@ -43,7 +43,7 @@ def certify(problem: LinearProblem, w: Any, unit: float) -> Certificate:
 
 def unit(problem: LinearProblem) -> float:
     """What the criterion is divided by: it makes ``tol`` a pure number."""
-    z = problem.predict_raw(problem.start())
+    z = problem.xp.zeros_like(problem.y)
     if problem.criterion == GAP:
         best = _best_intercept(problem, z) if problem.intercept_in_map else z
         size = abs(to_float(problem.loss_value(z if best is None else best)))
@@ -66,15 +66,15 @@ def _gap(problem: LinearProblem, z: Any, objective: float) -> float | None:
     slope = loss.slope(problem.y, z)
     v = -problem.flat(problem.base_rmatvec(along_rows(problem.omega, slope)))
     scale = penalty.feasible_scale(v)
+    conjugate = penalty.conjugate(scale * v)
     if loss.quadratic:
         # The dual is a parabola along the ray: its maximum, clipped to what is feasible.
         conj_slope = xp.sum(along_rows(problem.omega, slope * problem.y))
         square = xp.sum(along_rows(problem.omega, slope**2))
         best = -conj_slope / xp.where(square > 0, square, xp.ones_like(square))
-        ridge = penalty.conjugate(scale * v)
-        scale = xp.where(ridge == 0, xp.clip(best, 0 * scale, scale), scale)
-    conjugate = problem.omega @ loss.conjugate(problem.y, scale * slope)
-    gap = objective + to_float(conjugate + penalty.conjugate(scale * v))
+        # Where the penalty's conjugate is 0 it stays 0 towards the origin.
+        scale = xp.where(conjugate == 0, xp.clip(best, 0 * scale, scale), scale)
+    gap = objective + to_float(problem.omega @ loss.conjugate(problem.y, scale * slope) + conjugate)
     return float("inf") if math.isnan(gap) else max(gap, 0.0)
 
 

@@ -57,8 +57,7 @@ class CoordinateModel:
         self.c: Any = 0.0
         self.full_indicator, self.active_left = float("inf"), 0
         p, total = map_.shape[1], xp.sum(h)
-        self.hx = map_.column_sums(h)
-        self.curvature = map_.column_squares(h)
+        self.hx, self.curvature = kernels.column_moments(map_, h)
         if centre:
             self.mean = self.hx / total
             # A constant column leaves rounding, not a curvature.

@@ -29,6 +29,7 @@ from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.samples import SampleModel
 from skopt_dl.problems.second_order import SecondOrderModel
+from skopt_dl.problems.working_set import WorkingSet
 
 
 class LinearProblem(Problem):
@@ -293,9 +294,33 @@ class LinearProblem(Problem):
         """The whole objective seen by coordinates, working in place on ``w``."""
         h = self.loss.smoothness * self.omega
         # The raw columns see the uncentred residual; c keeps the means, here and from now on.
-        r = self.y - self.predict_raw(w)
+        r = self.y - self.predict_raw(w) if self.xp.any(w != 0) else self.y
         return CoordinateModel(
             self.base, w, h * r, h, centre=self.centred, penalty=self.penalty, kernels=self.kernels
+        )
+
+    def _no_working_set(self) -> str | None:
+        if self._no_coordinates() is not None:
+            return self._no_coordinates()
+        if not hasattr(self.penalty, "elastic_net"):
+            return f"{self.penalty.label} is not an elastic net"
+        return None
+
+    @offers(Oracle.WORKING_SET, lacks=_no_working_set)
+    def working_set(self) -> WorkingSet:
+        """The whole objective on chosen columns, by their inner products."""
+        l1, l2, positive = self.penalty.elastic_net(  # type: ignore[attr-defined]
+            self.size, self.xp, self.dtype, self.device
+        )
+        return WorkingSet(
+            self.map,
+            self.base,
+            self.loss.smoothness * self.omega,
+            self.y,
+            l1=l1,
+            l2=l2,
+            positive=positive,
+            kernels=self.kernels,
         )
 
     def _no_quadratic_model(self) -> str | None:

@@ -27,11 +27,26 @@ class Compiled:
         return getattr(import_module(f"{__name__}.{self._modules[kernel]}"), kernel)
 
 
+# Works on Gram blocks in float64, whatever the design is.
+GRAM = Compiled(GramLasso="_gram_lasso")
+
 MODULES = {
     "dense": (
-        Compiled(cd_epochs="_cd_dense", saga_steps="_saga_dense", sag_steps="_saga_dense"),
+        Compiled(
+            cd_epochs="_cd_dense",
+            column_moments="_cd_dense",
+            saga_steps="_saga_dense",
+            sag_steps="_saga_dense",
+        ),
+        GRAM,
     ),
     "sparse": (
-        Compiled(cd_epochs="_cd_sparse", saga_steps="_saga_sparse", sag_steps="_saga_sparse"),
+        Compiled(
+            cd_epochs="_cd_sparse",
+            column_moments="_cd_sparse",
+            saga_steps="_saga_sparse",
+            sag_steps="_saga_sparse",
+        ),
+        GRAM,
     ),
 }

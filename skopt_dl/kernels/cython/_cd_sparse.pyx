@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Coordinate descent on CSC columns: the compiled twin of ``generic.cd_epochs``."""
 
+import numpy as np
+
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport fabs, sqrt
 
@@ -82,3 +84,25 @@ def _epochs(model, const floating[::1] data, const integer[::1] rows, const inte
     model.c, model.full_indicator, model.active_left = c, full, active_left
     PyErr_CheckSignals()
     return done, full
+
+
+def column_moments(map_, h):
+    """See `skopt_dl.kernels.generic.column_moments`: one pass over X for both."""
+    X = map_.columns
+    sums, squares = np.empty(X.shape[1], h.dtype), np.empty(X.shape[1], h.dtype)
+    _moments(X.data, X.indices, X.indptr, h, sums, squares)
+    return sums, squares
+
+
+def _moments(const floating[::1] data, const integer[::1] rows, const integer[::1] ptr,
+             const floating[::1] h, floating[::1] sums, floating[::1] squares):
+    cdef Py_ssize_t i, j
+    cdef double s, q, hx
+    with nogil:
+        for j in range(sums.shape[0]):
+            s = q = 0
+            for i in range(ptr[j], ptr[j + 1]):
+                hx = h[rows[i]] * data[i]
+                s += hx
+                q += hx * data[i]
+            sums[j], squares[j] = <floating>s, <floating>q
