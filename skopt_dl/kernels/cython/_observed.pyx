@@ -1,0 +1,190 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Observed entries of a matrix: the compiled twins of ``kernels.generic_observed``."""
+
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport sqrt
+from libc.string cimport memset
+from scipy.linalg.cython_blas cimport dsyrk, ssyrk
+from scipy.linalg.cython_lapack cimport dposv, sposv
+
+ctypedef fused floating:
+    float
+    double
+
+
+ctypedef fused integer:
+    int
+    long long
+
+
+# Rows of F gathered before one rank-DEPTH update: they stay in the first cache with the Gram.
+cdef enum:
+    DEPTH = 64
+    BEAT = 1 << 24
+
+
+def entry_products(rows, cols, L, R):
+    """See `skopt_dl.kernels.generic_observed.entry_products`."""
+    out = np.empty(rows.shape[0], dtype=L.dtype)
+    L, R = np.ascontiguousarray(L), np.ascontiguousarray(R)
+    _products(rows, np.asarray(cols, dtype=rows.dtype), L, R, out)
+    return out
+
+
+def _products(const integer[::1] rows, const integer[::1] cols, const floating[:, ::1] L,
+              const floating[:, ::1] R, floating[::1] out):
+    cdef Py_ssize_t q = rows.shape[0], k = L.shape[1], l, c, start = 0, stop
+    cdef Py_ssize_t each = BEAT // (k + 1) + 1
+    cdef const floating* left
+    cdef const floating* right
+    cdef floating s
+    if k == 0:
+        out[:] = 0
+        return
+    while start < q:
+        stop = min(start + each, q)
+        with nogil:
+            for l in range(start, stop):
+                left, right, s = &L[rows[l], 0], &R[cols[l], 0], 0
+                for c in range(k):
+                    s += left[c] * right[c]
+                out[l] = s
+        PyErr_CheckSignals()
+        start = stop
+
+
+def segment_sum(A, index, Py_ssize_t m):
+    """See `skopt_dl.kernels.generic_observed.segment_sum`."""
+    out = np.zeros((m, A.shape[1]), dtype=A.dtype)
+    _segments(np.ascontiguousarray(A), index, out)
+    return out
+
+
+def _segments(const floating[:, ::1] A, const integer[::1] index, floating[:, ::1] out):
+    cdef Py_ssize_t q = A.shape[0], k = A.shape[1], l, c, i
+    with nogil:
+        for l in range(q):
+            i = index[l]
+            for c in range(k):
+                out[i, c] += A[l, c]
+
+
+cdef inline void _rank_update(int k, int depth, floating* P, floating* G) noexcept nogil:
+    """``G += P' P`` on the lower triangle (column major) of ``depth`` gathered rows."""
+    cdef floating one = 1
+    cdef char* lower = b"L"
+    cdef char* plain = b"N"
+    if floating is float:
+        ssyrk(lower, plain, &k, &depth, &one, P, &k, &one, G, &k)
+    else:
+        dsyrk(lower, plain, &k, &depth, &one, P, &k, &one, G, &k)
+
+
+cdef inline int _solve(int k, double ridge, double eps, floating* G, floating* r) noexcept nogil:
+    """Solve ``(G + shift I) u = r`` in place of ``r``; the shift as the specification says."""
+    cdef double shift = 0
+    cdef int c, one = 1, info = 0
+    cdef char* lower = b"L"
+    for c in range(k):
+        shift += G[c * k + c]
+    shift = max(ridge, 4 * k * eps * shift)
+    if not shift > 0:
+        shift = 1
+    for c in range(k):
+        G[c * k + c] += <floating>shift
+    if floating is float:
+        sposv(lower, &k, &one, G, &k, r, &k, &info)
+    else:
+        dposv(lower, &k, &one, G, &k, r, &k, &info)
+    return info
+
+
+cdef inline void _gather(int k, double weight, double target, const floating* f, floating* p,
+                         floating* r) noexcept nogil:
+    """Append ``sqrt(weight) f`` to the gathered rows and ``target f`` to the right-hand side."""
+    cdef int c
+    cdef floating root = 1, t = <floating>target
+    if weight != 1:
+        root = <floating>sqrt(weight)
+    for c in range(k):
+        p[c] = root * f[c]
+        r[c] += t * f[c]
+
+
+def ridge_rows(W, T, F, ridge):
+    """See `skopt_dl.kernels.generic_observed.ridge_rows`."""
+    out = np.zeros((W.shape[0], F.shape[1]), dtype=F.dtype)
+    F = np.ascontiguousarray(F)
+    work = np.empty((DEPTH + F.shape[1], F.shape[1]), dtype=F.dtype)
+    if 0 in out.shape or F.shape[0] == 0:
+        return out
+    eps = np.finfo(F.dtype).eps
+    if hasattr(W, "indptr"):
+        failed = _csr(W.indptr, W.indices, W.data, T.data, F, ridge, out, work, eps)
+    else:
+        failed = _dense(W, T, F, ridge, out, work, eps)
+    if failed:
+        # Only values that are not finite get here; NaN tells the engine so.
+        out[:] = np.nan
+    return out
+
+
+def _csr(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
+         const floating[::1] T, const floating[:, ::1] F, const floating[::1] ridge,
+         floating[:, ::1] out, floating[:, ::1] work, double eps):
+    cdef Py_ssize_t m = ridge.shape[0], i, l, done = 0
+    cdef int k = F.shape[1], depth, failed = 0
+    cdef floating* P = &work[0, 0]
+    cdef floating* G = &work[DEPTH, 0]
+    with nogil:
+        for i in range(m):
+            if ptr[i] == ptr[i + 1]:
+                continue
+            memset(G, 0, k * k * sizeof(floating))
+            depth = 0
+            for l in range(ptr[i], ptr[i + 1]):
+                _gather(k, W[l], T[l], &F[cols[l], 0], P + depth * k, &out[i, 0])
+                depth += 1
+                if depth == DEPTH:
+                    _rank_update(k, depth, P, G)
+                    depth = 0
+            if depth:
+                _rank_update(k, depth, P, G)
+            failed |= _solve(k, ridge[i], eps, G, &out[i, 0]) != 0
+            done += (ptr[i + 1] - ptr[i] + k) * k
+            if done > BEAT:
+                done = 0
+                with gil:
+                    PyErr_CheckSignals()
+    return failed
+
+
+def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1] F,
+           const floating[::1] ridge, floating[:, ::1] out, floating[:, ::1] work, double eps):
+    cdef Py_ssize_t m = W.shape[0], n = W.shape[1], i, j, done = 0
+    cdef int k = F.shape[1], depth, failed = 0
+    cdef floating* P = &work[0, 0]
+    cdef floating* G = &work[DEPTH, 0]
+    with nogil:
+        for i in range(m):
+            memset(G, 0, k * k * sizeof(floating))
+            depth = 0
+            for j in range(n):
+                if W[i, j] == 0:
+                    continue
+                _gather(k, W[i, j], T[i, j], &F[j, 0], P + depth * k, &out[i, 0])
+                depth += 1
+                if depth == DEPTH:
+                    _rank_update(k, depth, P, G)
+                    depth = 0
+            if depth:
+                _rank_update(k, depth, P, G)
+            failed |= _solve(k, ridge[i], eps, G, &out[i, 0]) != 0
+            done += (n + k) * k
+            if done > BEAT:
+                done = 0
+                with gil:
+                    PyErr_CheckSignals()
+    return failed

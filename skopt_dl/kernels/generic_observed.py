@@ -1,0 +1,101 @@
+"""Kernels on the observed entries of a matrix, in plain array code: the specification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.kernels.namespace import namespace_of
+
+# Numbers in the largest temporary: bounds the memory of the array forms.
+BLOCK = 2**22
+
+
+def entry_products(rows: Any, cols: Any, L: Any, R: Any) -> Any:
+    """The entries ``(L R')[rows, cols]`` without the other ones (a sampled dense-dense product).
+
+    Parameters
+    ----------
+    rows, cols : arrays of int, shape (q,)
+        Positions of the entries.
+    L, R : arrays of shape (m, k) and (n, k)
+        Factors.
+
+    Returns
+    -------
+    array of shape (q,)
+        One inner product per entry.
+    """
+    xp = namespace_of(L)
+    return xp.sum(xp.take(L, rows, axis=0) * xp.take(R, cols, axis=0), axis=1)
+
+
+def segment_sum(A: Any, index: Any, m: int) -> Any:
+    """Sums of the rows of ``A`` that share an index: ``out[i] = sum of A[l] over index[l] == i``.
+
+    Parameters
+    ----------
+    A : array of shape (q, k)
+        Rows to add up.
+    index : array of int, shape (q,)
+        Where each row goes.
+    m : int
+        Rows of the result.
+
+    Returns
+    -------
+    array of shape (m, k)
+        The sums, zero where nothing goes.
+    """
+    # The array standard has no scatter-add: a product with the indicator matrix, block by block.
+    xp = namespace_of(A)
+    targets = xp.arange(m, dtype=index.dtype, device=A.device)[:, None]
+    total = xp.zeros((m, A.shape[1]), dtype=A.dtype, device=A.device)
+    each = max(1, BLOCK // max(1, m))
+    for start in range(0, A.shape[0], each):
+        stop = min(start + each, A.shape[0])
+        indicator = xp.astype(targets == index[start:stop][None, :], A.dtype)
+        total = total + indicator @ A[start:stop, :]
+    return total
+
+
+def ridge_rows(W: Any, T: Any, F: Any, ridge: Any) -> Any:
+    r"""One ridge regression per row, all on the features ``F`` of the columns.
+
+    .. math:: u_i = \Big(\sum_j W_{ij} f_j f_j' + \rho_i I\Big)^{-1} \sum_j T_{ij} f_j
+
+    Parameters
+    ----------
+    W, T : matrices of shape (m, n), dense or CSR
+        Non-negative weights, and weights times targets; CSR ones share one sparsity structure.
+    F : array of shape (n, k)
+        Features of the columns.
+    ridge : array of shape (m,)
+        Ridge of each row. Raised to ``4 k eps trace`` where it is below, so that every system is
+        numerically positive definite; a row without weights gives zeros.
+
+    Returns
+    -------
+    array of shape (m, k)
+        The solutions.
+    """
+    xp = namespace_of(F)
+    n, k = F.shape
+    eye = xp.eye(k, dtype=F.dtype, device=F.device)
+    least = 4 * k * xp.finfo(F.dtype).eps
+    outer = xp.reshape(F[:, :, None] * F[:, None, :], (n, k * k))
+    squares, one = xp.sum(F * F, axis=1), xp.ones((), dtype=F.dtype, device=F.device)
+    parts = []
+    for start, stop in row_blocks(W.shape[0], k * k):
+        weights = W[start:stop, :]
+        shift = xp.maximum(ridge[start:stop], least * (weights @ squares))
+        shift = xp.where(shift > 0, shift, one)
+        A = xp.reshape(weights @ outer, (stop - start, k, k)) + shift[:, None, None] * eye
+        b = T[start:stop, :] @ F
+        parts.append(xp.linalg.solve(A, b[:, :, None])[:, :, 0])
+    return xp.concat(parts)
+
+
+def row_blocks(m: int, width: int) -> list[tuple[int, int]]:
+    """``(start, stop)`` of blocks of rows with at most `BLOCK` numbers, ``width`` a row."""
+    each = max(1, BLOCK // max(1, width))
+    return [(start, min(start + each, m)) for start in range(0, m, each)]

@@ -1,0 +1,62 @@
+r"""The best of all factors that give the same model.
+
+``u_i'v_j + a_i + c_j`` stays what it is under
+
+- mixing: ``U C`` and ``V C^{-T}`` for an invertible C,
+- shifting rows into the column biases: ``u_i + s`` and ``c_j - s'v_j`` (where there are any),
+- shifting columns into the row biases, likewise,
+- a constant moved from the ones to the others,
+
+and the penalty :math:`\sum_i \rho_i (|u_i|^2 + a_i^2) + \sum_j \kappa_j (|v_j|^2 + c_j^2)` alone
+decides. Each family has its minimum in closed form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def balanced(problem: Any, P: Any, Q: Any) -> tuple[Any, Any]:
+    """``(P, Q)`` of a `FactorProblem` with the best shifts, then the best mixing."""
+    rho, kappa, k = problem.observed.row_weight, problem.observed.col_weight, problem.k
+    U, a, V, c = P[:, :k], P[:, k:], Q[:, :k], Q[:, k:]
+    if problem.col_bias:
+        U, c = _shifted(problem.xp, U, c, V, rho, kappa)
+    if problem.row_bias:
+        V, a = _shifted(problem.xp, V, a, U, kappa, rho)
+    if problem.row_bias and problem.col_bias:
+        constant = 0.5 * (kappa @ c - rho @ a) / problem.observed.total
+        a = a + constant * _seen(problem.xp, rho, a)
+        c = c - constant * _seen(problem.xp, kappa, c)
+    if k <= min(problem.observed.shape):
+        U, V = _mixed(problem.xp, U, V, rho, kappa)
+    return problem.xp.concat([U, a], axis=1), problem.xp.concat([V, c], axis=1)
+
+
+def _shifted(xp: Any, U: Any, c: Any, V: Any, rho: Any, kappa: Any) -> tuple[Any, Any]:
+    """``U + s`` and ``c - V s`` with the s of least penalty, a ridge regression of c on V."""
+    k = U.shape[1]
+    weighted = kappa[:, None] * V
+    A = V.T @ weighted + xp.sum(rho) * xp.eye(k, dtype=U.dtype, device=U.device)
+    s = xp.linalg.solve(A, weighted.T @ c - U.T @ rho[:, None])
+    return U + _seen(xp, rho, U) * s.T, c - V @ s
+
+
+def _seen(xp: Any, weight: Any, like: Any) -> Any:
+    """A column of ones, zeros where nothing is observed: such rows stay at zero."""
+    return xp.astype(weight > 0, like.dtype)[:, None]
+
+
+def _mixed(xp: Any, U: Any, V: Any, rho: Any, kappa: Any) -> tuple[Any, Any]:
+    r"""``U C`` and ``V C^{-T}`` with the best C.
+
+    With the weighted QR factors :math:`R_u, R_v` and :math:`R_u R_v' = A S B'` these are
+    :math:`U R_v' B S^{-1/2}` and :math:`V R_u' A S^{-1/2}`: their weighted Grams are both S.
+    """
+    Ru = xp.linalg.qr(xp.sqrt(rho)[:, None] * U).R
+    Rv = xp.linalg.qr(xp.sqrt(kappa)[:, None] * V).R
+    A, S, Bt = xp.linalg.svd(Ru @ Rv.T)
+    # Vanishing components change by rounding at most, and do not become exactly zero.
+    tiny = 16 * xp.finfo(U.dtype).eps * S[0] + xp.finfo(U.dtype).smallest_normal
+    root = xp.sqrt(xp.maximum(S, tiny))
+    return U @ (Rv.T @ Bt.T / root), V @ (Ru.T @ A / root)

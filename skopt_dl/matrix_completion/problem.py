@@ -1,0 +1,335 @@
+r"""Low-rank factorisation of a partly observed matrix, with biases.
+
+.. math::
+
+    F(P, Q) = \frac{1}{\sum\omega} \sum_{(i,j)\in\Omega} \omega_{ij} \Big[
+        \tfrac12 \big(u_i'v_j + a_i + c_j - x_{ij}\big)^2
+        + \tfrac\alpha2 \big(|u_i|^2 + a_i^2 + |v_j|^2 + c_j^2\big) \Big]
+
+a mean over observed entries, the penalty included: a row with many entries is penalised as often as
+it is seen (the weighted trace norm), and alpha has one scale whatever the number of entries.
+
+Letters: ``P = [U | a]`` of shape (m, kp) and ``Q = [V | c]`` of shape (n, kq) are the parameters,
+where a and c are there only if those biases are. With columns of ones, ``L = [U | a | 1]`` and
+``R = [V | 1 | c]``, the model is the one product ``L R'``: biases need no formulas of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion.balance import balanced
+from skopt_dl.matrix_completion.observed import ObservedMatrix
+
+# Subspace iterations of the spectral start: it only has to point the right way.
+START_ITERATIONS = 3
+# Components that the start does not see get this share of the largest: at zero they are a saddle.
+START_FLOOR = 0.05
+
+
+class FactorProblem(Problem):
+    """The factors of a partly observed matrix.
+
+    Parameters
+    ----------
+    observed : ObservedMatrix
+        The entries, already centred if the model has a constant.
+    n_components : int
+        Rank k of ``U V'``.
+    alpha : float
+        Strength of the penalty, per observed entry.
+    row_bias, col_bias : bool
+        Whether rows and columns have biases (penalised as the factors are).
+    seed : int
+        Of the starting point.
+    description : str
+        Names estimator and data in messages.
+    """
+
+    def __init__(
+        self,
+        observed: ObservedMatrix,
+        n_components: int,
+        alpha: float,
+        *,
+        row_bias: bool = False,
+        col_bias: bool = False,
+        seed: int = 0,
+        description: str = "this matrix completion",
+    ) -> None:
+        super().__init__()
+        self.observed, self.alpha, self.seed = observed, alpha, seed
+        self.xp, self.kernels = observed.xp, observed.kernels
+        self.dtype, self.device = observed.dtype, observed.device
+        self.description = description
+        self.n_samples = observed.n_entries
+        self.row_bias, self.col_bias = row_bias, col_bias
+        m, n = observed.shape
+        self.k, self.kp, self.kq = (
+            n_components,
+            n_components + row_bias,
+            n_components + col_bias,
+        )
+        self.size = m * self.kp + n * self.kq
+        self.blocks = {"rows": slice(0, m * self.kp), "cols": slice(m * self.kp, self.size)}
+        self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH})
+        self._null: float | None = None
+
+    # --- parameters ---------------------------------------------------------------------------
+
+    def unpack(self, w: Any) -> tuple[Any, Any]:
+        """``(P, Q)`` as matrices."""
+        (m, n), reshape = self.observed.shape, self.xp.reshape
+        return (
+            reshape(w[self.blocks["rows"]], (m, self.kp)),
+            reshape(w[self.blocks["cols"]], (n, self.kq)),
+        )
+
+    def pack(self, P: Any, Q: Any) -> Any:
+        """The flat parameters of two matrices."""
+        xp = self.xp
+        return xp.concat([xp.reshape(P, (-1,)), xp.reshape(Q, (-1,))])
+
+    def _augmented(self, w: Any, constant: float) -> tuple[Any, Any]:
+        """``L`` and ``R``; ``constant`` is 1 at a point and 0 for a direction."""
+        P, Q = self.unpack(w)
+        return self._left(P, constant), self._right(Q, constant)
+
+    def _column(self, rows: int, constant: float) -> Any:
+        return self.xp.full((rows, 1), constant, dtype=self.dtype, device=self.device)
+
+    def _left(self, P: Any, constant: float) -> Any:
+        if not self.col_bias:
+            return P
+        return self.xp.concat([P, self._column(P.shape[0], constant)], axis=1)
+
+    def _right(self, Q: Any, constant: float) -> Any:
+        if not self.row_bias:
+            return Q
+        one = self._column(Q.shape[0], constant)
+        return self.xp.concat([Q[:, : self.k], one, Q[:, self.k :]], axis=1)
+
+    def _of_rows(self, A: Any) -> Any:
+        """The columns of ``A`` that belong to P."""
+        return A[:, : self.kp]
+
+    def _of_cols(self, A: Any) -> Any:
+        """The columns of ``A`` that belong to Q: all but that of the row biases."""
+        if not self.row_bias:
+            return A
+        return self.xp.concat([A[:, : self.k], A[:, self.kp :]], axis=1)
+
+    def start(self) -> Any:
+        """Q from the leading right singular vectors of the zero-filled matrix, then the best P.
+
+        A few subspace iterations from random vectors, scaled so that both factors carry equal
+        parts of the root mean square of the entries. Only sums over rows with their weights enter:
+        a row of weight two starts as that row given twice.
+        """
+        xp, obs = self.xp, self.observed
+        plain = obs.matrix(obs.values / xp.where(obs.weights > 0, obs.weights, 1.0))
+        weighted = obs.matrix_t(obs.values)
+        V = self._random(obs.shape[1])
+        for _ in range(START_ITERATIONS):
+            V = xp.linalg.qr(weighted @ (plain @ V)).Q
+        # Rayleigh-Ritz: the directions in order of their size.
+        size, turn = xp.linalg.eigh(V.T @ (weighted @ (plain @ V)))
+        size = xp.sqrt(xp.clip(size, 0.0, None))
+        norm = xp.linalg.vector_norm(size)
+        share = xp.where(norm > 0, size / xp.where(norm > 0, norm, 1.0), xp.ones_like(size))
+        share = xp.clip(share, START_FLOOR * to_float(xp.max(share)), None)
+        return self._from_cols(V @ turn * xp.sqrt(share * obs.shape[1]))
+
+    def random_start(self) -> Any:
+        """Q random of the same size, then the best P."""
+        return self._from_cols(self._random(self.observed.shape[1]) / self.k**0.5)
+
+    def _random(self, n: int) -> Any:
+        """A seeded Gaussian array of shape ``(n, k)``; drawn on the host, equal on every device."""
+        host = np.random.default_rng(self.seed).standard_normal((n, self.k))
+        return self.xp.asarray(host, dtype=self.dtype, device=self.device)
+
+    def _from_cols(self, V: Any) -> Any:
+        """Start from ``V``, in units of the square root of the values' size."""
+        xp, obs = self.xp, self.observed
+        size = xp.sqrt(obs.dot(obs.values, obs.values) / obs.total)
+        seen = xp.astype(obs.col_weight > 0, self.dtype)[:, None]
+        Q = V * xp.sqrt(size) * seen
+        if self.col_bias:
+            Q = xp.concat([Q, self._column(Q.shape[0], 0.0)], axis=1)
+        return self.from_cols(Q)
+
+    def from_cols(self, Q: Any) -> Any:
+        """The flat parameters with these ``Q`` and the best P for them."""
+        P = self.xp.zeros((self.observed.shape[0], self.kp), dtype=self.dtype, device=self.device)
+        w = self.pack(P, Q)
+        self._solve_block(w, "rows")
+        return w
+
+    # --- values -------------------------------------------------------------------------------
+
+    def residual(self, w: Any) -> Any:
+        """Entry values of the model minus the data."""
+        return self.observed.products(*self._augmented(w, 1.0)) - self.observed.values
+
+    def _penalty_weights(self) -> Any:
+        """What each parameter's half square counts in the penalty: alpha times its share."""
+        xp, obs = self.xp, self.observed
+        parts = [xp.repeat(obs.row_weight, self.kp), xp.repeat(obs.col_weight, self.kq)]
+        return self.alpha / obs.total * xp.concat(parts)
+
+    def _value(self, w: Any, E: Any) -> Any:
+        half = 0.5 * self.observed.dot(E, E) / self.observed.total
+        return half + 0.5 * self.xp.sum(self._penalty_weights() * w * w)
+
+    def value(self, w: Any) -> Any:
+        return self._value(w, self.residual(w))
+
+    def _chain(self, E: Any, L: Any, R: Any) -> Any:
+        """``(E R, E' L) / total`` on the parameters, for entry values ``E``."""
+        obs = self.observed
+        rows = self._of_rows(obs.matrix(E) @ R)
+        cols = self._of_cols(obs.matrix_t(E) @ L)
+        return self.pack(rows, cols) / obs.total
+
+    def _point(self, w: Any, E: Any) -> Point:
+        grad = self._chain(E, *self._augmented(w, 1.0)) + self._penalty_weights() * w
+        return Point(w, self._value(w, E), grad, E)
+
+    # --- oracles ------------------------------------------------------------------------------
+
+    @offers(Oracle.GRAD)
+    def point(self, w: Any) -> Point:
+        """Value and gradient; the cache is the residual."""
+        return self._point(w, self.residual(w))
+
+    def along(self, point: Point, d: Any) -> QuarticLine:
+        """The objective along ``point.w + t d``: a quartic, its coefficients computed once."""
+        return QuarticLine(self, point, d)
+
+    @offers(Oracle.HVP)
+    def hvp(self, point: Point) -> Callable[[Any], Any]:
+        """A function ``d -> H d`` with the exact Hessian (indefinite away from a minimum)."""
+        L, R = self._augmented(point.w, 1.0)
+        diagonal = self._penalty_weights()
+
+        def product(d: Any) -> Any:
+            dL, dR = self._augmented(d, 0.0)
+            obs = self.observed
+            change = obs.products(dL, R) + obs.products(L, dR)
+            curved = self._chain(change, L, R) + self._chain(point.cache, dL, dR)
+            return curved + diagonal * d
+
+        return product
+
+    @offers(Oracle.SAMPLE_GRAD)
+    def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
+        """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
+        xp, obs = self.xp, self.observed
+        rows, cols, x, weights = obs.entries(index)
+        weights = weights * (obs.n_entries / (obs.total * index.shape[0]))
+        L, R = self._augmented(w, 1.0)
+        P, Q = self.unpack(w)
+        left, right = xp.take(L, rows, axis=0), xp.take(R, cols, axis=0)
+        p, q = xp.take(P, rows, axis=0), xp.take(Q, cols, axis=0)
+        e = xp.sum(left * right, axis=1) - x
+        squares = xp.sum(p * p, axis=1) + xp.sum(q * q, axis=1)
+        value = 0.5 * xp.sum(weights * (e * e + self.alpha * squares))
+        e, weights = e[:, None], weights[:, None]
+        to_rows = weights * (e * self._of_rows(right) + self.alpha * p)
+        to_cols = weights * (e * self._of_cols(left) + self.alpha * q)
+        add = self.kernels.segment_sum
+        return value, self.pack(
+            add(to_rows, rows, obs.shape[0]), add(to_cols, cols, obs.shape[1])
+        )
+
+    @offers(Oracle.BLOCK_SOLVE)
+    def block_solve(self, w: Any, block: str) -> None:
+        """Minimise over ``"rows"`` (all of P) or ``"cols"`` (all of Q) exactly, in place."""
+        self._solve_block(w, block)
+
+    def _solve_block(self, w: Any, block: str) -> None:
+        """One ridge regression a row (or column), on the other side's factors."""
+        xp, obs = self.xp, self.observed
+        L, R = self._augmented(w, 1.0)
+        ones = xp.ones_like(obs.values)
+        # The bias of the other side is no unknown here: it moves into the targets.
+        if block == "rows":
+            target = obs.values - obs.products(L[:, self.kp :], R[:, self.kp :])
+            matrix, F, weight = obs.matrix, self._of_rows(R), obs.row_weight
+        else:
+            fixed = slice(self.k, self.kp)
+            target = obs.values - obs.products(L[:, fixed], R[:, fixed])
+            matrix, F, weight = obs.matrix_t, self._of_cols(L), obs.col_weight
+        solved = self.kernels.ridge_rows(matrix(ones), matrix(target), F, self.alpha * weight)
+        w[self.blocks[block]] = xp.reshape(solved, (-1,))
+
+    def balance(self, w: Any) -> None:
+        """Move ``w``, in place, towards the least penalty among all points with the same model.
+
+        Only the small penalty tells equivalent factors apart, so alternating steps feel it slowly;
+        here each family of equivalent points gives its best one in closed form.
+        """
+        P, Q = self.unpack(w)
+        w[...] = self.pack(*balanced(self, P, Q))
+
+    # --- certificate --------------------------------------------------------------------------
+
+    def certificate(self, w: Any) -> Certificate:
+        """Stationarity ``|gradient| |w| / F0``, with F0 the objective of all-zero factors.
+
+        A pure number: the relative first-order decrease that a step as long as ``w`` itself could
+        promise. The problem is not convex, so no gap to a global minimum is known.
+        """
+        norm = self.xp.linalg.vector_norm
+        if self._null is None:
+            E = self.observed.values
+            self._null = 0.5 * to_float(self.observed.dot(E, E) / self.observed.total)
+        point = self._point(w, self.residual(w))
+        slope = to_float(norm(point.grad)) * to_float(norm(w))
+        unit = self._null if self._null > 0 else 1.0
+        return Certificate("stationarity", slope / unit, to_float(point.value))
+
+
+class QuarticLine:
+    """``phi(t) = F(w + t d)``: the residual is ``E0 + t E1 + t^2 E2``, so phi is a quartic.
+
+    A trial costs nothing but the polynomial.
+    """
+
+    def __init__(self, problem: FactorProblem, point: Point, d: Any) -> None:
+        self.problem, self.point, self.d = problem, point, d
+        obs, (L, R) = problem.observed, problem._augmented(point.w, 1.0)
+        dL, dR = problem._augmented(d, 0.0)
+        E0 = point.cache
+        E1 = obs.products(dL, R) + obs.products(L, dR)
+        E2 = obs.products(dL, dR)
+        self._changes = (E1, E2)
+        penalty = problem._penalty_weights() * d
+        half = 0.5 / obs.total
+        sum_ = problem.xp.sum
+        self.coefficients = [
+            to_float(point.value),
+            to_float(2 * half * obs.dot(E0, E1) + sum_(penalty * point.w)),
+            to_float(half * (obs.dot(E1, E1) + 2 * obs.dot(E0, E2)) + 0.5 * sum_(penalty * d)),
+            to_float(2 * half * obs.dot(E1, E2)),
+            to_float(half * obs.dot(E2, E2)),
+        ]
+
+    def __call__(self, t: float) -> tuple[float, float]:
+        value = slope = 0.0
+        for c in reversed(self.coefficients):
+            slope = slope * t + value
+            value = value * t + c
+        return value, slope
+
+    def accept(self, t: float) -> Point:
+        """The point at ``t``; two products, for its gradient."""
+        E1, E2 = self._changes
+        E = self.point.cache + t * E1 + (t * t) * E2
+        return self.problem._point(self.point.w + t * self.d, E)
