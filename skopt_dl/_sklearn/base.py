@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
@@ -68,6 +69,14 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return fit
+
+
+def _outside() -> int:
+    """The `stacklevel`, for the function that asks, of the first frame outside this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("skopt_dl."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class EngineEstimator(CallbackSupportMixin, BaseEstimator):
@@ -157,7 +166,7 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
             f"{str(result.status)!r} after {result.n_iter} iterations, {c.kind} "
             f"{c.value:.3g}{bound}. {_ADVICE[result.status]}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=_outside(),
         )
 
     def to_device(self, device: str) -> Self:

@@ -1,0 +1,122 @@
+"""Every estimator, with small data it fits and the solvers it can use on them.
+
+Nothing here lists solvers: they are asked for at the problem that the estimator builds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.datasets import make_classification, make_regression
+
+import skopt_dl
+from skopt_dl.dispatch import SOLVERS, fitting
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One estimator class.
+
+    Attributes
+    ----------
+    name : str
+        Its name in `skopt_dl`.
+    make_data : callable
+        ``random_state -> (X, y)``; ``y`` is None where there is none.
+    params : dict
+        A small, well-posed setting that every test starts from.
+    fitted : str
+        The fitted attribute (or list of arrays) that tells two fits apart.
+    """
+
+    name: str
+    make_data: Callable[[int], tuple[Any, Any]]
+    params: dict[str, Any] = field(default_factory=dict)
+    fitted: str = "coef_"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def make(self, **params: Any) -> BaseEstimator:
+        """An unfitted instance."""
+        return getattr(skopt_dl, self.name)(**{**self.params, **params})
+
+    def answer(self, estimator: Any) -> list[np.ndarray]:
+        """What the fit found, as NumPy arrays."""
+        value = getattr(estimator, self.fitted)
+        return list(value) if isinstance(value, (list, tuple)) else [value]
+
+    @property
+    def is_classifier(self) -> bool:
+        return is_classifier(self.make())
+
+
+def regression(seed: int) -> tuple[Any, Any]:
+    """40 samples, 6 features, 3 of them informative."""
+    X, y = make_regression(40, 6, n_informative=3, noise=1.0, random_state=seed)
+    return X, y / np.std(y)
+
+
+def classification(seed: int) -> tuple[Any, Any]:
+    """60 samples of 3 classes that overlap."""
+    return make_classification(
+        60, 6, n_informative=4, n_redundant=0, n_classes=3, flip_y=0.1, random_state=seed
+    )
+
+
+def ratings(seed: int) -> tuple[Any, Any]:
+    """A 30 x 12 matrix of rank 2 with a third of its entries missing."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((30, 2)) @ rng.standard_normal((2, 12))
+    X[rng.random(X.shape) < 0.33] = np.nan
+    X[:, 0] = 1.0
+    X[0, :] = 1.0
+    return X, None
+
+
+NETWORK = {"hidden_layer_sizes": (8,), "max_iter": 60, "random_state": 0}
+
+KINDS: tuple[Kind, ...] = (
+    Kind("Lasso", regression, {"alpha": 0.05}),
+    Kind("ElasticNet", regression, {"alpha": 0.05}),
+    Kind("ConstrainedLasso", regression, {"radius": 1.0}),
+    Kind("Ridge", regression, {"alpha": 0.5}),
+    Kind("LogisticRegression", classification, {"C": 0.5}),
+    Kind("MLPClassifier", classification, NETWORK, fitted="coefs_"),
+    Kind("MLPRegressor", regression, NETWORK, fitted="coefs_"),
+    Kind("MatrixCompletion", ratings, {"rank": 2, "random_state": 0}, fitted="components_"),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+LINEAR = KINDS[:5]
+
+
+def build_problem(estimator: BaseEstimator, X: Any, y: Any) -> Any:
+    """The problem that ``estimator.fit(X, y)`` would solve."""
+    fresh = clone(estimator)
+    return fresh._build_problem(X) if y is None else fresh._build_problem(X, y)
+
+
+@cache
+def solvers_of(name: str) -> tuple[str, ...]:
+    """Names of the registered solvers that the estimator's default setting can use."""
+    kind = BY_NAME[name]
+    X, y = kind.make_data(0)
+    return tuple(fitting(build_problem(kind.make(), X, y)))
+
+
+def is_stochastic(solver: str) -> bool:
+    """Whether the solver samples rows, so that its end point depends on their order."""
+    from skopt_dl.engine import Oracle
+
+    sampling = {Oracle.SAMPLE_GRAD, Oracle.SAMPLE_SLOPES}
+    return bool(sampling & SOLVERS.get(solver).needs.oracles)
+
+
+def pairs(kinds: tuple[Kind, ...] = KINDS) -> list[tuple[Kind, str]]:
+    """Every estimator with every solver it can use."""
+    return [(kind, solver) for kind in kinds for solver in solvers_of(kind.name)]
