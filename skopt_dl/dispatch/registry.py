@@ -127,6 +127,7 @@ SOLVERS = Registry(
     {
         "admm": "skopt_dl.solvers.admm:ADMM",
         "als": "skopt_dl.solvers.alternating:ALS",
+        "active_set": "skopt_dl.solvers.active_set:ActiveSet",
         "adam": "skopt_dl.solvers.stochastic.adam:Adam",
         "cd": "skopt_dl.solvers.coordinate_descent:CoordinateDescent",
         "cg": "skopt_dl.solvers.conjugate_gradient:ConjugateGradient",

@@ -66,3 +66,25 @@ def to_numpy(array: Any) -> np.ndarray:
 def is_numpy(xp: Any) -> bool:
     """Whether ``xp`` is NumPy itself, the namespace the compiled kernels read."""
     return xp is np
+
+
+def scatter(index: Any, values: Any, size: int) -> Any:
+    """Zeros of length ``size`` with ``values`` at the distinct positions ``index``.
+
+    Written with what every namespace of the array API has: assignment by an integer array is not
+    part of it.
+    """
+    xp = namespace_of(values)
+    if is_numpy(xp):
+        out = xp.zeros(size, dtype=values.dtype)
+        out[index] = values
+        return out
+    out = xp.zeros(size, dtype=values.dtype, device=device_of(values))
+    if index.shape[0] == 0:
+        return out
+    order = xp.argsort(index)
+    known = xp.take(index, order)
+    every = xp.arange(size, dtype=index.dtype, device=device_of(values))
+    at = xp.clip(xp.searchsorted(known, every), 0, index.shape[0] - 1)
+    found = xp.take(known, at) == every
+    return xp.where(found, xp.take(values, xp.take(order, at)), out)

@@ -29,6 +29,10 @@ class Compiled:
 
 # Works on Gram blocks in float64, whatever the design is.
 GRAM = Compiled(GramLasso="_gram_lasso")
+# Entries of a partly observed matrix, kept alone or in a full array.
+OBSERVED = Compiled(
+    entry_products="_observed", ridge_rows="_observed", segment_sum="_observed"
+)
 
 MODULES = {
     "dense": (
@@ -39,6 +43,7 @@ MODULES = {
             sag_steps="_saga_dense",
         ),
         GRAM,
+        OBSERVED,
     ),
     "sparse": (
         Compiled(
@@ -48,5 +53,6 @@ MODULES = {
             sag_steps="_saga_sparse",
         ),
         GRAM,
+        OBSERVED,
     ),
 }

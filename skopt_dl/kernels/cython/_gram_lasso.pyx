@@ -1,0 +1,289 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The exact active-set method on a Gram block: the compiled twin of ``generic.GramLasso``.
+
+    min_w  w'Gw/2 - q'w + sum_j a_j |w_j| + sum_j b_j w_j^2 / 2        (w >= 0 on request)
+
+Letters: A the support, s its signs, c = q - Gw, L the lower Cholesky factor of G_AA + diag(b_A),
+kept row by row, so that BLAS sees its transpose (upper) in column order.
+"""
+
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport fabs, sqrt
+from scipy.linalg.cython_blas cimport daxpy, ddot, dsyrk, dtrsm, dtrsv
+from scipy.linalg.cython_lapack cimport dpotrf
+
+# A pivot below this share of its diagonal belongs to a column that depends on the support.
+cdef double DEPENDENT = 1e-10
+# Violations below this share of a_j are rounding.
+cdef double ROUNDING = 1e-9
+
+
+cdef class GramLasso:
+    """See `skopt_dl.kernels.generic.GramLasso`."""
+
+    cdef int capacity, size, width
+    cdef bint positive
+    cdef double[:, :] G
+    cdef double[:, ::1] L
+    cdef double[::1] a, b, w, c
+    cdef double[::1] step, active_c, cosines, sines, column
+    cdef Py_ssize_t[::1] support, place
+
+    def __init__(self, int capacity, bint positive=False):
+        self.capacity, self.positive, self.size, self.width = max(capacity, 1), positive, 0, 0
+        n = self.capacity
+        self.L = np.zeros((n, n))
+        self.support = np.zeros(n, dtype=np.intp)
+        self.step, self.active_c, self.column = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.cosines, self.sines = np.zeros(n), np.zeros(n)
+
+    def bind(self, G, b, w, c):
+        """Attach a (grown) working set; the coordinates known so far keep their positions."""
+        cdef int k
+        self.G, self.b, self.w, self.c = G, b, w, c
+        self.width = w.shape[0]
+        self.place = np.full(max(self.width, 1), -1, dtype=np.intp)
+        for k in range(self.size):
+            self.place[self.support[k]] = k
+
+    # --- the factor ---------------------------------------------------------------------------
+
+    cdef int _append(self, Py_ssize_t j) noexcept nogil:
+        """Add column j to the factor: 1 done, 0 no room, -1 dependent (its row is in ``column``)."""
+        cdef int s = self.size, one = 1, k, ld = self.capacity
+        cdef double pivot, diagonal = self.G[j, j] + self.b[j]
+        if s >= self.capacity:
+            return 0
+        cdef double* row = &self.L[s, 0]
+        for k in range(s):
+            row[k] = self.G[j, self.support[k]]
+        if s:
+            dtrsv(b"U", b"T", b"N", &s, &self.L[0, 0], &ld, row, &one)
+        pivot = diagonal - ddot(&s, row, &one, row, &one)
+        if pivot <= DEPENDENT * diagonal:
+            for k in range(s):
+                self.column[k] = row[k]
+            return -1
+        row[s] = sqrt(pivot)
+        self.support[s] = j
+        self.place[j] = s
+        self.size = s + 1
+        return 1
+
+    cdef bint _append_block(self, Py_ssize_t[::1] J, int k) noexcept nogil:
+        """Add k columns at once, if they are clearly independent."""
+        cdef int s = self.size, i, t, info = 0, ld = self.capacity
+        cdef double one = 1.0, minus = -1.0, d
+        if k == 0 or s + k > self.capacity:
+            return False
+        for i in range(k):
+            for t in range(s):
+                self.L[s + i, t] = self.G[J[i], self.support[t]]
+            for t in range(i + 1):
+                self.L[s + i, s + t] = self.G[J[i], J[t]]
+            self.L[s + i, s + i] += self.b[J[i]]
+        if s:
+            dtrsm(b"L", b"U", b"T", b"N", &s, &k, &one, &self.L[0, 0], &ld, &self.L[s, 0], &ld)
+            dsyrk(b"U", b"T", &k, &s, &minus, &self.L[s, 0], &ld, &one, &self.L[s, s], &ld)
+        dpotrf(b"U", &k, &self.L[s, s], &ld, &info)
+        if info:
+            return False
+        for i in range(k):
+            d = self.L[s + i, s + i]
+            if d * d <= 10 * DEPENDENT * (self.G[J[i], J[i]] + self.b[J[i]]):
+                return False
+        for i in range(k):
+            self.support[s + i] = J[i]
+            self.place[J[i]] = s + i
+        self.size = s + k
+        return True
+
+    cdef void _delete(self, int k) noexcept nogil:
+        """Remove row k of the factor: shift up, then rotate the new superdiagonal away."""
+        cdef int s = self.size - 1, i, t
+        cdef double x, y, r
+        self.place[self.support[k]] = -1
+        for i in range(k, s):
+            self.support[i] = self.support[i + 1]
+            self.place[self.support[i]] = i
+            for t in range(i + 2):
+                self.L[i, t] = self.L[i + 1, t]
+        self.size = s
+        for t in range(k, s):
+            for i in range(k, t):
+                x, y = self.L[t, i], self.L[t, i + 1]
+                self.L[t, i] = self.cosines[i] * x + self.sines[i] * y
+                self.L[t, i + 1] = self.cosines[i] * y - self.sines[i] * x
+            x, y = self.L[t, t], self.L[t, t + 1]
+            r = sqrt(x * x + y * y)
+            self.cosines[t], self.sines[t] = x / r, y / r
+            self.L[t, t], self.L[t, t + 1] = r, 0.0
+
+    cdef void _solve_factor(self, double* rhs) noexcept nogil:
+        cdef int s = self.size, one = 1, ld = self.capacity
+        if s:
+            dtrsv(b"U", b"T", b"N", &s, &self.L[0, 0], &ld, rhs, &one)
+            dtrsv(b"U", b"N", b"N", &s, &self.L[0, 0], &ld, rhs, &one)
+
+    cdef void _move(self, Py_ssize_t j, double change) noexcept nogil:
+        """``w_j += change`` with all of ``c`` following."""
+        cdef int m = self.width, one = 1
+        cdef double d = -change
+        self.w[j] += change
+        daxpy(&m, &d, &self.G[j, 0], &one, &self.c[0], &one)
+
+    # --- the method ---------------------------------------------------------------------------
+
+    cdef void _newton(self) noexcept nogil:
+        """Minimise on the support, dropping coordinates whose sign would change.
+
+        Only the support's part of c is followed; the caller brings the rest up to date.
+        """
+        cdef int k, hit, s
+        cdef double t, cut, w, sign
+        while self.size > 0:
+            s = self.size
+            for k in range(s):
+                w = self.w[self.support[k]]
+                sign = 1.0 if w > 0 else -1.0
+                self.step[k] = (
+                    self.active_c[k] - self.b[self.support[k]] * w
+                    - self.a[self.support[k]] * sign
+                )
+                self.column[k] = self.step[k]
+            self._solve_factor(&self.step[0])
+            t, hit = 1.0, -1
+            for k in range(s):
+                w = self.w[self.support[k]]
+                if w * (w + self.step[k]) <= 0.0:
+                    cut = -w / self.step[k]
+                    if cut < t or hit < 0:
+                        t, hit = cut, k
+            for k in range(s):
+                self.w[self.support[k]] += t * self.step[k]
+                # (G_AA + b) step = rhs, hence G_AA step = rhs - b step.
+                self.active_c[k] -= t * (
+                    self.column[k] - self.b[self.support[k]] * self.step[k]
+                )
+            if hit < 0:
+                break
+            self.w[self.support[hit]] = 0.0
+            for k in range(hit, s - 1):
+                self.active_c[k] = self.active_c[k + 1]
+            self._delete(hit)
+
+    cdef bint _exchange(self, Py_ssize_t j) noexcept nogil:
+        """Column j depends on the support: along the null direction the loss is flat and the
+        penalty falls, so move until a coordinate leaves, and let j take its place."""
+        cdef int s = self.size, one = 1, k, hit = -1, ld = self.capacity
+        cdef double sign = 1.0 if self.c[j] > 0 else -1.0, t = 0.0, cut, w, d
+        dtrsv(b"U", b"N", b"N", &s, &self.L[0, 0], &ld, &self.column[0], &one)
+        for k in range(s):
+            d = -sign * self.column[k]
+            self.step[k] = d
+            w = self.w[self.support[k]]
+            if w * d < 0:
+                cut = -w / d
+                if hit < 0 or cut < t:
+                    t, hit = cut, k
+        if hit < 0:
+            return False
+        for k in range(s):
+            self._move(self.support[k], t * self.step[k])
+        self._move(j, sign * t)
+        self.w[self.support[hit]] = 0.0
+        self._delete(hit)
+        if self._append(j) != 1:
+            self._move(j, -self.w[j])
+            return False
+        return True
+
+    cdef double _soft(self, Py_ssize_t j) noexcept nogil:
+        """The minimiser of coordinate j from zero."""
+        cdef double z = self.c[j], h = self.G[j, j] + self.b[j]
+        if h <= 0:
+            return 0.0
+        if z > self.a[j]:
+            return (z - self.a[j]) / h
+        if not self.positive and z < -self.a[j]:
+            return (z + self.a[j]) / h
+        return 0.0
+
+    def solve(self, a, int max_turns=1000):
+        """Minimise for strengths ``a`` from the present ``w``; returns the turns taken."""
+        self.a = a
+        cdef int turn, k, got, n_new
+        cdef Py_ssize_t j
+        cdef Py_ssize_t[::1] order, new
+        cdef double[::1] before
+        cdef double value
+        cdef bint changed
+        for turn in range(max_turns):
+            PyErr_CheckSignals()
+            before = np.array(self.w, copy=True)
+            for k in range(self.size):
+                self.active_c[k] = self.c[self.support[k]]
+            with nogil:
+                self._newton()
+                for j in range(self.width):
+                    value = self.w[j] - before[j]
+                    if value != 0.0:
+                        self.w[j] = before[j]
+                        self._move(j, value)
+            c = np.asarray(self.c)
+            size = c if self.positive else np.abs(c)
+            over = size - np.asarray(a) * (1 + ROUNDING)
+            violators = np.flatnonzero((over > 0) & (np.asarray(self.place)[: self.width] < 0))
+            if violators.shape[0] == 0:
+                return turn + 1
+            order = violators[np.argsort(-size[violators])].astype(np.intp)
+            new = np.empty(order.shape[0], dtype=np.intp)
+            saved = c.copy()
+            with nogil:
+                n_new = 0
+                for k in range(order.shape[0]):
+                    j = order[k]
+                    value = self._soft(j)
+                    if value != 0.0:
+                        self._move(j, value)
+                        new[n_new] = j
+                        n_new += 1
+                changed = self._append_block(new, n_new)
+            if changed:
+                continue
+            # Not clearly independent: undo, and take them one by one with exchanges.
+            for k in range(n_new):
+                self.w[new[k]] = 0.0
+            c[:] = saved
+            with nogil:
+                for k in range(order.shape[0]):
+                    j = order[k]
+                    value = self._soft(j)
+                    if value == 0.0:
+                        continue
+                    got = self._append(j)
+                    if got == 1:
+                        self._move(j, value)
+                        changed = True
+                    elif got < 0:
+                        changed |= self._exchange(j)
+            if not changed:
+                return turn + 1
+        return max_turns
+
+    def slope(self, a):
+        """``d w / d t`` for strengths ``t a``: ``-(G_AA + b)^-1 (a s)`` on the support."""
+        cdef int k
+        out = np.zeros(self.width)
+        cdef double[::1] view = out
+        cdef const double[::1] strengths = a
+        for k in range(self.size):
+            self.step[k] = strengths[self.support[k]] * (
+                1.0 if self.w[self.support[k]] > 0 else -1.0
+            )
+        self._solve_factor(&self.step[0])
+        for k in range(self.size):
+            view[self.support[k]] = -self.step[k]
+        return out

@@ -1,0 +1,97 @@
+r"""The gathered columns of a working set, :math:`B = \Omega^{1/2}(X_W - 1 m_W')`, in float64.
+
+A dense design's columns are copied, centred and scaled; a sparse design's stay sparse, and the
+mean is corrected for by terms of rank one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DenseColumns:
+    """Columns of a dense design in one growing buffer.
+
+    Parameters
+    ----------
+    base : Dense
+        The raw design.
+    root : array of shape (n,)
+        Square roots of the sample weights, float64.
+    mean : array of shape (p,) or None
+        Column means to subtract.
+    """
+
+    def __init__(self, base: Any, root: Any, mean: Any) -> None:
+        self.base, self.root, self.mean, self.xp = base, root, mean, base.xp
+        self.size, self._buffer = 0, None
+
+    def append(self, chosen: Any) -> Any:
+        """Take the columns ``chosen``; their inner products with all columns taken so far."""
+        xp, m, k = self.xp, self.size, int(chosen.shape[0])
+        B = xp.astype(self.base.take_columns(chosen).to_dense(), xp.float64)
+        if self.mean is not None:
+            B = B - xp.take(self.mean, chosen)
+        B = self.root[:, None] * B
+        self._reserve(m + k)
+        self._buffer[m : m + k, :] = B.T
+        self.size = m + k
+        return self._buffer[: m + k, :] @ B
+
+    def _reserve(self, size: int) -> None:
+        # A row of the buffer is a column of B: appended and multiplied contiguously. It doubles
+        # when it runs out of room.
+        if self._buffer is not None and size <= self._buffer.shape[0]:
+            return
+        xp, room = self.xp, min(self.base.shape[1], max(64, size, 2 * self.size))
+        buffer = xp.zeros((room, self.base.shape[0]), dtype=xp.float64, device=self.root.device)
+        if self.size:
+            buffer[: self.size, :] = self._buffer[: self.size, :]
+        self._buffer = buffer
+
+    def product(self, used: Any, W: Any) -> Any:
+        """``B[:, used] W``."""
+        return self.xp.take(self._buffer, used, axis=0).T @ W
+
+    def inner(self, v: Any) -> Any:
+        """``B' v``."""
+        return self._buffer[: self.size, :] @ v
+
+
+class SparseColumns:
+    """Columns of a sparse design, never densified.
+
+    Parameters are those of `DenseColumns`.
+    """
+
+    def __init__(self, base: Any, root: Any, mean: Any) -> None:
+        self.base, self.root, self.mean, self.xp = base, root, mean, base.xp
+        self.size, self._X, self._m = 0, None, None
+
+    def append(self, chosen: Any) -> Any:
+        """Take the columns ``chosen``; their inner products with all columns taken so far."""
+        xp = self.xp
+        self._chosen = chosen if self.size == 0 else xp.concat([self._chosen, chosen])
+        new = self.base.take_columns(chosen).X.astype(xp.float64)
+        self._X = self.base.take_columns(self._chosen).X.astype(xp.float64)
+        self.size = int(self._chosen.shape[0])
+        weights = self.root**2
+        cross = (self._X.T @ new.multiply(weights[:, None]).tocsc()).toarray()
+        if self.mean is not None:
+            # sum(weights) m = X' weights, so each of the three rank-one terms is this one.
+            self._m = xp.astype(xp.take(self.mean, self._chosen), xp.float64)
+            cross -= xp.sum(weights) * self._m[:, None] * self._m[-int(chosen.shape[0]) :]
+        return cross
+
+    def product(self, used: Any, W: Any) -> Any:
+        """``B[:, used] W``."""
+        Z = self._X[:, used] @ W
+        if self._m is not None:
+            Z = Z - self._m[used] @ W
+        return self.root[:, None] * Z
+
+    def inner(self, v: Any) -> Any:
+        """``B' v``."""
+        scaled = self.root * v
+        out = self._X.T @ scaled
+        return out if self._m is None else out - self._m * self.xp.sum(scaled)

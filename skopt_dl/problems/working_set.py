@@ -1,0 +1,202 @@
+r"""Chosen columns of a least-squares problem and their Gram block, for exact active-set methods.
+
+With :math:`B = \Omega^{1/2} (X - 1 m')` and :math:`t = \Omega^{1/2} y` the smooth part is
+:math:`\tfrac12 |t - B w|^2`. Only the columns of the working set are gathered (in float64, whatever
+X's dtype); X itself is read in whole passes, is never copied, centred or densified.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
+from skopt_dl.penalties import ElasticNet
+from skopt_dl.problems.coordinates import CoordinateModel
+from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
+
+# Largest p for which all of X'X is formed (benchmarks/lasso_thresholds.py).
+GRAM_BELOW = 2000
+
+
+class WorkingSet:
+    """The Gram block of a growing set of columns.
+
+    Parameters
+    ----------
+    map_ : LinearMap
+        The map of the problem (centred where an intercept is eliminated).
+    base : Dense or Sparse
+        Its raw design.
+    omega, y : arrays of shape (n,)
+        Sample weights and (centred) targets.
+    l1, l2 : arrays of shape (p,)
+        Penalty strengths.
+    positive : bool
+        Whether coefficients are restricted to be non-negative.
+    kernels : KernelSet
+        Where ``GramLasso`` comes from.
+
+    Attributes
+    ----------
+    index : array of int, shape (m,)
+        Columns in the set, in the order of the Gram block.
+    G, q : arrays of shape (m, m) and (m,)
+        ``B_W' B_W`` and ``B_W' t`` in float64.
+    """
+
+    def __init__(
+        self,
+        map_: Any,
+        base: Any,
+        omega: Any,
+        y: Any,
+        *,
+        l1: Any,
+        l2: Any,
+        positive: bool,
+        kernels: Any,
+    ) -> None:
+        xp = self.xp = base.xp
+        self.map, self.base, self.kernels, self.positive = map_, base, kernels, positive
+        self.dtype, self.device = y.dtype, device_of(y)
+        self.omega = omega
+        self.root = xp.sqrt(xp.astype(omega, xp.float64))
+        self.target = self.root * xp.astype(y, xp.float64)
+        self.l1, self.l2 = xp.astype(l1, xp.float64), xp.astype(l2, xp.float64)
+        self.mean = getattr(map_, "mean", None)
+        # A divisor for strengths: 1 where nothing is charged.
+        self.positive_l1 = xp.where(self.l1 > 0, self.l1, xp.ones_like(self.l1))
+        self.n_features = base.shape[1]
+        self.index = xp.zeros(0, dtype=xp.int64, device=self.device)
+        self.inside = xp.zeros(self.n_features, dtype=xp.bool, device=self.device)
+        self._room = 0
+        self._G: Any = None
+        self._q: Any = xp.zeros(0, dtype=xp.float64, device=self.device)
+        gathered = SparseColumns if base.layout == "sparse" else DenseColumns
+        self._columns = gathered(base, self.root, self.mean)
+
+    @property
+    def size(self) -> int:
+        """Number of columns in the set."""
+        return int(self.index.shape[0])
+
+    @property
+    def complete(self) -> bool:
+        """Whether every column is in the set; X need not be read any more."""
+        return self.size == self.n_features
+
+    @property
+    def prefers_everything(self) -> bool:
+        """Whether one Gram of all columns is cheaper than passes over X: tall dense data."""
+        n, p = self.base.shape
+        return self.base.layout == "dense" and n >= 2 * p and p <= GRAM_BELOW
+
+    def size_of(self, c: Any) -> Any:
+        """What is compared with the l1 strengths: ``|c|``, or ``c`` where only w >= 0 counts."""
+        return c if self.positive else self.xp.abs(c)
+
+    @property
+    def G(self) -> Any:  # noqa: N802
+        return self._G[: self.size, : self.size]
+
+    @property
+    def q(self) -> Any:
+        return self._q
+
+    def add(self, chosen: Any) -> None:
+        """Take the columns ``chosen`` (none of them inside yet) into the set."""
+        xp, m, k = self.xp, self.size, int(chosen.shape[0])
+        if k == 0:
+            return
+        self._reserve(m + k)
+        cross = self._columns.append(chosen)
+        self._G[: m + k, m : m + k] = cross
+        self._G[m : m + k, : m + k] = cross.T
+        self._q = self._columns.inner(self.target)
+        self.index = xp.concat([self.index, xp.astype(chosen, xp.int64)])
+        self.inside = scatter(self.index, xp.ones_like(self.index), self.n_features) > 0
+
+    def add_all(self) -> None:
+        """Take every column: one Gram of the whole matrix, of a copy made in row blocks."""
+        xp, p = self.xp, self.n_features
+        self._G = xp.zeros((p, p), dtype=xp.float64, device=self.device)
+        self._q = xp.zeros(p, dtype=xp.float64, device=self.device)
+        n, rows = self.base.shape[0], max(1, 2**21 // max(1, p))
+        for i in range(0, n, rows):
+            part = slice(i, min(i + rows, n))
+            block = xp.astype(self.base.X[part, :], xp.float64)
+            B = self.root[part][:, None] * (block if self.mean is None else block - self.mean)
+            self._G += B.T @ B
+            self._q += B.T @ self.target[part]
+        self.index = xp.arange(p, dtype=xp.int64, device=self.device)
+        self.inside = ~self.inside | self.inside
+
+    def thinned(self, chosen: Any, strength: Any, level: float) -> Any:
+        """Those of ``chosen`` that one sweep of coordinate descent makes nonzero.
+
+        The sweep starts at the last residual and goes from the strongest correlation (``strength``)
+        down: of several columns that could explain the same thing it keeps the first.
+        """
+        xp = self.xp
+        block = self.base.take_columns(chosen)
+        m = int(chosen.shape[0])
+        penalty = ElasticNet(
+            xp.astype(level * xp.take(self.l1, chosen), self.dtype),
+            xp.astype(xp.take(self.l2, chosen), self.dtype),
+            self.positive,
+        )
+        model = CoordinateModel(
+            block,
+            xp.zeros(m, dtype=self.dtype, device=self.device),
+            xp.asarray(self._u, copy=True),
+            self.omega,
+            centre=self.mean is not None,
+            penalty=penalty,
+            kernels=self.kernels,
+        )
+        order = to_numpy(xp.argsort(-xp.take(strength, chosen))).astype("intp")
+        model.epochs(order, 1, 0.0)
+        return chosen[model.w != 0]
+
+    def _reserve(self, size: int) -> None:
+        """Room for ``size`` columns in the Gram block; doubled when it runs out."""
+        if size <= self._room:
+            return
+        xp, m = self.xp, self.size
+        self._room = min(self.n_features, max(64, size, 2 * self._room))
+        G = xp.zeros((self._room, self._room), dtype=xp.float64, device=self.device)
+        if m:
+            G[:m, :m] = self._G[:m, :m]
+        self._G = G
+
+    def correlations(self, w: Any, *directions: Any) -> list[Any]:
+        """``B'(t - B w)`` and ``-B'B d`` for each direction, over all p columns, in one pass.
+
+        Arguments are coefficients on the set, of shape (m,).
+        """
+        xp = self.xp
+        W = xp.stack([w, *directions], axis=1)
+        if self.complete:
+            C = -(self.G @ W)
+            C[:, 0] += self.q
+        else:
+            R = xp.zeros((self.base.shape[0], W.shape[1]), dtype=xp.float64, device=self.device)
+            R[:, 0] = self.target
+            used = xp.nonzero(xp.any(W != 0, axis=1))[0]
+            if used.shape[0]:
+                R -= self._columns.product(used, xp.take(W, used, axis=0))
+            R = xp.astype(self.root[:, None] * R, self.dtype)
+            self._u = R[:, 0]
+            C = xp.astype(self.map.rmatvec(R), xp.float64)
+        return [C[:, k] for k in range(C.shape[1])]
+
+    def full(self, w: Any) -> Any:
+        """Coefficients on the set as an array of all p, in the problem's dtype."""
+        return scatter(self.index, self.xp.astype(w, self.dtype), self.n_features)
+
+    def solver(self) -> Any:
+        """A fresh `GramLasso` for this set."""
+        room = min(self.n_features, self.base.shape[0] + 1)
+        if bool(self.xp.any(self.l2 > 0)):
+            room = self.n_features
+        return self.kernels.GramLasso(room, self.positive)

@@ -1,0 +1,146 @@
+r"""The exact active-set method for the lasso and the elastic net, by continuation.
+
+Letters: a the l1 strengths, t the level (the problem solved now has strengths ``t a``; it falls to
+1), c = A'(y - Aw) the correlations of all columns, u = dw/dt the slope of the path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
+
+# Candidates looked at in one pass; more than THIN_ABOVE are thinned by a coordinate sweep first,
+# or parallel columns would all come in (benchmarks/lasso_thresholds.py).
+MOST_SWEPT = 2000
+THIN_ABOVE = 50
+# Share of the change of level by which a correlation may exceed its prediction.
+MARGIN = 0.1
+
+
+@dataclass
+class ActiveSetState(State):
+    """Adds the working set, its Gram solver, correlations, their slope, and the level."""
+
+    work: Any = None
+    gram: Any = None
+    v: Any = None
+    c: Any = None
+    slope: Any = None
+    level: Any = 1.0
+
+
+class ActiveSet(Solver):
+    """Exact solution on a working set, grown along the path from the null model.
+
+    .. math::
+
+        t \\leftarrow \\max(1, \\rho t), \\qquad
+        W \\leftarrow W \\cup \\{j : |c_j + (t - t_{\\text{old}})\\, \\dot c_j| > t a_j\\}, \\qquad
+        w_W \\leftarrow \\arg\\min_{w} F_t(w)
+
+    Needs inner products of chosen columns (a quadratic loss with an elastic-net penalty).
+
+    Parameters
+    ----------
+    shrinkage : float
+        The factor rho of the level from pass to pass, in (0, 1).
+
+    Notes
+    -----
+    The small problem is solved exactly: Newton steps on the support with an updated Cholesky
+    factor, each cut where a sign would change; violators enter by a coordinate step; a column that
+    depends on the support is exchanged for one of it. The number of passes over X is about
+    ``log(alpha_max / alpha) / log(1 / shrinkage)`` plus the passes that find what the prediction
+    missed. An iteration is a pass.
+
+    References
+    ----------
+    H. Lee, A. Battle, R. Raina, A. Ng, "Efficient sparse coding algorithms", NIPS 2006
+    (feature-sign search); J. Larsson, J. Wallin, "The Hessian screening rule", NeurIPS 2022.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.WORKING_SET)
+    default_max_iter: ClassVar[int] = 1000
+
+    def __init__(self, *, shrinkage: float = 0.4) -> None:
+        self.shrinkage = shrinkage
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> ActiveSetState:
+        if not 0 < self.shrinkage < 1:
+            raise ValueError(
+                f"ActiveSet: shrinkage={self.shrinkage!r}, but it must lie between 0 and 1"
+            )
+        work = problem.working_set()  # type: ignore[attr-defined]
+        xp = work.xp
+        support = xp.nonzero(w != 0)[0]
+        if work.prefers_everything:
+            work.add_all()
+            v = xp.astype(w, xp.float64)
+        else:
+            work.add(support)
+            v = xp.astype(xp.take(w, support), xp.float64)
+        gram = work.solver()
+        (c,) = work.correlations(v)
+        level = xp.max(xp.where(work.l1 > 0, work.size_of(c) / work.positive_l1, 0 * c))
+        # A start with a support is a warm start: stay at its level instead of going back to the top.
+        level = 1.0 if support.shape[0] else max(1.0, float(level))
+        return ActiveSetState(w=w, work=work, gram=gram, v=v, c=c, level=level)
+
+    def advance(self, problem: Problem, state: ActiveSetState, n: int) -> Status:
+        for _ in range(n):
+            status = self._pass(state)
+            if status is not Status.RUNNING:
+                return status
+        return Status.RUNNING
+
+    def _pass(self, s: ActiveSetState) -> Status:
+        work, xp = s.work, s.work.xp
+        last, s.level = s.level, max(1.0, self.shrinkage * s.level)
+        chosen = self._candidates(s, last)
+        known = work.size
+        work.add(chosen)
+        s.v = xp.concat([s.v, xp.zeros(work.size - known, dtype=s.v.dtype, device=work.device)])
+        a = s.level * xp.take(work.l1, work.index)
+        # Correlations of the last pass come from the true residual: solving from them refines what
+        # the Gram block has rounded. In float32 the Gram block is the more exact of the two.
+        exact = work.dtype == xp.float64
+        c = xp.take(s.c, work.index) if exact else work.q - work.G @ s.v
+        b = xp.take(work.l2, work.index)
+        s.gram.bind(work.G, b, s.v, xp.asarray(c, copy=True))
+        s.gram.solve(a)
+        if s.level > 1:
+            s.c, s.slope = work.correlations(s.v, s.gram.slope(xp.take(work.l1, work.index)))
+            s.indicator = float("inf")
+        else:
+            (s.c,), s.slope = work.correlations(s.v), None
+            s.indicator = self._violation(work, s.c, s.v)
+        s.w = work.full(s.v)
+        s.n_iter += 1
+        return Status.RUNNING
+
+    def _violation(self, work: Any, c: Any, v: Any) -> Any:
+        """Largest violation of the optimality conditions: of columns at zero, and on the support."""
+        xp = work.xp
+        at_zero = xp.max(work.size_of(c) - work.l1)
+        mine = xp.take(c, work.index)
+        a, b = xp.take(work.l1, work.index), xp.take(work.l2, work.index)
+        on_support = xp.where(v != 0, xp.abs(mine - b * v - a * xp.sign(v)), 0 * v)
+        return xp.maximum(xp.clip(at_zero, 0, None), xp.max(on_support)) if work.size else at_zero
+
+    def _candidates(self, s: ActiveSetState, last: float) -> Any:
+        """Columns outside the set whose correlation will, or does, exceed the level."""
+        work, xp = s.work, s.work.xp
+        size = work.size_of(s.c)
+        if s.slope is not None and s.level < last:
+            ahead = work.size_of(s.c + (s.level - last) * s.slope)
+            size = xp.maximum(ahead + MARGIN * (last - s.level) * work.l1, size)
+        chosen = xp.nonzero((size > s.level * work.l1) & ~work.inside)[0]
+        strength = size / work.positive_l1
+        if chosen.shape[0] > MOST_SWEPT:
+            strongest = xp.argsort(-xp.take(strength, chosen))[:MOST_SWEPT]
+            chosen = xp.sort(xp.take(chosen, strongest))
+        if chosen.shape[0] > THIN_ABOVE:
+            chosen = work.thinned(chosen, work.size_of(s.c) / work.positive_l1, s.level)
+        return chosen

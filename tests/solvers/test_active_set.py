@@ -1,0 +1,152 @@
+"""The exact active-set method: optimality conditions of its kernel, answers of the solver."""
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from skopt_dl.kernels.cython._gram_lasso import GramLasso as Compiled
+
+from skopt_dl.engine import Stopping, run
+from skopt_dl.kernels.generic_gram import GramLasso as Generic
+from skopt_dl.kernels.namespace import scatter, to_numpy
+from skopt_dl.linops import design
+from skopt_dl.losses import Squared
+from skopt_dl.penalties import L1, ElasticNet
+from skopt_dl.problems import LinearProblem
+from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
+from skopt_dl.solvers.active_set import ActiveSet
+from skopt_dl.solvers.coordinate_descent import CoordinateDescent
+
+
+def gram_problem(seed):
+    """A small Gram problem; every third has duplicate columns, every fifth dependent ones."""
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(3, 40)), int(rng.integers(1, 40))
+    X = rng.normal(size=(n, p))
+    if seed % 3 == 0:
+        X[:, rng.integers(p)] = X[:, 0]
+    if seed % 5 == 0:
+        X = np.round(X)
+    y = X @ (rng.normal(size=p) * (rng.random(p) < 0.3)) + rng.normal(size=n)
+    q = X.T @ y
+    ridge = rng.choice([0.0, 0.1]) * np.sum(X**2) / p
+    strength = np.max(np.abs(q)) * 10 ** rng.uniform(-3, 0)
+    return X.T @ X, q, np.full(p, strength), np.full(p, ridge), seed % 4 == 0
+
+
+def violation(G, q, a, b, w, positive):
+    c = q - G @ w - b * w
+    at_zero = np.maximum((c if positive else np.abs(c)) - a, 0)
+    return np.max(np.where(w != 0, np.abs(c - a * np.sign(w)), at_zero)) / np.max(a)
+
+
+@pytest.mark.parametrize("kernel", [Compiled, Generic])
+@pytest.mark.parametrize("seed", range(60))
+def test_gram_lasso_meets_the_optimality_conditions(kernel, seed):
+    G, q, a, b, positive = gram_problem(seed)
+    w, c = np.zeros_like(q), q.copy()
+    solver = kernel(len(q), positive)
+    solver.bind(G, b, w, c)
+    solver.solve(a)
+    assert violation(G, q, a, b, w, positive) < 1e-8
+    assert not positive or np.all(w >= 0)
+    np.testing.assert_allclose(c, q - G @ w, atol=1e-9 * np.max(np.abs(q)))
+
+
+@pytest.mark.parametrize("kernel", [Compiled, Generic])
+def test_slope_is_the_derivative_of_the_path(kernel):
+    G, q, a, b, positive = gram_problem(1)
+    w, c = np.zeros_like(q), q.copy()
+    solver = kernel(len(q), positive)
+    solver.bind(G, b, w, c)
+    solver.solve(a)
+    before, slope, h = w.copy(), solver.slope(a), 1e-6
+    solver.solve((1 + h) * a)
+    np.testing.assert_allclose((w - before) / h, slope, atol=1e-6 * np.max(np.abs(slope)))
+
+
+def test_scatter_is_the_same_in_every_namespace():
+    index, values = np.asarray([3, 0, 5]), np.asarray([1.0, 2.0, 3.0])
+    expected = np.asarray([2.0, 0.0, 0.0, 1.0, 0.0, 3.0])
+    np.testing.assert_array_equal(scatter(index, values, 6), expected)
+    other = scatter(strict.asarray(index), strict.asarray(values), 6)
+    np.testing.assert_array_equal(to_numpy(other), expected)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_sparse_columns_have_the_inner_products_of_dense_ones(centre):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((30, 12), density=0.3, rng=rng, format="csc")
+    root = np.sqrt(rng.random(30))
+    mean = (root**2 @ X.toarray()) / np.sum(root**2) if centre else None
+    dense = DenseColumns(design(X.toarray()), root, mean)
+    sparse = SparseColumns(design(X), root, mean)
+    for chosen in (np.asarray([4, 1]), np.asarray([7, 0, 11])):
+        np.testing.assert_allclose(sparse.append(chosen), dense.append(chosen), atol=1e-12)
+    v, used = rng.normal(size=30), np.asarray([0, 3])
+    np.testing.assert_allclose(sparse.inner(v), dense.inner(v), atol=1e-12)
+    W = rng.normal(size=(2, 2))
+    np.testing.assert_allclose(sparse.product(used, W), dense.product(used, W), atol=1e-12)
+
+
+PENALTIES = [L1(0.05), ElasticNet(0.05, 0.1), ElasticNet(0.05, 0.0, positive=True)]
+LAYOUTS = ["C", "F", "csc", "csr", "float32", "strict", "device1"]
+
+
+def laid_out(X, y, layout):
+    if layout in ("C", "F"):
+        return np.asarray(X, order=layout), y
+    if layout in ("csc", "csr"):
+        return sp.csr_array(X).asformat(layout), y
+    if layout == "float32":
+        return X.astype(np.float32), y.astype(np.float32)
+    device = strict.Device("device1" if layout == "device1" else "CPU_DEVICE")
+    return strict.asarray(X, device=device), strict.asarray(y, device=device)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("penalty", PENALTIES, ids=["l1", "enet", "positive"])
+@pytest.mark.parametrize("shape", [(60, 20), (30, 60)])
+def test_answer_is_that_of_coordinate_descent(layout, penalty, shape):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=shape)
+    y = X[:, :5] @ np.ones(5) + rng.normal(size=shape[0])
+    weights = rng.random(shape[0])
+    kwargs = {"fit_intercept": True}
+    if layout in ("C", "csc"):
+        kwargs["sample_weight"] = weights
+    reference = LinearProblem(X, y, Squared(), penalty, **kwargs)
+    expected = run(reference, CoordinateDescent(), stopping=Stopping(tol=1e-13, max_iter=100_000)).w
+    problem = LinearProblem(*laid_out(X, y, layout), Squared(), penalty, **kwargs)
+    tol = 1e-5 if layout == "float32" else 1e-10
+    result = run(problem, ActiveSet(), stopping=Stopping(tol=tol, max_iter=50))
+    assert result.success
+    assert result.w.dtype == problem.dtype
+    np.testing.assert_allclose(to_numpy(result.w), expected, atol=1e-6)
+    again = run(problem, ActiveSet(), start=result.w, stopping=Stopping(tol=tol, max_iter=50))
+    assert again.success
+    assert again.n_iter == 1
+
+
+def test_ill_conditioned_polynomials_are_certified():
+    """Degree-3 monomials of nearly collinear columns: coordinate descent crawls here."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(200, 4))
+    z[:, 1] = z[:, 0] + 1e-2 * z[:, 1]
+    columns = [
+        z[:, i] * z[:, j] * z[:, k] for i in range(4) for j in range(i, 4) for k in range(j, 4)
+    ]
+    X = np.stack(columns, axis=1)
+    X = np.hstack([X, X[:, :5]])
+    X = X / X.std(axis=0)
+    y = X @ rng.normal(size=X.shape[1]) + rng.normal(size=200)
+    strongest = np.max(np.abs((X - X.mean(axis=0)).T @ (y - y.mean()))) / 200
+    problem = LinearProblem(X, y, Squared(), L1(strongest / 1e4), fit_intercept=True)
+    result = run(problem, ActiveSet(), stopping=Stopping(tol=1e-10, max_iter=100))
+    assert result.success
+
+
+def test_shrinkage_out_of_range_is_named():
+    problem = LinearProblem(np.eye(3), np.arange(3.0), Squared(), L1(0.1))
+    with pytest.raises(ValueError, match="shrinkage=2"):
+        run(problem, ActiveSet(shrinkage=2))
