@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.linops.base import LinearMap
+from skopt_dl.linops.design import weighted_gram
 
 
 class Centred(LinearMap):
@@ -36,8 +37,7 @@ class Centred(LinearMap):
 
     def gram(self, weights: Any) -> Any:
         if self.layout == "dense":
-            root = self.xp.sqrt(weights)[:, None] * self.to_dense()
-            return root.T @ root
+            return weighted_gram(self.to_dense(), weights)
         total, sums = self.xp.sum(weights), self.base.column_sums(weights)
         cross = self.mean[:, None] * sums
         outer = total * self.mean[:, None] * self.mean

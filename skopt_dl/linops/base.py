@@ -38,7 +38,7 @@ class LinearMap(ABC):
 
     @abstractmethod
     def gram(self, weights: Any) -> Any:
-        """``A' diag(weights) A`` as a dense array of shape ``(p, p)``."""
+        """``A' diag(weights) A`` as a dense array of shape ``(p, p)``; weights of any sign."""
 
     @abstractmethod
     def column_squares(self, weights: Any) -> Any:

@@ -348,6 +348,10 @@ class LinearProblem(Problem):
         """
         return self.loss.prox(self.y, v, step)  # type: ignore[attr-defined]
 
+    def loss_slope(self, z: Any) -> Any:
+        """Slope of each sample's loss at the predictions ``z``: the multipliers of a split."""
+        return self.loss.slope(self.y, z)
+
     @offers(Oracle.GRAPH)
     def graph_projection(self) -> GraphProjection:
         """The projection onto ``{(w, z): z = A w}``; one factorisation serves every call."""

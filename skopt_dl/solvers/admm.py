@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status, Trait
+from skopt_dl.engine import Needs, Oracle, Solver, State, Status, Trait
 
 # rho is reconsidered at these distances; they grow, so that it settles and the theory applies.
 ADAPT_EVERY = 10
@@ -79,18 +79,19 @@ class ADMM(Solver):
     def __init__(self, *, rho: float = 1.0, adaptive: bool = True, relaxation: float = 1.6) -> None:
         self.rho, self.adaptive, self.relaxation = rho, adaptive, relaxation
 
-    def init(self, problem: Problem, w: Any, rng: Any) -> ADMMState:
+    def init(self, problem: Any, w: Any, rng: Any) -> ADMMState:
         if not self.rho > 0:
             raise ValueError(f"ADMM: rho={self.rho!r}, but it must be positive")
         if not 0 < self.relaxation < 2:
             raise ValueError(
                 f"ADMM: relaxation={self.relaxation!r}, but it must lie strictly between 0 and 2"
             )
-        xp, project = problem.xp, problem.graph_projection()  # type: ignore[attr-defined]
-        v = problem.predict_raw(w)  # type: ignore[attr-defined]
-        rho = self.rho * xp.ones_like(project.scale)
-        zeros = xp.zeros_like
-        return ADMMState(w=w, project=project, u=w, v=v, a=zeros(w), b=zeros(v), rho=rho)
+        project, v = problem.graph_projection(), problem.predict_raw(w)
+        rho = self.rho * problem.xp.ones_like(project.scale)
+        # What the multipliers are at an optimum: a solve that starts from its answer rests there.
+        a = -problem.loss_grad(v) / (rho * project.scale)
+        b = problem.loss_slope(v) / rho
+        return ADMMState(w=w, project=project, u=w, v=v, a=a, b=b, rho=rho)
 
     def advance(self, problem: Any, state: ADMMState, n: int) -> Status:
         alpha, project = self.relaxation, state.project
