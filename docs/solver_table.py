@@ -45,11 +45,10 @@ class Row:
 def estimators() -> dict[str, Any]:
     """The public estimators that take ``solver=``."""
     found = {}
-    for name in skopt_dl.__all__:
+    for name in (n for n in skopt_dl.__all__ if n[0].isupper()):
         part = getattr(skopt_dl, name)
-        if inspect.isclass(part) and issubclass(part, BaseEstimator):
-            if "solver" in part().get_params():
-                found[name] = part
+        if issubclass(part, BaseEstimator) and "solver" in part().get_params():
+            found[name] = part
     return found
 
 

@@ -5,24 +5,43 @@ The names below are imported when they are first used, so ``import skopt_dl`` co
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from skopt_dl._lazy import attach
 from skopt_dl._version import __version__
 
-if TYPE_CHECKING:
-    from skopt_dl.dispatch import IncompatibleSolverError, UnknownNameError, register
-    from skopt_dl.engine import Problem, SolveReport, Solver, SolveResult
-    from skopt_dl.linear_model import Lasso
-    from skopt_dl.losses import Loss
-    from skopt_dl.penalties import Penalty
+if TYPE_CHECKING:  # "as" marks a name as exported
+    from skopt_dl.dispatch import (
+        IncompatibleSolverError as IncompatibleSolverError,
+        UnknownNameError as UnknownNameError,
+        register as register,
+    )
+    from skopt_dl.engine import (
+        Problem as Problem,
+        Solver as Solver,
+        SolveReport as SolveReport,
+        SolveResult as SolveResult,
+    )
+    from skopt_dl.linear_model import (
+        ConstrainedLasso,
+        ElasticNet,
+        Lasso,
+        LogisticRegression,
+        Ridge,
+    )
+    from skopt_dl.losses import Loss as Loss
+    from skopt_dl.penalties import Penalty as Penalty
 
 _HOME = {
+    "ConstrainedLasso": "linear_model",
+    "ElasticNet": "linear_model",
     "IncompatibleSolverError": "dispatch",
     "Lasso": "linear_model",
+    "LogisticRegression": "linear_model",
     "Loss": "losses",
     "Penalty": "penalties",
     "Problem": "engine",
+    "Ridge": "linear_model",
     "SolveReport": "engine",
     "SolveResult": "engine",
     "Solver": "engine",
@@ -46,19 +65,5 @@ _SUBMODULES = (
     "testing",
 )
 
-__all__ = ["__version__", *_HOME, *_SUBMODULES]  # noqa: PLE0604
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(f"skopt_dl.{_HOME[name]}"), name)
-    elif name in _SUBMODULES:
-        value = import_module(f"skopt_dl.{name}")
-    else:
-        raise AttributeError(f"module 'skopt_dl' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__ = ["__version__", *_HOME, *_SUBMODULES]
+__getattr__, __dir__ = attach(__name__, _HOME, _SUBMODULES)

@@ -36,7 +36,7 @@ def test_the_code_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) ->
     namespace = {"__name__": f"page_{page.stem}"}
     for number, code in enumerate(blocks(page), 1):
         program = compile(code, f"{page.name}, block {number}", "exec", dont_inherit=True)
-        exec(program, namespace)  # noqa: S102
+        exec(program, namespace)
 
 
 def test_blocks_are_found() -> None:

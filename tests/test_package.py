@@ -7,10 +7,13 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import skopt_dl
+import skopt_dl.solvers
+from skopt_dl.dispatch import SOLVERS
 
 INIT = Path(skopt_dl.__file__)
 
@@ -18,9 +21,7 @@ INIT = Path(skopt_dl.__file__)
 def modules_after(statement: str) -> set[str]:
     """Names of the modules that a fresh interpreter has loaded after ``statement``."""
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
@@ -29,7 +30,8 @@ def test_import_loads_nothing_but_itself() -> None:
     # "__editable__..." is how setuptools finds a source tree that was installed in place.
     outside = {m for m in extra if not m.startswith(("skopt_dl", "__editable__"))}
     assert {m.split(".")[0] for m in outside} <= {"__future__"}
-    assert {m for m in extra if m.startswith("skopt_dl.")} == {"skopt_dl._version"}
+    assert extra - outside >= {"skopt_dl._version", "skopt_dl._lazy"}
+    assert len([m for m in extra if m.startswith("skopt_dl.")]) == 2
 
 
 def test_an_estimator_loads_no_optional_library() -> None:
@@ -44,22 +46,29 @@ def test_an_estimator_loads_no_solver_that_is_not_used() -> None:
     assert not {m for m in loaded if m.startswith("skopt_dl.solvers.")}
 
 
+def test_every_solver_can_be_imported_from_the_solvers_package() -> None:
+    registered = [SOLVERS.get(name) for name in SOLVERS.names()]
+    ours = {s.__name__: s for s in registered if s.__module__.startswith("skopt_dl.")}
+    assert {name: getattr(skopt_dl.solvers, name) for name in skopt_dl.solvers.__all__} == ours
+
+
 @pytest.mark.parametrize("name", skopt_dl.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(skopt_dl, name) is not None
     assert name in dir(skopt_dl)
 
 
-def test_type_checkers_see_the_same_names() -> None:
-    tree = ast.parse(INIT.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", [skopt_dl, skopt_dl.solvers], ids=lambda p: p.__name__)
+def test_type_checkers_see_the_same_names(package: ModuleType) -> None:
+    tree = ast.parse(Path(package.__file__ or "").read_text(encoding="utf-8"))
     block = next(n for n in tree.body if isinstance(n, ast.If))
     seen = {
-        alias.name: statement.module.removeprefix("skopt_dl.")
+        alias.name: statement.module.removeprefix(f"{package.__name__}.")
         for statement in block.body
         if isinstance(statement, ast.ImportFrom) and statement.module
         for alias in statement.names
     }
-    assert seen == skopt_dl._HOME
+    assert seen == package._HOME
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

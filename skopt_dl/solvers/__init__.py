@@ -1,0 +1,62 @@
+"""The methods, one file a family; a class is imported when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skopt_dl._lazy import attach
+
+if TYPE_CHECKING:  # "as" marks a name as exported
+    from skopt_dl.solvers.active_set import ActiveSet as ActiveSet
+    from skopt_dl.solvers.admm import ADMM as ADMM
+    from skopt_dl.solvers.alternating import ALS as ALS
+    from skopt_dl.solvers.conjugate_gradient import (
+        LSQR as LSQR,
+        ConjugateGradient as ConjugateGradient,
+    )
+    from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
+    from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
+    from skopt_dl.solvers.newton import NewtonCG as NewtonCG, NewtonCholesky as NewtonCholesky
+    from skopt_dl.solvers.nonlinear_cg import NonlinearCG as NonlinearCG
+    from skopt_dl.solvers.prox_newton import ProxNewton as ProxNewton
+    from skopt_dl.solvers.proximal_gradient import (
+        FISTA as FISTA,
+        ISTA as ISTA,
+        ProjectedGradient as ProjectedGradient,
+    )
+    from skopt_dl.solvers.quasi_newton import LBFGS as LBFGS
+    from skopt_dl.solvers.stochastic.adam import Adam as Adam
+    from skopt_dl.solvers.stochastic.sgd import (
+        SGD as SGD,
+        Momentum as Momentum,
+        Nesterov as Nesterov,
+    )
+    from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA
+
+_HOME = {
+    "ADMM": "admm",
+    "ALS": "alternating",
+    "ActiveSet": "active_set",
+    "Adam": "stochastic.adam",
+    "Cholesky": "direct",
+    "ConjugateGradient": "conjugate_gradient",
+    "CoordinateDescent": "coordinate_descent",
+    "FISTA": "proximal_gradient",
+    "ISTA": "proximal_gradient",
+    "LBFGS": "quasi_newton",
+    "LSQR": "conjugate_gradient",
+    "Momentum": "stochastic.sgd",
+    "Nesterov": "stochastic.sgd",
+    "NewtonCG": "newton",
+    "NewtonCholesky": "newton",
+    "NonlinearCG": "nonlinear_cg",
+    "ProjectedGradient": "proximal_gradient",
+    "ProxNewton": "prox_newton",
+    "SAG": "variance_reduced",
+    "SAGA": "variance_reduced",
+    "SGD": "stochastic.sgd",
+    "SVD": "direct",
+}
+
+__all__ = [*_HOME]
+__getattr__, __dir__ = attach(__name__, _HOME)
