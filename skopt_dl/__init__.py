@@ -23,11 +23,11 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         SolveResult as SolveResult,
     )
     from skopt_dl.linear_model import (
-        ConstrainedLasso,
-        ElasticNet,
-        Lasso,
-        LogisticRegression,
-        Ridge,
+        ConstrainedLasso as ConstrainedLasso,
+        ElasticNet as ElasticNet,
+        Lasso as Lasso,
+        LogisticRegression as LogisticRegression,
+        Ridge as Ridge,
     )
     from skopt_dl.losses import Loss as Loss
     from skopt_dl.penalties import Penalty as Penalty

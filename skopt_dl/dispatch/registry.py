@@ -149,6 +149,7 @@ SOLVERS = Registry(
         "svd": "skopt_dl.solvers.direct:SVD",
     },
     aliases={
+        "liblinear": "prox_newton",
         "newton-cg": "newton_cg",
         "newton-cholesky": "newton_cholesky",
         "sparse_cg": "cg",

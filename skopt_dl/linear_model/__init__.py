@@ -1,1 +1,8 @@
-from skopt_dl.linear_model.lasso import Lasso
+"""Linear models: scikit-learn's parameters, any solver."""
+
+from skopt_dl.linear_model.constrained import ConstrainedLasso
+from skopt_dl.linear_model.lasso import ElasticNet, Lasso
+from skopt_dl.linear_model.logistic import LogisticRegression
+from skopt_dl.linear_model.ridge import Ridge
+
+__all__ = ["ConstrainedLasso", "ElasticNet", "Lasso", "LogisticRegression", "Ridge"]

@@ -1,144 +1,135 @@
-"""The fit template of linear regressors: validate, build the problem, solve, store."""
+"""The fit template of the linear estimators: validate, build problems, solve each, store."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from numbers import Integral, Real
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Self
 
-import numpy as np
-from sklearn.base import RegressorMixin
-from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skopt_dl._sklearn.base import EngineEstimator
-from skopt_dl._sklearn.validation import FLOATS, check_weights, check_X_y
-from skopt_dl.losses import Squared
-from skopt_dl.penalties import Penalty
+from skopt_dl._sklearn.base import EngineEstimator, fit_method
+from skopt_dl._sklearn.parameters import check_flag, check_number
+from skopt_dl._sklearn.validation import check_X
+from skopt_dl.dispatch import SOLVERS
+from skopt_dl.engine import SolveResult
 from skopt_dl.problems import LinearProblem
 
 
-def check_scalar(
-    owner: Any, name: str, kind: type, low: float | None = None, closed: bool = True
-) -> None:
-    """Raise unless parameter ``name`` of ``owner`` is a ``kind`` of at least ``low``.
+@dataclass(frozen=True)
+class Task:
+    """One solve of a fit.
 
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its range and its value.
+    Attributes
+    ----------
+    problem : LinearProblem
+        What is minimised.
+    unpack : callable
+        From the flat answer to the fitted attributes that it gives.
+    start : array, optional
+        Where the solver begins; its default otherwise.
     """
-    value = getattr(owner, name)
-    fits = isinstance(value, kind) and not isinstance(value, bool)
-    if fits and low is not None:
-        fits = value >= low if closed else value > low
-    if not fits:
-        what = "an integer" if kind is Integral else "a number"
-        bound = "" if low is None else f" {'>=' if closed else '>'} {low:g}"
-        raise ValueError(
-            f"{type(owner).__name__}: the parameter {name}={value!r} is not valid; it must be "
-            f"{what}{bound}"
-        )
+
+    problem: LinearProblem
+    unpack: Callable[[Any], dict[str, Any]]
+    start: Any = None
 
 
-class SparseRegressor(RegressorMixin, EngineEstimator):
-    """Squared loss plus a penalty of one output at a time (outputs are solved apart)."""
+class LinearEstimator(EngineEstimator):
+    """An estimator whose raw prediction is ``X @ coef_.T + intercept_``."""
 
     @abstractmethod
-    def _penalty(self) -> Penalty:
-        """The penalty of one output, from the validated parameters."""
-
     def _check_parameters(self) -> None:
-        check_scalar(self, "max_iter", Integral, 1)
-        check_scalar(self, "tol", Real, 0)
+        """Raise for parameters that are not valid."""
 
-    def _solver_defaults(self) -> dict[str, Any]:
-        return {"selection": getattr(self, "selection", "cyclic")}
+    @abstractmethod
+    def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
+        """The solves that fit these data, which are validated here."""
 
+    @abstractmethod
+    def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
+        """Set the fitted attributes."""
+
+    @fit_method
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Training data, float64 or float32 (others are converted). Never written.
+            Training data. float64 and float32 keep their precision, other types become float64.
+            Never written; a sparse matrix is never made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets; several are solved apart.
+            Targets, or the labels of a classifier (of any type).
         sample_weight : array-like of shape (n_samples,), optional
-            Non-negative weights: weight w is the row repeated w times.
+            Non-negative weights: weight w counts as the row repeated w times.
 
         Returns
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For invalid data or parameters, and for a solver that cannot solve the problem at hand
+            (the message then says why, and which solvers can).
         """
         self._check_parameters()
-        X, y = check_X_y(self, X, y, multi_output=True)
-        weights = check_weights(sample_weight, X)
-        start = getattr(self, "coef_", None) if getattr(self, "warm_start", False) else None
-        targets = y[:, None] if y.ndim == 1 else y
-        solved = []
-        for k in range(targets.shape[1]):
-            problem = LinearProblem(
-                X,
-                np.ascontiguousarray(targets[:, k]),
-                Squared(),
-                self._penalty(),
-                sample_weight=weights,
-                fit_intercept=self.fit_intercept,
-                description=self._describe(X),
-            )
-            w0 = None if start is None else np.atleast_2d(start)[k].astype(X.dtype)
-
-            def unpack(w: Any, problem: LinearProblem = problem) -> dict[str, Any]:
-                coef, intercept = problem.unpack(w)
-                return {"coef_": coef, "intercept_": intercept}
-
+        tasks = self._tasks(X, y, sample_weight)
+        results = []
+        for k, task in enumerate(tasks):
             result = self._solve(
-                problem, start=w0, tol=self.tol, max_iter=self.max_iter, unpack=unpack
+                task.problem,
+                start=task.start,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                unpack=task.unpack,
+                part=(k, len(tasks)),
             )
-            solved.append((result, unpack(result.w)))
-        self._store(solved, single=y.ndim == 1)
+            results.append(result)
+        self._store(tasks, results)
+        self.solver_ = self._name_of_solver(results[0])
         return self
 
+    def _build_problem(self, X: Any, y: Any, sample_weight: Any = None) -> LinearProblem:
+        """The problem that `fit` would solve on these raw data (the first one of several).
+
+        Validation sets ``n_features_in_``: ask a clone, not an estimator in use.
+        """
+        self._check_parameters()
+        return self._tasks(X, y, sample_weight)[0].problem
+
+    def _check_common(self) -> None:
+        """The parameters that every linear estimator has."""
+        check_flag(self, "fit_intercept")
+        check_number(self, "tol", low=0)
+        check_number(self, "max_iter", Integral, low=1, optional=True)
+        check_number(self, "max_time", low=0, open_low=True, optional=True)
+
+    def _name_of_solver(self, result: SolveResult) -> str:
+        """The name the user gave, else the registered name of what ran."""
+        if isinstance(self.solver, str) and self.solver != "auto":
+            return self.solver
+        return SOLVERS.name_of(result.solver)
+
     def _describe(self, X: Any) -> str:
+        """Completes "solver ... cannot fit" in messages."""
         kind = f"{X.format.upper()} matrix" if hasattr(X, "format") else "array"
         return f"{self!r} on this {X.dtype} {kind}"
 
-    def _store(self, solved: list[Any], *, single: bool) -> None:
-        results = [result for result, _ in solved]
-        coef = np.stack([fitted["coef_"] for _, fitted in solved])
-        intercept = np.stack([fitted["intercept_"] for _, fitted in solved])
-        gaps = np.asarray([r.certificate.gap for r in results])
-        if single:
-            self.coef_, self.intercept_ = coef[0], intercept[0]
-            self.dual_gap_, self.n_iter_ = gaps[0], max(1, results[0].n_iter)
-            self.solve_report_ = results[0].report()
-        else:
-            self.coef_, self.intercept_, self.dual_gap_ = coef, intercept, gaps
-            self.n_iter_ = [max(1, r.n_iter) for r in results]
-            self.solve_report_ = [r.report() for r in results]
-        self.solver_ = results[0].solver
-
-    def predict(self, X: Any) -> Any:
-        """Predict by the linear model.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        array of shape (n_samples,) or (n_samples, n_targets)
-            Predictions.
-        """
+    def _raw_prediction(self, X: Any, method: str) -> Any:
+        """``X @ coef_.T + intercept_``, of shape ``(n,)`` or ``(n, K)``, for ``method``."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=FLOATS, reset=False)
-        return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        X = check_X(self, X, method=method)
+        coef = self.coef_
+        z = X @ (coef if coef.ndim == 1 else coef.T)
+        # Sparse times sparsified coefficients is the one product that stays sparse.
+        return (z.toarray() if hasattr(z, "toarray") else z) + self.intercept_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.target_tags.multi_output = True
         return tags

@@ -19,7 +19,7 @@ def along_rows(weights: Any, a: Any) -> Any:
 
 
 def weighted_gram(X: Any, weights: Any) -> Any:
-    """``X' diag(weights) X`` of an array, by the product ``B'B`` (half the work) where it can be."""
+    """``X' diag(weights) X`` of an array: by ``B'B``, half the work, where no weight is negative."""
     xp = namespace_of(X)
     if bool(xp.all(weights >= 0)):
         root = xp.sqrt(weights)[:, None] * X
@@ -79,13 +79,17 @@ class Dense(LinearMap):
 
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2`` without a temporary of X's size where it can be avoided."""
-        xp, X = self.xp, self.X
-        rows = max(1, 2**20 // max(1, X.shape[1]))
-        total = xp.zeros(X.shape[1], dtype=X.dtype, device=X.device)
-        for i in range(0, X.shape[0], rows):
-            j = min(i + rows, X.shape[0])
-            total = total + weights[i:j] @ X[i:j, :] ** 2
+        X = self.X
+        total = self.xp.zeros(X.shape[1], dtype=X.dtype, device=X.device)
+        for block in self._blocks():
+            total = total + weights[block] @ X[block, :] ** 2
         return total
+
+    def _blocks(self) -> list[slice]:
+        """The rows in blocks of about a million entries."""
+        n, p = self.shape
+        rows = max(1, 2**20 // max(1, p))
+        return [slice(i, min(i + rows, n)) for i in range(0, n, rows)]
 
     @cached_property
     def rows(self) -> Any:
@@ -95,11 +99,7 @@ class Dense(LinearMap):
     def row_squares(self, shift: Any) -> Any:
         """``sum_j (X_ij - shift_j)^2``, with temporaries of a block of rows."""
         xp, X = self.xp, self.X
-        rows = max(1, 2**20 // max(1, X.shape[1]))
-        blocks = [
-            xp.sum((X[i : i + rows, :] - shift) ** 2, axis=1) for i in range(0, X.shape[0], rows)
-        ]
-        return xp.concat(blocks)
+        return xp.concat([xp.sum((X[b, :] - shift) ** 2, axis=1) for b in self._blocks()])
 
 
 class Sparse(LinearMap):
