@@ -1,7 +1,8 @@
 """Which kernels serve a problem: bound once per solve, named in the report.
 
-The functions of `skopt_dl.kernels.generic` are the specification. A compiled twin has the same
-name and signature and is tested against it; where there is none the generic function runs.
+The functions of `skopt_dl.kernels.generic`, ``generic_network`` and ``generic_observed`` are the
+specification. A compiled twin has the same name and signature and is tested against it; where there
+is none the generic function runs.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from skopt_dl.kernels import generic
+from skopt_dl.kernels import generic, generic_gram, generic_network, generic_observed
 from skopt_dl.kernels.namespace import is_numpy
+
+GENERIC = (generic, generic_gram, generic_network, generic_observed)
 
 
 class KernelSet:
@@ -52,5 +55,5 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
     if is_numpy(xp) and str(dtype) in ("float32", "float64"):
         from skopt_dl.kernels import cython
 
-        return KernelSet("cython", (*cython.MODULES[layout], generic))
-    return KernelSet("generic", (generic,))
+        return KernelSet("cython", (*cython.MODULES[layout], *GENERIC))
+    return KernelSet("generic", GENERIC)

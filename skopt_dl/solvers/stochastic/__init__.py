@@ -1,0 +1,1 @@
+"""Rules that move along gradients of batches: one small class each."""

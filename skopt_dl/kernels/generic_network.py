@@ -1,0 +1,175 @@
+r"""Kernels of a multi-layer perceptron and of the stochastic updates, in plain array code.
+
+A network is anything with ``unpack(w) -> (coefs, intercepts)``, ``sizes``, ``activation`` (of the
+hidden layers) and ``output`` (of the last one). Letters: a the outputs of a layer, z what an
+activation is applied to, d the derivative of the loss with respect to z.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.kernels.namespace import namespace_of
+
+
+def adam_update(
+    w: Any, g: Any, m: Any, v: Any, step: float, beta_1: float, beta_2: float, epsilon: float
+) -> None:
+    """One update of Adam, in place on ``w``, ``m`` and ``v``.
+
+    ``step`` is the learning rate with both bias corrections in it.
+    """
+    m *= beta_1
+    m += (1 - beta_1) * g
+    v *= beta_2
+    v += (1 - beta_2) * (g * g)
+    w -= step * m / (namespace_of(w).sqrt(v) + epsilon)
+
+
+def momentum_update(
+    w: Any, g: Any, v: Any, rate: float, momentum: float, nesterov: bool
+) -> None:
+    """``v = momentum v - rate g``, then ``w += v`` or, of Nesterov, ``w += momentum v - rate g``.
+
+    In place on ``w`` and ``v``.
+    """
+    move = rate * g
+    v *= momentum
+    v -= move
+    w += momentum * v - move if nesterov else v
+
+
+def sigmoid(z: Any) -> Any:
+    """``1 / (1 + exp(-z))`` without overflow."""
+    xp = namespace_of(z)
+    e = xp.exp(-xp.abs(z))
+    return xp.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def activate(name: str, z: Any) -> Any:
+    """An activation of hidden or output layers: the mean response, for an output."""
+    xp = namespace_of(z)
+    if name == "relu":
+        return xp.clip(z, 0, None)
+    if name == "tanh":
+        return xp.tanh(z)
+    if name == "logistic":
+        return sigmoid(z)
+    if name == "softmax":
+        e = xp.exp(z - xp.max(z, axis=1, keepdims=True))
+        return e / xp.sum(e, axis=1, keepdims=True)
+    return xp.exp(z) if name == "exp" else z
+
+
+def activation_slope(name: str, a: Any) -> Any:
+    """Derivative of a hidden activation, from its output ``a``."""
+    xp = namespace_of(a)
+    if name == "relu":
+        return xp.astype(a > 0, a.dtype)
+    if name == "tanh":
+        return 1 - a * a
+    return a * (1 - a) if name == "logistic" else xp.ones_like(a)
+
+
+def output_loss(name: str, y: Any, z: Any, cap: float) -> Any:
+    """Loss of each sample from the raw outputs ``z``, of the kind that fits the output ``name``.
+
+    "identity": half the squared error; "logistic" and "softmax": minus the log-likelihood, of which
+    no single outcome counts more than ``cap``; "exp": half the Poisson deviance. Several outputs
+    are summed.
+    """
+    xp = namespace_of(z)
+    if name == "identity":
+        return 0.5 * xp.sum((z - y) ** 2, axis=1)
+    if name == "logistic":
+        tail = xp.log1p(xp.exp(-xp.abs(z)))
+        zero = xp.zeros_like(z)
+        yes, no = tail - xp.where(z < 0, z, zero), tail + xp.where(z > 0, z, zero)
+        return xp.sum(y * xp.clip(yes, None, cap) + (1 - y) * xp.clip(no, None, cap), axis=1)
+    if name == "softmax":
+        z = z - xp.max(z, axis=1, keepdims=True)
+        each = xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True)) - z
+        return xp.sum(y * xp.clip(each, None, cap), axis=1)
+    log_y = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
+    return xp.sum(y * (log_y - z - 1) + xp.exp(z), axis=1)
+
+
+def network_layers(net: Any, w: Any, X: Any) -> list[Any]:
+    """The data, the output of each hidden layer, and the raw outputs of the last one."""
+    layers = [X]
+    for coef, intercept in zip(*net.unpack(w), strict=True):
+        if len(layers) > 1:
+            layers[-1] = activate(net.activation, layers[-1])
+        z = layers[-1] @ coef
+        z += intercept
+        layers.append(z)
+    return layers
+
+
+def network_workspace(net: Any, dtype: Any) -> Any:
+    """Memory that `network_gradient` reuses from call to call; array code needs none."""
+    return None
+
+
+def network_gradient(
+    net: Any,
+    work: Any,
+    w: Any,
+    X: Any,
+    y: Any,
+    weights: Any,
+    index: Any,
+    alpha: float,
+    cap: float,
+    grad: Any,
+) -> tuple[Any, Any]:
+    r"""Loss, penalty and gradient of :math:`\frac1S \big(\sum_i s_i \ell_i + \frac\alpha2 |W|^2\big)`.
+
+    S is the sum of the weights over the samples ``index``. Without weight in them everything is 0.
+
+    Parameters
+    ----------
+    net, work : Network and what `network_workspace` made for it
+        The layout.
+    w : array of shape (size,)
+        Parameters: all coefficients, then all intercepts.
+    X, y : array or sparse matrix of shape (n, p), array of shape (n, K)
+        Data; y in the form of the output.
+    weights : array of shape (n,), optional
+        Sample weights s; ones without.
+    index : array of int, optional
+        The samples to use; all of them without.
+    alpha, cap : float
+        Strength of the penalty on the coefficients; see `output_loss`.
+    grad : array of shape (size,)
+        Overwritten by the gradient of the uncapped loss and of the penalty.
+
+    Returns
+    -------
+    loss, penalty : float or 0-d array
+        The two terms of the value.
+    """
+    xp = namespace_of(w)
+    if index is not None:
+        X = X[index] if hasattr(X, "tocsc") else xp.take(X, index, axis=0)
+        y = xp.take(y, index, axis=0)
+        weights = None if weights is None else xp.take(weights, index)
+    layers = network_layers(net, w, X)
+    z = layers[-1]
+    each, d = output_loss(net.output, y, z, cap), activate(net.output, z) - y
+    share: Any = 1 / X.shape[0]
+    if weights is None:
+        loss, d = share * xp.sum(each), share * d
+    else:
+        total = xp.sum(weights)
+        share = xp.where(total > 0, 1 / xp.where(total > 0, total, xp.ones_like(total)), 0 * total)
+        loss, d = share * (weights @ each), (share * weights)[:, None] * d
+    coefs, _ = net.unpack(w)
+    for k in range(len(coefs) - 1, -1, -1):
+        each_coef = layers[k].T @ d + (alpha * share) * coefs[k]
+        grad[net.blocks[f"coef{k}"]] = xp.reshape(each_coef, (-1,))
+        grad[net.blocks[f"intercept{k}"]] = xp.sum(d, axis=0)
+        if k > 0:
+            d = (d @ coefs[k].T) * activation_slope(net.activation, layers[k])
+    coef = w[: net.n_coef]
+    return loss, 0.5 * alpha * share * (coef @ coef)

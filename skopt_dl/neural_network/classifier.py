@@ -1,0 +1,332 @@
+"""Multi-layer perceptron for classification."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    type_of_target,
+    unique_labels,
+)
+from sklearn.utils.validation import column_or_1d
+
+from skopt_dl._sklearn.base import fit_method
+from skopt_dl._sklearn.validation import check_X_y
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
+from skopt_dl.neural_network._base import MultilayerPerceptron, trains_by_epochs
+
+
+class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
+    r"""Classification by a multi-layer perceptron.
+
+    .. math:: \min_{W, b}\ -\frac1n \sum_i \log p_{y_i}(x_i) + \frac{\alpha}{2n} \sum_l |W_l|^2
+
+    with probabilities :math:`p` from a softmax, or from one sigmoid for two classes and one for
+    each label of a multilabel problem. With sample weights the mean is the weighted one, and n the
+    sum of the weights.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer. An empty sequence gives a linear model.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        What the hidden layers apply to their inputs.
+    solver : str or Solver, default="adam"
+        ``"auto"``, the name of a solver or an instance with options of its own. "sgd" has the
+        momentum given below, as in scikit-learn; "lbfgs", "nonlinear_cg" and "newton_cg" work on
+        all samples at once.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty, divided by the number of samples (of a batch, in a step on a
+        batch).
+    batch_size : int or "auto", default="auto"
+        Samples per step of a stochastic solver given by name; "auto" is ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of a stochastic solver given by name, other than "adam": the initial rate; divided
+        by ``(samples seen + 1) ** power_t`` after each epoch; or divided by 5 whenever progress
+        stops, until it is below 1e-6.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of a stochastic solver given by name.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Epochs of a stochastic solver, iterations of the others.
+    shuffle : bool, default=True
+        Permute the samples before each epoch (of a solver given by name).
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial weights, the validation part and the batches. The same seed gives the
+        same training as in scikit-learn.
+    tol : float, default=1e-4
+        A stochastic solver ends when the loss (or the validation score) has not improved by
+        ``tol`` for ``n_iter_no_change`` epochs, the others when no component of the gradient
+        exceeds ``tol``.
+    verbose : bool, default=False
+        Print a line per report.
+    warm_start : bool, default=False
+        Start from the weights of the previous `fit`.
+    momentum : float, default=0.9
+        Momentum of "sgd", "momentum" and "nesterov", in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    early_stopping : bool, default=False
+        Hold out a part of the data, watch the score on it, and return the weights with the best
+        one. Stochastic solvers only.
+    validation_fraction : float, default=0.1
+        Share of the data that ``early_stopping`` holds out.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of Adam's moments, in [0, 1).
+    epsilon : float, default=1e-8
+        Keeps Adam's steps finite.
+    n_iter_no_change : int or inf, default=10
+        Epochs without progress after which a stochastic solver ends.
+    max_fun : int, default=15000
+        Evaluations of the objective at most, of a solver on all samples.
+    device : str or None, default=None
+        Where to compute: ``None`` is where X is, ``"cuda"`` copies host data to the GPU once.
+    max_time : float or None, default=None
+        Seconds of solving at most; results then depend on the machine.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The class labels.
+    loss_ : float
+        The last loss: its mean over the batches of the last epoch or, of a solver on all samples,
+        its value at the answer.
+    best_loss_ : float or None
+        The smallest loss of an epoch; ``None`` with ``early_stopping``. Stochastic solvers only.
+    loss_curve_ : list of float
+        The loss of each epoch. Stochastic solvers only.
+    validation_scores_ : list of float or None
+        The validation score (accuracy) after each epoch, with ``early_stopping``.
+    best_validation_score_ : float or None
+        The best of them.
+    t_ : int
+        Samples seen by a stochastic solver, over all epochs.
+    coefs_ : list of array of shape (n_units, n_next_units)
+        Weights of each layer.
+    intercepts_ : list of array of shape (n_next_units,)
+        Intercepts of each layer.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where X has names that are strings.
+    n_iter_ : int
+        Epochs or iterations of the last fit.
+    n_layers_ : int
+        Number of layers, the input among them.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Activation of the output layer.
+    solver_ : str
+        Name of the solver that ran.
+    solve_report_ : SolveReport
+        Status, settings, certificate, timings and history of the solve.
+
+    See Also
+    --------
+    MLPRegressor : The same network for real targets.
+
+    Notes
+    -----
+    The same seed gives scikit-learn's initial weights, batches and updates; the two loss curves
+    differ by rounding. Where they differ: a fit whose parameters overflow returns the last finite
+    ones with a ``ConvergenceWarning`` (scikit-learn raises), and a solver on all samples ends by
+    the gradient alone.
+
+    ``loss_`` and ``loss_curve_`` are scikit-learn's: one outcome counts at most ``-log(eps)``, and
+    the penalty of each batch is divided by the size of the batch. The objective above is in
+    ``solve_report_``.
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010; D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR
+    2015.
+
+    Examples
+    --------
+    >>> from skopt_dl.neural_network import MLPClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((20,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+    """
+
+    _host_attributes: ClassVar[frozenset[str]] = frozenset({"classes_", "n_iter_", "loss_curve_"})
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        device: str | None = None,
+        max_time: float | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.device = device
+        self.max_time = max_time
+
+    @available_if(trains_by_epochs)
+    @fit_method
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """One epoch more over the given data, from the present weights and solver state.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+        classes : array-like of shape (n_classes,), optional
+            All classes that may ever occur; needed in the first call.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        if _check_partial_fit_first_call(self, classes):
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _check_target(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        X, y = check_X_y(
+            self, X, y, multi_output=True, accept_sparse=("csr",), labels=True, reset=reset, order="C"
+        )
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _encode(self, y: Any, keep: bool) -> tuple[Any, str]:
+        if not keep:
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y))
+        kind = self._label_binarizer.y_type_
+        targets = self._label_binarizer.transform(y).astype(np.float64)
+        return targets, "softmax" if kind == "multiclass" else "logistic"
+
+    def _check_classes(self, found: Any) -> None:
+        if self.warm_start and set(found) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {found}"
+            )
+        if len(np.setdiff1d(found, self.classes_)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {found}."
+            )
+
+    def _decode(self, response: Any) -> Any:
+        host = to_numpy(response)
+        return self._label_binarizer.inverse_transform(host[:, 0] if host.shape[1] == 1 else host)
+
+    def _validation_score(self, y: Any, predicted: Any, sample_weight: Any) -> float:
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+    def predict(self, X: Any) -> Any:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or the indicator matrix of a multilabel problem; a NumPy array.
+        """
+        return self._decode(self._response(X, "predict"))
+
+    def predict_proba(self, X: Any) -> Any:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``; of a multilabel problem, the probability of each
+            label.
+        """
+        p = self._response(X, "predict_proba")
+        return namespace_of(p).concat([1 - p, p], axis=1) if p.shape[1] == 1 else p
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Log-probabilities.
+        """
+        p = self.predict_proba(X)
+        return namespace_of(p).log(p)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,174 @@
+r"""The training problem of a network: a finite sum over samples plus a ridge on the coefficients.
+
+.. math:: F(w) = \frac1S \Big( \sum_i s_i\, \ell(y_i, z_i(w)) + \frac{\alpha}{2} \sum_l |W_l|^2
+   \Big), \qquad S = \sum_i s_i
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
+from skopt_dl.kernels import bind
+from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
+from skopt_dl.neural_network.curvature import HessianProduct
+from skopt_dl.neural_network.network import Network
+
+UNCAPPED = float("inf")
+
+
+class NetworkProblem(Problem):
+    """Loss of a `Network` on data, with the gradients that first- and second-order methods ask for.
+
+    Parameters
+    ----------
+    net : Network
+        The layout; its output decides the loss (see `skopt_dl.kernels.generic_network.output_loss`).
+    X : array or CSR matrix of shape (n, p)
+        Validated floating data; never written.
+    y : array of shape (n, K)
+        Targets in the form of the output (one-hot rows for "softmax"), of X's dtype.
+    alpha : float
+        Strength of the ridge, divided by the sum of the weights.
+    sample_weight : array of shape (n,), optional
+        Non-negative weights.
+    initial : array of shape (size,), optional
+        The default start; zeros, a saddle point of every network with hidden layers, without.
+    certified : bool
+        False leaves the certificate out (it costs a pass over the data).
+    description : str
+        Names estimator and data in messages.
+
+    Notes
+    -----
+    The value that goes with a batch gradient is scikit-learn's report of it, made for reading and
+    for its stopping rule: the log-likelihood of one outcome counts at most ``-log(eps)``, and the
+    squared error is a mean over the outputs. A batch carries the whole penalty, divided by its own
+    weight, as in scikit-learn: smaller batches are regularised more. The value of a `Point` is the
+    objective itself.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        X: Any,
+        y: Any,
+        *,
+        alpha: float = 0.0,
+        sample_weight: Any = None,
+        initial: Any = None,
+        certified: bool = True,
+        description: str = "this network",
+    ) -> None:
+        super().__init__()
+        sparse = hasattr(X, "tocsc")
+        self.xp = xp = namespace_of(y)
+        if is_numpy(xp) and not sparse:
+            X = xp.ascontiguousarray(X)
+        self.net, self.X, self.y, self.alpha = net, X, y, alpha
+        self.sample_weight, self.initial, self.certified = sample_weight, initial, certified
+        self.description = description
+        self.dtype, self.device = y.dtype, device_of(y)
+        self.kernels = bind(xp, self.dtype, "sparse" if sparse else "dense")
+        self.n_samples, self.size, self.blocks = X.shape[0], net.size, net.blocks
+        traits = {Trait.FINITE_SUM, Trait.SMOOTH}
+        # Without hidden layers it is a generalised linear model.
+        self.traits = frozenset(traits | {Trait.CONVEX} if len(net.shapes) == 1 else traits)
+        self.n_evaluations = 0
+        self._work = self.kernels.network_workspace(net, self.dtype)
+        self._batch_grad = self.start()
+        self._cap = -float(xp.log(xp.asarray(xp.finfo(self.dtype).eps, dtype=self.dtype)))
+        self._mean = 1 / y.shape[1] if net.output == "identity" else 1.0
+
+    def start(self) -> Any:
+        if self.initial is not None:
+            return self.xp.asarray(self.initial, copy=True)
+        return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
+
+    def _evaluate(self, w: Any, index: Any, cap: float, grad: Any) -> tuple[Any, Any]:
+        return self.kernels.network_gradient(
+            self.net,
+            self._work,
+            w,
+            self.X,
+            self.y,
+            self.sample_weight,
+            index,
+            self.alpha,
+            cap,
+            grad,
+        )
+
+    def value(self, w: Any) -> Any:
+        return self._point(w).value
+
+    def reported_loss(self, w: Any) -> Any:
+        """The value at ``w`` as scikit-learn reports it, see the notes."""
+        loss, penalty = self._evaluate(w, None, self._cap, self.xp.empty_like(w))
+        return self._mean * loss + penalty
+
+    def _point(self, w: Any) -> Point:
+        self.n_evaluations += 1
+        grad = self.xp.empty_like(w)
+        loss, penalty = self._evaluate(w, None, UNCAPPED, grad)
+        return Point(w, self.xp.asarray(loss + penalty, dtype=self.dtype), grad)
+
+    @offers(Oracle.GRAD)
+    def point(self, w: Any) -> Point:
+        """Value and gradient of the whole objective."""
+        return self._point(w)
+
+    def along(self, point: Point, d: Any) -> NetworkLine:
+        """The objective along ``point.w + t d``; a trial costs a gradient."""
+        return NetworkLine(self, point, d)
+
+    @offers(Oracle.SAMPLE_GRAD)
+    def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
+        """Reported value and gradient of the mean over the samples ``index``, with the penalty.
+
+        The gradient is overwritten by the next call.
+        """
+        loss, penalty = self._evaluate(w, index, self._cap, self._batch_grad)
+        return self._mean * loss + penalty, self._batch_grad
+
+    @offers(Oracle.HVP)
+    def hvp(self, point: Point) -> HessianProduct:
+        """A function ``d -> H d`` with the exact Hessian at ``point`` (of ReLU, almost everywhere).
+
+        The outputs of all layers are kept for it.
+        """
+        xp, s = self.xp, self.sample_weight
+        if s is None:
+            s = xp.ones(self.n_samples, dtype=self.dtype, device=self.device)
+        total = xp.sum(s)
+        ridge = self.alpha / to_float(total)
+        return HessianProduct(self.net, point.w, self.X, self.y, s / total, ridge)
+
+    def certificate(self, w: Any) -> Certificate:
+        """The largest component of the gradient; ``nan`` where the problem is not certified."""
+        if not self.certified:
+            return Certificate("not evaluated", float("nan"), float("nan"))
+        point = self._point(w)
+        slope = to_float(self.xp.max(self.xp.abs(point.grad)))
+        return Certificate("stationarity", slope, to_float(point.value))
+
+
+class NetworkLine:
+    """``phi(t) = F(w + t d)``: value and slope of a trial from one gradient, kept for `accept`."""
+
+    def __init__(self, problem: NetworkProblem, point: Point, d: Any) -> None:
+        self.problem, self.point, self.d = problem, point, d
+        self._t, self._trial = 0.0, point
+
+    def _at(self, t: float) -> Point:
+        if t != self._t:
+            self._t, self._trial = t, self.problem._point(self.point.w + t * self.d)
+        return self._trial
+
+    def __call__(self, t: float) -> tuple[float, float]:
+        trial = self._at(t)
+        return to_float(trial.value), to_float(trial.grad @ self.d)
+
+    def accept(self, t: float) -> Point:
+        """The point at ``t``, without a new evaluation if it was the last trial."""
+        return self._at(t)

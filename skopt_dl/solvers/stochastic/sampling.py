@@ -1,0 +1,52 @@
+"""Which samples a stochastic step sees: batches of a permutation that is renewed each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any
+
+AUTO_BATCH = 200
+
+
+def batch_size(setting: Any, n_samples: int) -> int:
+    """The number of samples in a batch; ``"auto"`` is at most 200, and none exceeds the data.
+
+    Raises
+    ------
+    ValueError
+        If ``setting`` is neither ``"auto"`` nor a positive integer.
+    """
+    if setting == "auto":
+        setting = AUTO_BATCH
+    elif not isinstance(setting, Integral) or isinstance(setting, bool) or setting < 1:
+        raise ValueError(f"batch_size={setting!r}: expected 'auto' or an integer >= 1")
+    return max(1, min(int(setting), n_samples))
+
+
+def reshuffled(order: Any, rng: Any) -> Any:
+    """``order`` (on the host) permuted once more.
+
+    Permutations are composed, not drawn from the identity: this is what scikit-learn's networks
+    do, so the same seed visits the same batches.
+    """
+    return order[rng.permutation(order.shape[0])]
+
+
+def batches(order: Any, size: int) -> Iterator[Any]:
+    """Consecutive pieces of ``order``; the last one may be smaller."""
+    for low in range(0, order.shape[0], size):
+        yield order[low : low + size]
+
+
+def probe(problem: Any, size: int, count: int) -> list[Any]:
+    """Up to ``count`` batches of evenly spaced samples, to look at the data before the start."""
+    index = problem.kernels.index_range(problem.n_samples)
+    stride = max(1, problem.n_samples // size)
+    picks = [index[k::stride][:size] for k in range(min(count, stride))]
+    return [on_device(problem, pick) for pick in picks]
+
+
+def on_device(problem: Any, order: Any) -> Any:
+    """A permutation made on the host, as an index array of the problem: one transfer an epoch."""
+    return problem.xp.asarray(order, device=problem.device)
