@@ -82,11 +82,11 @@ def ratings(seed: int) -> tuple[Any, Any]:
 NETWORK = {"hidden_layer_sizes": (8,), "max_iter": 60, "random_state": 0}
 
 KINDS: tuple[Kind, ...] = (
-    Kind("Lasso", regression, {"alpha": 0.05}),
-    Kind("ElasticNet", regression, {"alpha": 0.05}),
-    Kind("ConstrainedLasso", regression, {"radius": 1.0}),
-    Kind("Ridge", regression, {"alpha": 0.5}),
-    Kind("LogisticRegression", classification, {"C": 0.5}),
+    Kind("Lasso", regression, {"alpha": 0.05, "random_state": 0}),
+    Kind("ElasticNet", regression, {"alpha": 0.05, "random_state": 0}),
+    Kind("ConstrainedLasso", regression, {"radius": 1.0, "random_state": 0}),
+    Kind("Ridge", regression, {"alpha": 0.5, "random_state": 0}),
+    Kind("LogisticRegression", classification, {"C": 0.5, "random_state": 0}),
     Kind("MLPClassifier", classification, NETWORK, fitted="coefs_"),
     Kind("MLPRegressor", regression, NETWORK, fitted="coefs_"),
     Kind("MatrixCompletion", ratings, {"rank": 2, "random_state": 0}, fitted="components_"),

@@ -88,7 +88,8 @@ class Place:
         if is_gpu_sparse(x):
             host = x.get()
         else:
-            host = to_numpy(x) if is_foreign(x) else x
+            # A number comes back as a number, not as an array of no dimensions.
+            host = to_numpy(x)[()] if is_foreign(x) else x
         if self == HOST:
             return host
         self.check()
@@ -191,6 +192,11 @@ def put_beside(X: Any, a: Any) -> Any:
     return Place.of(X).put(a)
 
 
+def host_dtype(a: Any) -> type[np.floating]:
+    """NumPy's name for the floating dtype of ``a`` (each namespace has dtype objects of its own)."""
+    return np.float32 if str(a.dtype).endswith("float32") else np.float64
+
+
 def _arrays_in(value: Any) -> Iterable[Any]:
     if is_foreign(value):
         yield value
@@ -212,7 +218,8 @@ def moved(value: Any, place: Place, *, host_arrays: bool = False) -> Any:
     """
     if is_foreign(value):
         return place.put(value)
-    if host_arrays and isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+    numeric = isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiub"
+    if host_arrays and numeric:
         return place.put(value)
     if isinstance(value, dict):
         return {key: moved(item, place, host_arrays=host_arrays) for key, item in value.items()}

@@ -55,18 +55,22 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(method)
+    def placed(self: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+        works_at, home = workplace(self, X), Place.of(X)
+        answer = method(self, X, y, *args, **kwargs)
+        if works_at != home:
+            bring_home(self, home)
+        return answer
+
+    @functools.wraps(method)
     def fit(self: Any, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         before = dict(vars(self))
         try:
-            works_at, home = workplace(self, X), Place.of(X)
-            answer = call_with_callbacks(self, method, X, y, *args, **kwargs)
-            if works_at != home:
-                bring_home(self, home)
+            return call_with_callbacks(self, placed, X, y, *args, **kwargs)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
             raise
-        return answer
 
     return fit
 

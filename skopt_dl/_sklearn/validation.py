@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skopt_dl._sklearn.arrays import (
     check_same_place,
+    host_dtype,
     is_foreign,
     is_gpu_sparse,
     put_beside,
@@ -155,7 +156,7 @@ def check_weights(sample_weight: Any, X: Any) -> Any:
     host = _check_sample_weight(
         sample_weight,
         np.empty((X.shape[0], 0)),
-        dtype=np.float32 if str(X.dtype) == "float32" else np.float64,
+        dtype=host_dtype(X),
         ensure_non_negative=True,
         copy=True,
     )

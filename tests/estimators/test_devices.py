@@ -1,0 +1,418 @@
+"""Data decide the device: native fits off the host, equal to NumPy's; conversions; the GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import subprocess
+import sys
+import warnings
+from types import SimpleNamespace
+from typing import Any
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from zoo import BY_NAME, KINDS, Kind, pairs, regression
+
+from skopt_dl import Lasso
+from skopt_dl._sklearn import arrays
+from skopt_dl._sklearn.arrays import Place
+from skopt_dl._sklearn.scores import accuracy, r2
+from skopt_dl.kernels.cupy.namespace import CREATION, StandardNamespace
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
+
+# The second device refuses np.asarray, as CuPy does: a silent copy to the host raises.
+DEVICES = {"default": strict.Device("CPU_DEVICE"), "device1": strict.Device("device1")}
+
+
+@pytest.fixture(params=list(DEVICES))
+def device(request: Any) -> Any:
+    return DEVICES[request.param]
+
+
+def there(a: Any, device: Any) -> Any:
+    return strict.asarray(np.asarray(a), device=device)
+
+
+def here(a: Any) -> np.ndarray:
+    return to_numpy(a) if arrays.is_foreign(a) else np.asarray(a)
+
+
+def fit(model: Any, X: Any, y: Any, **kwargs: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, **kwargs) if y is None else model.fit(X, y, **kwargs)
+
+
+def outputs(model: Any, X: Any) -> dict[str, Any]:
+    """What every method says about ``X``."""
+    methods = ("predict", "decision_function", "predict_proba", "transform")
+    return {m: getattr(model, m)(X) for m in methods if hasattr(model, m)}
+
+
+# --- native fits ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "solver"), pairs(), ids=str)
+def test_fits_where_the_data_live_and_equals_numpy(kind: Kind, solver: str) -> None:
+    device = DEVICES["device1"]
+    X, y = kind.make_data(0)
+    params = {"solver": solver, "max_iter": 10}
+    host = fit(kind.make(**params), X, y)
+    native = fit(kind.make(**params), there(X, device), None if y is None else there(y, device))
+    for a, b in zip(kind.answer(native), kind.answer(host), strict=True):
+        assert a.device == device
+        np.testing.assert_allclose(here(a), b, rtol=1e-6, atol=1e-9)
+    for method, value in outputs(native, there(X, device)).items():
+        assert value.device == device, method
+        expected = outputs(host, X)[method]
+        np.testing.assert_allclose(here(value), expected, rtol=1e-6, atol=1e-8)
+    assert native.solve_report_ is not None
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_targets_and_weights_follow_X(kind: Kind, device: Any) -> None:
+    X, y = kind.make_data(1)
+    if y is None:
+        pytest.skip("there is no target")
+    weights = np.linspace(0.5, 1.5, len(y))
+    mixed = fit(kind.make(), there(X, device), y, sample_weight=weights)
+    host = fit(kind.make(), X, y, sample_weight=weights)
+    for a, b in zip(kind.answer(mixed), kind.answer(host), strict=True):
+        assert a.device == device
+        np.testing.assert_allclose(here(a), b, rtol=1e-5, atol=1e-8)
+    score = mixed.score(there(X, device), y, weights)
+    assert type(score) is float
+    assert score == pytest.approx(host.score(X, y, weights))
+    # And a host X takes its target to the host.
+    back = fit(kind.make(), X, there(y, device), sample_weight=weights)
+    assert isinstance(kind.answer(back)[0], np.ndarray)
+    assert type(back.score(X, there(y, device))) is float
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_dtypes(kind: Kind, dtype: str, device: Any) -> None:
+    X, y = kind.make_data(2)
+    X = np.nan_to_num(10 * X).astype(dtype)
+    model = fit(kind.make(), there(X, device), y)
+    expected = "float32" if dtype == "float32" else "float64"
+    assert all(str(a.dtype).endswith(expected) for a in kind.answer(model))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_predict_elsewhere_raises_and_to_device_converts(kind: Kind, device: Any) -> None:
+    X, y = kind.make_data(3)
+    model = fit(kind.make(), there(X, device), y)
+    method = "predict" if hasattr(model, "predict") else "transform"
+    message = rf"{kind.name}\.{method}\(\) must use the same namespace"
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(X)
+    moved = model.to_device("cpu")
+    np.testing.assert_allclose(
+        np.asarray(getattr(moved, method)(X), dtype=float),
+        here(getattr(model, method)(there(X, device))).astype(float),
+        rtol=1e-8,
+        atol=1e-10,
+    )
+    assert all(a.device == device for a in kind.answer(model)), "the original was changed"
+    with pytest.raises(ValueError, match=message):
+        getattr(moved, method)(there(X, device))
+
+
+def test_device1_refuses_conversion() -> None:
+    """The spy itself: without it the tests above would prove nothing."""
+    with pytest.raises(RuntimeError, match="convert"):
+        np.asarray(there([1.0], DEVICES["device1"]))
+
+
+def test_string_labels_stay_on_the_host(device: Any) -> None:
+    kind = BY_NAME["LogisticRegression"]
+    X, y = kind.make_data(0)
+    names = np.array(["ant", "bee", "cat"])[y]
+    model = fit(kind.make(), there(X, device), names)
+    assert isinstance(model.classes_, np.ndarray)
+    predicted = model.predict(there(X, device))
+    assert isinstance(predicted, np.ndarray)
+    np.testing.assert_array_equal(predicted, fit(kind.make(), X, names).predict(X))
+    assert model.score(there(X, device), names) > 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_bad_data_off_the_host(kind: Kind, device: Any) -> None:
+    X, y = kind.make_data(0)
+
+    def refuse(X: Any, y: Any, match: str) -> None:
+        with pytest.raises(ValueError, match=match):
+            fit(kind.make(), there(X, device), y)
+
+    refuse(X[0], y, "Expected 2D array, got 1D")
+    refuse(X[:, :0], y, r"0 feature\(s\)")
+    refuse(X[:0], y if y is None else y[:0], r"0 sample\(s\)")
+    refuse(np.where(np.arange(X.size).reshape(X.shape) == 3, np.inf, X), y, "infinity")
+    refuse(np.nan_to_num(X) + 1j, y, "Complex")
+    if y is not None:
+        refuse(X * np.nan, y, "NaN")
+        refuse(X, y[:-1], "inconsistent numbers of samples")
+        refuse(X, None, "requires y")
+    model = fit(kind.make(), there(X, device), y)
+    with pytest.raises(ValueError, match="features"):
+        next(iter(outputs(model, there(X[:, 1:], device))))
+
+
+# --- scores -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_equal_scikit_learns(weighted: bool, device: Any) -> None:
+    from sklearn.metrics import accuracy_score, r2_score
+
+    rng = np.random.default_rng(0)
+    weights = rng.random(50) if weighted else None
+    w = None if weights is None else there(weights, device)
+    y, p = rng.standard_normal((50, 3)), rng.standard_normal((50, 3))
+    y[:, 2] = p[:, 2] = 1.0
+    value = r2(there(y, device), there(p, device), w)
+    assert value == pytest.approx(r2_score(y, p, sample_weight=weights))
+    a, b = rng.integers(0, 3, 50), rng.integers(0, 3, 50)
+    value = accuracy(there(a, device), there(b, device), w)
+    assert value == pytest.approx(accuracy_score(a, b, sample_weight=weights))
+    rows = rng.integers(0, 2, (50, 2)), rng.integers(0, 2, (50, 2))
+    value = accuracy(there(rows[0], device), there(rows[1], device), w)
+    assert value == pytest.approx(accuracy_score(*rows, sample_weight=weights))
+
+
+# --- persistence ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_pickles_hold_numpy_and_come_back_to_their_place(kind: Kind, device: Any) -> None:
+    X, y = kind.make_data(0)
+    model = fit(kind.make(), there(X, device), y)
+    state = model.__getstate__()
+    for name, value in state.items():
+        assert not list(arrays._arrays_in(value)), name
+    back = pickle.loads(pickle.dumps(model))
+    for a, b in zip(kind.answer(back), kind.answer(model), strict=True):
+        assert a.device == device
+        np.testing.assert_array_equal(here(a), here(b))
+
+
+def test_a_pickle_from_a_missing_device_warns_once_and_is_numpy() -> None:
+    X, y = regression(0)
+    model = Lasso(alpha=0.01).fit(there(X, DEVICES["device1"]), y)
+    state = model.__getstate__()
+    _, _, names = state[arrays._PLACE]
+    state[arrays._PLACE] = ("cupy", "cuda:0", names)
+    if _gpu() is not None:
+        pytest.skip("there is a GPU here")
+    back = Lasso.__new__(Lasso)
+    with pytest.warns(UserWarning, match=r"saved on cupy on cuda:0.*NumPy arrays") as seen:
+        back.__setstate__(state)
+    assert len(seen) == 1
+    np.testing.assert_allclose(back.predict(X), Lasso(alpha=0.01).fit(X, y).predict(X))
+
+
+# --- device= ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def device1_for_cuda(monkeypatch: Any) -> Place:
+    """Let "cuda" mean array_api_strict's second device, and count the copies that go there."""
+    place = Place("array_api_strict", str(DEVICES["device1"]))
+    original = arrays.device_place
+    for module in (arrays, sys.modules["skopt_dl._sklearn.base"]):
+        monkeypatch.setattr(
+            module, "device_place", lambda d: place if d == "cuda" else original(d)
+        )
+    return place
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_device_cuda_mirrors_host_data(kind: Kind, device1_for_cuda: Place) -> None:
+    X, y = kind.make_data(0)
+    model = fit(kind.make(device="cuda"), X, y)
+    host = fit(kind.make(), X, y)
+    for a, b in zip(kind.answer(model), kind.answer(host), strict=True):
+        assert isinstance(a, np.ndarray)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8)
+    for method, value in outputs(model, X).items():
+        assert isinstance(value, np.ndarray), method
+    reports = model.solve_report_
+    assert (reports[0] if isinstance(reports, list) else reports).kernel == "generic"
+    assert not arrays.foreign_attributes(model)
+    native = fit(kind.make(device="cuda"), there(X, DEVICES["device1"]), y)
+    assert arrays.fitted_place(native) == device1_for_cuda
+
+
+def test_device_cuda_copies_X_once(device1_for_cuda: Place, monkeypatch: Any) -> None:
+    copied = []
+    original = Place.put
+
+    def put(self: Place, x: Any) -> Any:
+        if self == device1_for_cuda and not arrays.is_foreign(x):
+            copied.append(np.shape(x))
+        return original(self, x)
+
+    monkeypatch.setattr(Place, "put", put)
+    X, y = regression(0)
+    Lasso(device="cuda").fit(X, y)
+    assert copied == [X.shape, y.shape]
+
+
+def test_to_device_and_back(device1_for_cuda: Place) -> None:
+    X, y = regression(0)
+    host = Lasso(alpha=0.01).fit(X, y)
+    away = host.to_device("cuda")
+    assert isinstance(host.coef_, np.ndarray)
+    assert away.coef_.device == DEVICES["device1"]
+    np.testing.assert_array_equal(away.to_device("cpu").coef_, host.coef_)
+    X1 = there(X, DEVICES["device1"])
+    np.testing.assert_allclose(here(away.predict(X1)), host.predict(X))
+
+
+def test_callbacks_see_host_models_of_a_device_fit(device1_for_cuda: Place) -> None:
+    from sklearn.callback import ScoringMonitor
+
+    X, y = regression(0)
+    monitor = ScoringMonitor(scoring="r2")
+    Lasso(alpha=0.01, device="cuda").set_callbacks(monitor).fit(X, y)
+    assert len(monitor.get_logs().data) >= 2
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", 0, ""])
+def test_an_unknown_device_is_refused(kind: Kind, device: Any) -> None:
+    X, y = kind.make_data(0)
+    with pytest.raises(ValueError, match=f"parameter device={device!r} is not valid"):
+        fit(kind.make(device=device), X, y)
+
+
+def test_gpu_without_a_gpu_names_what_to_install() -> None:
+    if _gpu() is not None:
+        pytest.skip("there is a GPU here")
+    X, y = regression(0)
+    with pytest.raises(RuntimeError, match=r"pip install skopt_dl\[gpu-cuda12x\]"):
+        Lasso(device="cuda").fit(X, y)
+    with pytest.raises(RuntimeError, match=r"gpu-cuda12x"):
+        Lasso().fit(X, y).to_device("cuda:1")
+
+
+def test_importing_and_fitting_never_import_cupy() -> None:
+    code = (
+        "import sys, numpy as np, skopt_dl\n"
+        "skopt_dl.Lasso().fit(np.eye(3), [1., 2., 3.]).predict(np.eye(3))\n"
+        "assert not [m for m in sys.modules if m.split('.')[0] in ('cupy', 'cupyx')]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_gpu_arrays_are_refused_on_the_host() -> None:
+    fake = type("ndarray", (), {"__module__": "cupy", "device": SimpleNamespace(id=0)})()
+    with pytest.raises(TypeError, match=r"X\.get\(\)"):
+        Lasso(device="cpu").fit(fake, [1.0])
+
+
+# --- the CuPy namespace, on NumPy dressed as CuPy -----------------------------------------------
+
+
+def test_the_cupy_namespace_takes_devices_and_has_the_standard_norms() -> None:
+    from contextlib import nullcontext
+
+    asked = []
+
+    def on_device(device: Any) -> Any:
+        asked.append(device)
+        return nullcontext()
+
+    xp = StandardNamespace(np, on_device)
+    assert xp.__name__ == "numpy"
+    np.testing.assert_array_equal(xp.zeros(3, dtype=xp.float32, device="d"), np.zeros(3))
+    np.testing.assert_array_equal(xp.full(2, 7.0), [7.0, 7.0])
+    assert asked == ["d"]
+    assert all(callable(getattr(xp, name)) for name in CREATION)
+    A = np.arange(6.0).reshape(2, 3)
+    standard = np.linalg
+    assert xp.linalg.vector_norm(A) == standard.vector_norm(A)
+    assert xp.linalg.vector_norm(A, keepdims=True).shape == (1, 1)
+    np.testing.assert_allclose(xp.linalg.vector_norm(A, axis=1), standard.vector_norm(A, axis=1))
+    assert xp.linalg.matrix_norm(A) == pytest.approx(standard.matrix_norm(A))
+    with pytest.raises(AttributeError):
+        xp.no_such_function  # noqa: B018
+
+
+# --- with a GPU -------------------------------------------------------------------------------
+
+
+def _gpu() -> Any:
+    """CuPy if it finds a device, else None."""
+    if importlib.util.find_spec("cupy") is None:
+        return None
+    import cupy
+
+    return cupy if cupy.is_available() else None
+
+
+@pytest.fixture
+def cupy() -> Any:
+    module = _gpu()
+    if module is None:
+        pytest.skip("CuPy is not installed or finds no CUDA device")
+    return module
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("kind", "solver"), pairs(), ids=str)
+def test_gpu_native(kind: Kind, solver: str, cupy: Any) -> None:
+    X, y = kind.make_data(0)
+    params = {"solver": solver, "max_iter": 10}
+    host = fit(kind.make(**params), X, y)
+    native = fit(kind.make(**params), cupy.asarray(X), None if y is None else cupy.asarray(y))
+    for a, b in zip(kind.answer(native), kind.answer(host), strict=True):
+        assert isinstance(a, cupy.ndarray)
+        np.testing.assert_allclose(a.get(), b, rtol=1e-5, atol=1e-7)
+    for method, value in outputs(native, cupy.asarray(X)).items():
+        np.testing.assert_allclose(value.get(), outputs(host, X)[method], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_gpu_for_host_data_and_pickles(kind: Kind, cupy: Any) -> None:
+    X, y = kind.make_data(0)
+    mirrored = fit(kind.make(device="cuda"), X, y)
+    assert all(isinstance(a, np.ndarray) for a in kind.answer(mirrored))
+    native = fit(kind.make(), cupy.asarray(X), y)
+    back = pickle.loads(pickle.dumps(native))
+    for a, b in zip(kind.answer(back), kind.answer(native), strict=True):
+        assert isinstance(a, cupy.ndarray)
+        np.testing.assert_array_equal(a.get(), b.get())
+    assert namespace_of(kind.answer(native)[0]).__name__ == "cupy"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["Lasso", "Ridge", "LogisticRegression"])
+@pytest.mark.parametrize("form", ["csr_matrix", "csc_matrix", "coo_matrix"])
+def test_gpu_sparse(name: str, form: str, cupy: Any) -> None:
+    import cupyx.scipy.sparse
+
+    kind = BY_NAME[name]
+    X, y = kind.make_data(0)
+    X = np.where(np.abs(X) > 0.7, X, 0.0)
+    host = fit(kind.make(), sparse.csr_matrix(X), y)
+    moved = getattr(cupyx.scipy.sparse, form)(cupyx.scipy.sparse.csr_matrix(cupy.asarray(X)))
+    native = fit(kind.make(), moved, cupy.asarray(y))
+    np.testing.assert_allclose(native.coef_.get(), host.coef_, rtol=1e-4, atol=1e-6)
+    assert isinstance(native.predict(moved), cupy.ndarray)
+
+
+@pytest.mark.gpu
+def test_gpu_search_and_memory(cupy: Any) -> None:
+    X, y = regression(0)
+    search = GridSearchCV(Lasso(), {"alpha": [0.01, 0.1]}, cv=3)
+    search.fit(cupy.asarray(X), cupy.asarray(y))
+    host = GridSearchCV(Lasso(), {"alpha": [0.01, 0.1]}, cv=3).fit(X, y)
+    assert search.best_params_ == host.best_params_
