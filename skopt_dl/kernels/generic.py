@@ -81,7 +81,7 @@ def index_range(n: int) -> Any:
 
 
 def draw_indices(rng: Any, n: int, cumulative: Any = None) -> Any:
-    """``n`` independent indices below ``n`` on the host, even or by ``cumulative`` probabilities."""
+    """``n`` independent indices below ``n`` on the host, even or by their probabilities' sums."""
     uniform = rng.random(n)
     if cumulative is None:
         return np.minimum((uniform * n).astype(np.intp), n - 1)

@@ -54,6 +54,8 @@ class SampleModel:
         :math:`1 / (n q_i)` for draws with probabilities q.
     reach : array of shape (p,)
         One over the probability that a drawn row touches column j: 1 for dense rows.
+    gaps : bool
+        Whether rows leave columns out, so that ``reach`` is not 1 everywhere.
     lipschitz : float
         Bound of :math:`L_i / (n q_i)` over i, with :math:`L_i` the Lipschitz constant of the
         gradient of :math:`f_i`.
@@ -69,8 +71,9 @@ class SampleModel:
         xp = self.xp = problem.xp
         self.w, self.problem, self.penalty = w, problem, problem.penalty
         self.kernels, self.loss = problem.kernels, problem.loss
-        n, p, K = problem.n_samples, problem.n_features, problem.n_outputs
-        self.n, self.base = n, problem.base
+        self.base = problem.base
+        n, p = self.base.shape
+        self.n, K = n, problem.n_outputs
         self.sparse = problem.base.layout == "sparse"
         self.y = xp.reshape(problem.y, (n, K))
         self.scale = n * problem.omega
@@ -138,12 +141,14 @@ class SampleModel:
         # An elastic net acts on single coordinates, so only the columns of the row need a prox.
         self.lazy = self.sparse and hasattr(self.penalty, "elastic_net")
         self.reach = xp.ones_like(self.mean)
+        self.gaps = False
         if self.lazy:
             rows = self.base.rows
             seen = xp.bincount(
                 rows.indices, weights=xp.repeat(q, xp.diff(rows.indptr)), minlength=self.reach.size
             )
             self.reach = xp.where(seen > 0, 1 / xp.where(seen > 0, seen, 1), 1).astype(q.dtype)
+            self.gaps = rows.nnz < self.n * self.reach.size
 
     def _slopes(self) -> Any:
         """The slopes of all samples at ``W, b``, times their scale."""
@@ -193,7 +198,7 @@ class SampleModel:
             return 0.0
         return to_float(self.xp.max(self.penalty.curvature(flat)))
 
-    def prox(self, V: Any, columns: Any) -> Any:  # noqa: N803
+    def prox(self, V: Any, columns: Any) -> Any:
         """Prox of the penalty for the rows ``columns`` of the coefficients."""
         xp = self.xp
         if not self.elastic:

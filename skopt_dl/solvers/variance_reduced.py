@@ -30,13 +30,12 @@ def _epochs(problem: Problem, state: SampleState, sweep: Any, n: int) -> Status:
     xp, m = problem.xp, state.model
     m.refresh()
     for _ in range(n):
-        before = xp.asarray(m.W, copy=True)
+        before, before_b = xp.asarray(m.W, copy=True), xp.asarray(m.b, copy=True)
         sweep(m.draw(state.rng))
         state.n_iter += 1
         state.n_epochs += 1
-        state.indicator = 0.0
-        if m.W.shape[0]:
-            state.indicator = xp.max(xp.abs(m.W - before)) / (m.step * m.n)
+        moved = xp.max(xp.abs(xp.concat([m.W - before, (m.b - before_b)[None, :]])))
+        state.indicator = moved / (m.step * m.n)
         if state.indicator <= state.target:
             break
     m.write_back()
@@ -84,7 +83,7 @@ class SAGA(Solver):
 
     def init(self, problem: Problem, w: Any, rng: Any) -> SampleState:
         state = _start(problem, w, rng)
-        bound = (5 if state.model.lazy else 3) * state.model.lipschitz
+        bound = (5 if state.model.gaps else 3) * state.model.lipschitz
         state.model.set_step(1 / bound if bound > 0 else 1.0)
         return state
 
