@@ -12,6 +12,11 @@ from skopt_dl.linops.base import LinearMap
 # A product with few nonzero coefficients gathers their columns instead of reading all of X.
 GATHER_ABOVE, GATHER_SHARE = 500, 8
 
+# A column is far from zero where its mean exceeds this many standard deviations, as judged by
+# about so many rows.
+FAR_FROM_ZERO = 30.0
+FAR_ROWS = 200
+
 
 def along_rows(weights: Any, a: Any) -> Any:
     """``diag(weights) a`` for a vector or a matrix ``a``."""
@@ -34,6 +39,7 @@ class Dense(LinearMap):
 
     def __init__(self, X: Any) -> None:
         self.X, self.shape, self.xp = X, X.shape, namespace_of(X)
+        self._near: Any = None
 
     def matvec(self, w: Any) -> Any:
         if is_numpy(self.xp) and w.ndim == 1 and self.shape[1] >= GATHER_ABOVE:
@@ -84,6 +90,35 @@ class Dense(LinearMap):
         for block in self._blocks():
             total = total + weights[block] @ X[block, :] ** 2
         return total
+
+    def near_zero(self, weights: Any) -> tuple[Dense, Any]:
+        """``(design, shift)``: a copy without its column means where columns are far from zero.
+
+        Products with such columns lose digits that centring afterwards cannot bring back, and
+        they slow every first-order method down. Else ``(self, None)``. Weights sum to one.
+        """
+        xp, X = self.xp, self.X
+        sample = X[:: max(1, X.shape[0] // FAR_ROWS), :]
+        mean = xp.mean(sample, axis=0)
+        spread = xp.mean((sample - mean) ** 2, axis=0)
+        if not bool(xp.any((spread > 0) & (mean**2 > FAR_FROM_ZERO**2 * spread))):
+            return self, None
+        # Targets that are solved one by one share the design, and so this copy.
+        if self._near is None or not bool(xp.all(self._near[0] == weights)):
+            shift = self.column_sums(weights)
+            self._near = (weights, Dense(X - shift), shift)
+        return self._near[1:]
+
+    def centred_squares(self, weights: Any, mean: Any) -> Any:
+        """``sum_i weights_i (X_ij - mean_j)^2`` of the weighted means, without cancellation."""
+        xp, X = self.xp, self.X
+        squares = sums = xp.zeros(X.shape[1], dtype=X.dtype, device=X.device)
+        for block in self._blocks():
+            shifted = X[block, :] - mean
+            squares = squares + weights[block] @ shifted**2
+            sums = sums + weights[block] @ shifted
+        # What rounding has left in the means.
+        return squares - sums**2 / xp.sum(weights)
 
     def _blocks(self) -> list[slice]:
         """The rows in blocks of about a million entries."""
@@ -152,6 +187,20 @@ class Sparse(LinearMap):
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2``."""
         return self.X.multiply(self.X).T @ weights
+
+    def centred_squares(self, weights: Any, mean: Any) -> Any:
+        """``sum_i weights_i (X_ij - mean_j)^2`` of the weighted means, without cancellation."""
+        xp, X = self.xp, self.columns
+        stored = X.indptr[1:] - X.indptr[:-1]
+        shifted = X.data - xp.repeat(mean, stored)
+
+        def weighted(data: Any) -> Any:
+            return type(X)((data, X.indices, X.indptr), shape=X.shape).T @ weights
+
+        # A zero that is not stored is at -mean.
+        absent = xp.sum(weights) - weighted(xp.ones_like(shifted))
+        sums = weighted(shifted) - absent * mean
+        return weighted(shifted**2) + absent * mean**2 - sums**2 / xp.sum(weights)
 
     @cached_property
     def rows(self) -> Any:

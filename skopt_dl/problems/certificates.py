@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 GAP, STATIONARITY = "duality gap", "stationarity"
 
+# The best intercept: a damped Newton method, whose damping vanishes with the gradient.
+NEWTON_STEPS = 100
+DAMPING = 1e-3
+
 
 def certify(problem: LinearProblem, w: Any, unit: float) -> Certificate:
     """The certificate of ``problem`` at ``w``, its value divided by ``unit``.
@@ -81,29 +85,43 @@ def _gap(problem: LinearProblem, z: Any, objective: float) -> float | None:
 def _best_intercept(problem: LinearProblem, z: Any) -> Any:
     """``z + b`` with the ``b`` that minimises the loss, or ``None`` if Newton does not get there
     (it then has no dual feasible point to offer)."""
-    xp, K = problem.xp, problem.n_outputs
+    if not (hasattr(problem.loss, "curvature") or hasattr(problem.loss, "curvature_product")):
+        return None
+    xp = problem.xp
     # Slopes must sum to zero to rounding, or the dual point is not feasible.
-    tiny = 64 * xp.finfo(problem.dtype).eps
-    b = xp.zeros(z.shape[1:], dtype=z.dtype, device=problem.device)
-    for _ in range(50):
-        slope = problem.loss.slope(problem.y, z + b)
-        g = problem.omega @ slope
-        if to_float(xp.max(xp.abs(g))) <= tiny:
-            return z + b
-        if z.ndim == 1:
-            h = problem.omega @ problem.curvature_product(z + b, xp.ones_like(z))
-            b = b - g / xp.where(h > tiny, h, xp.full_like(h, 0.25))
-        else:
-            eye = xp.eye(K, dtype=z.dtype, device=problem.device)
-            H = xp.stack(
-                [
-                    problem.omega @ problem.curvature_product(z + b, xp.ones_like(z) * eye[k, :])
-                    for k in range(K)
-                ]
-            )
-            # The softmax Hessian is singular along equal shifts; adding 1/K fixes that gauge.
-            b = b - xp.linalg.solve(H + 1.0 / K, g)
+    eps = float(xp.finfo(problem.dtype).eps)
+    value = to_float(problem.loss_value(z))
+    for _ in range(NEWTON_STEPS):
+        g = problem.omega @ problem.loss.slope(problem.y, z)
+        size = to_float(xp.max(xp.abs(g)))
+        if size <= 64 * eps:
+            return z
+        d = _intercept_step(problem, z, g, DAMPING * size)
+        t, promised = 1.0, to_float(xp.sum(g * d))
+        while True:
+            after = to_float(problem.loss_value(z - t * d))
+            if after <= value - 1e-4 * t * promised + 8 * eps * abs(value) or t < eps:
+                break
+            t /= 2
+        z, value = z - t * d, after
     return None
+
+
+def _intercept_step(problem: LinearProblem, z: Any, g: Any, damping: float) -> Any:
+    """The Newton step of the intercept; ``damping`` keeps it finite where the loss is flat."""
+    xp, K = problem.xp, problem.n_outputs
+    if z.ndim == 1:
+        h = problem.omega @ problem.curvature_product(z, xp.ones_like(z))
+        return g / (h + damping)
+    eye = xp.eye(K, dtype=z.dtype, device=problem.device)
+    H = xp.stack(
+        [
+            problem.omega @ problem.curvature_product(z, xp.ones_like(z) * eye[k, :])
+            for k in range(K)
+        ]
+    )
+    # The softmax Hessian is singular along equal shifts; adding 1/K fixes that gauge.
+    return xp.linalg.solve(H + 1.0 / K + damping * eye, g)
 
 
 def _stationarity(problem: LinearProblem, w: Any, z: Any) -> float:

@@ -1,4 +1,4 @@
-"""Laws that every part must obey: run them on parts of your own as the test suite runs them on ours.
+"""Laws that every part must obey. The test suite runs them on our parts, you on your own.
 
 Each function raises `AssertionError` with the name of the law that is broken.
 """

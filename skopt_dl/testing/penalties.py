@@ -105,7 +105,11 @@ def _check_firm(penalty: Penalty, points: list[Any], step: float) -> None:
 
 
 def _check_dtype(penalty: Penalty, v: Any) -> None:
-    w = penalty.prox(v.astype(np.float32), np.float32(0.5))
+    single = {
+        name: value.astype(np.float32) if isinstance(value, np.ndarray) else value
+        for name, value in penalty.get_params(deep=False).items()
+    }
+    w = type(penalty)(**single).prox(v.astype(np.float32), np.float32(0.5))
     require("float32 stays float32", w.dtype == np.float32, f"prox gives {w.dtype}")
 
 

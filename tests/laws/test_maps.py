@@ -1,0 +1,92 @@
+"""Linear maps: dense = CSC = CSR = centred explicitly, in every namespace."""
+
+from __future__ import annotations
+
+import array_api_strict
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from skopt_dl.linops import Centred, Dense, GraphProjection, PositiveFactor, WithIntercept, design
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PseudoInverse
+from skopt_dl.linops.graph import FACTOR_BELOW
+from skopt_dl.testing import check_linear_map
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((12, 5)) + 1.0
+X[rng.random(X.shape) < 0.3] = 0.0
+
+DESIGNS = {
+    "C": X,
+    "Fortran": np.asfortranarray(X),
+    "wide": X.T.copy(),
+    "float32": X.astype(np.float32),
+    "CSC": sp.csc_array(X),
+    "CSR": sp.csr_array(X),
+    "CSC float32": sp.csc_array(X.astype(np.float32)),
+    "sparse matrix": sp.csr_matrix(X),
+    "strict": array_api_strict.asarray(X),
+    "strict device1": array_api_strict.asarray(X, device=array_api_strict.Device("device1")),
+}
+
+
+def centred(A):
+    n = A.shape[0]
+    like = A.X.data if hasattr(A.X, "tocsc") else A.X
+    weights = A.xp.full(n, 1 / n, dtype=like.dtype, device=getattr(like, "device", None))
+    return Centred(A, A.column_sums(weights))
+
+
+@pytest.mark.parametrize("wrap", [lambda A: A, WithIntercept, centred], ids=["X", "ones", "mean"])
+@pytest.mark.parametrize("name", DESIGNS)
+def test_map(name, wrap):
+    check_linear_map(wrap(design(DESIGNS[name])))
+
+
+def test_centring_is_exact():
+    explicit = X - X.mean(axis=0)
+    for name in ("C", "CSC", "CSR"):
+        np.testing.assert_allclose(centred(design(DESIGNS[name])).to_dense(), explicit, atol=1e-14)
+
+
+def test_a_broken_map_is_caught():
+    class Shifted(Dense):
+        def rmatvec(self, r):
+            return super().rmatvec(r) + 1e-6
+
+    with pytest.raises(AssertionError, match=r"rmatvec|adjoint"):
+        check_linear_map(Shifted(X))
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
+@pytest.mark.parametrize("factorised", [True, False])
+def test_graph_projection_solves_its_normal_equations(shape, factorised, monkeypatch):
+    monkeypatch.setattr("skopt_dl.linops.graph.FACTOR_BELOW", FACTOR_BELOW if factorised else 0)
+    A, omega = rng.standard_normal(shape), rng.random(shape[0])
+    c, d = rng.standard_normal((shape[1], 2)), rng.standard_normal((shape[0], 2))
+    project = GraphProjection(design(A), omega)
+    w, z = project(c, d)
+    sigma = np.mean(np.sum(omega[:, None] * A**2, axis=0))
+    H = A.T @ (omega[:, None] * A) + sigma * np.eye(shape[1])
+    expected = np.linalg.solve(H, A.T @ (omega[:, None] * d) + sigma * c)
+    np.testing.assert_allclose(w, expected, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(z, A @ expected, rtol=1e-9, atol=1e-10)
+
+
+def test_a_factor_sees_dependence_not_units():
+    units = 10.0 ** np.arange(-8, 8, 4)
+    B = rng.standard_normal((20, 4)) * units
+    G, b = B.T @ B, rng.standard_normal(4)
+    x = PositiveFactor(G).solve(b)
+    backward_error = np.abs(G @ x - b) / (np.abs(G) @ np.abs(x) + np.abs(b))
+    assert np.max(backward_error) < 1e-14
+    B[:, 3] = B[:, 0] + B[:, 1]
+    with pytest.raises(NotPositiveDefiniteError):
+        PositiveFactor(B.T @ B)
+
+
+def test_pseudo_inverse_is_of_least_norm():
+    B = rng.standard_normal((3, 6))
+    b = B.T @ rng.standard_normal(3)
+    expected = np.linalg.pinv(B.T @ B) @ b
+    np.testing.assert_allclose(PseudoInverse(B.T @ B).solve(b), expected, rtol=1e-8)

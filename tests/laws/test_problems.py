@@ -1,0 +1,91 @@
+"""Every case keeps what it declares, and its optimum is where scikit-learn's is."""
+
+from __future__ import annotations
+
+import array_api_strict
+import numpy as np
+import pytest
+from cases import CASES
+
+from skopt_dl.dispatch import resolve
+from skopt_dl.engine import Certificate, Oracle, Stopping, offers, run
+from skopt_dl.problems import LinearProblem
+from skopt_dl.testing import check_problem
+
+DOUBLE = [case for case in CASES if case.dtype == "float64"]
+PORTABLE = [case for case in CASES if case.portable and not case.weighted]
+
+
+@pytest.mark.parametrize("case", DOUBLE, ids=str)
+def test_declared_oracles_work(case):
+    check_problem(case.problem())
+
+
+@pytest.mark.parametrize("case", PORTABLE, ids=str)
+def test_declared_oracles_work_on_another_device(case):
+    check_problem(case.problem(array_api_strict, array_api_strict.Device("device1")))
+
+
+@pytest.mark.parametrize("case", DOUBLE, ids=str)
+def test_optimum_is_that_of_other_libraries(case):
+    problem = case.problem()
+    solver, reason = resolve("auto", problem)
+    assert reason != "given"
+    result = run(problem, solver, stopping=Stopping(tol=1e-11, max_iter=10**5))
+    coef, _ = problem.unpack(result.w)
+    np.testing.assert_allclose(coef, case.optimum.reshape(coef.shape), rtol=0, atol=2e-5)
+
+
+def test_weights_are_repetitions():
+    case = next(c for c in CASES if c.name == "lasso, weights")
+    X, y, weights = case.data
+    index = np.repeat(np.arange(X.shape[0]), weights.astype(int))
+    repeated = LinearProblem(X[index], y[index], case.loss, case.penalty, fit_intercept=True)
+    weighted, w = case.problem(), np.linspace(-1, 1, X.shape[1])
+    np.testing.assert_allclose(weighted.value(w), repeated.value(w), rtol=1e-12)
+    np.testing.assert_allclose(weighted.lipschitz(), repeated.lipschitz(), rtol=1e-12)
+    gaps = weighted.certificate(w).gap, repeated.certificate(w).gap
+    np.testing.assert_allclose(*gaps, rtol=1e-12)
+
+
+class Flattering(LinearProblem):
+    """Its certificate claims half of the gap."""
+
+    def certificate(self, w):
+        c = super().certificate(w)
+        return Certificate(c.kind, 0.01 * c.value, c.objective, 0.01 * c.gap)
+
+
+class WrongGradient(LinearProblem):
+    @offers(Oracle.SMOOTH_GRAD)
+    def smooth_value_grad(self, w):
+        z = self.predict_raw(w)
+        return self.loss_value(z), 1.001 * self.loss_grad(z)
+
+
+class ShortLipschitz(LinearProblem):
+    @offers(Oracle.LIPSCHITZ)
+    def lipschitz(self):
+        return 0.1 * super().lipschitz()
+
+
+class Misnamed(LinearProblem):
+    @offers(Oracle.PROX)
+    def shrink(self, v, step):
+        return self.penalty.prox(v, step)
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"),
+    [
+        (Flattering, "a gap bounds"),
+        (WrongGradient, "smooth gradient"),
+        (ShortLipschitz, "L times the way"),
+        (Misnamed, "method that solvers call"),
+    ],
+)
+def test_a_broken_problem_is_caught(broken, law):
+    case = CASES[0]
+    X, y, _ = case.data
+    with pytest.raises(AssertionError, match=law):
+        check_problem(broken(X, y, case.loss, case.penalty))
