@@ -1,5 +1,6 @@
 """Problems: a loss of a linear model plus a penalty, smooth functions from callables."""
 
 from skopt_dl.problems.linear import LinearProblem
+from skopt_dl.problems.smooth import SmoothProblem
 
-__all__ = ["LinearProblem"]
+__all__ = ["LinearProblem", "SmoothProblem"]

@@ -1,10 +1,10 @@
-"""The objective of a linear model along a direction."""
+"""The objective along a direction: of a linear model, and of any problem with a gradient."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skopt_dl.engine import Point
+from skopt_dl.engine import Oracle, Point
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops import along_rows
 
@@ -31,4 +31,26 @@ class LinearModelLine:
     def accept(self, t: float) -> Point:
         """The point at ``t``; one product with X', for its gradient."""
         p = self.problem
+        p.counts[Oracle.GRAD] += 1
         return p.point_of(self.point.w + t * self.d, self.point.cache + t * self.ad)
+
+
+class GradientLine:
+    """``phi(t) = F(w + t d)`` of any problem with `point`; a trial costs a value and a gradient."""
+
+    def __init__(self, problem: Any, point: Point, d: Any) -> None:
+        self.problem, self.point, self.d = problem, point, d
+        self._t, self._trial = 0.0, point
+
+    def _at(self, t: float) -> Point:
+        if t != self._t:
+            self._t, self._trial = t, self.problem.point(self.point.w + t * self.d)
+        return self._trial
+
+    def __call__(self, t: float) -> tuple[float, float]:
+        trial = self._at(t)
+        return to_float(trial.value), to_float(trial.grad @ self.d)
+
+    def accept(self, t: float) -> Point:
+        """The point at ``t``, without a new evaluation if it was the last trial."""
+        return self._at(t)

@@ -1,0 +1,173 @@
+"""What the methods of a direction and a line search share: the point, its indicator, the step.
+
+Letters: w the iterate, g the gradient there, d the direction, t the step.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from skopt_dl.engine import Point, Problem, Solver, State, Status
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.search import Found, rounding
+
+# Iterations that may pass without progress, once rounding hides all changes of the value.
+PATIENCE = 100
+
+
+@dataclass
+class Progress:
+    """Tells progress from rounding, and keeps the best point where values no longer can.
+
+    Attributes
+    ----------
+    lowest : float
+        The lowest value so far.
+    best : Point
+        The point of smallest gradient since the value last fell clear of rounding.
+    smallest, goal : float
+        The largest gradient component at ``best``, and what it has to fall to next.
+    idle : int
+        Iterations since the value last fell clear of rounding or the goal was met.
+    """
+
+    lowest: float = float("inf")
+    best: Point | None = None
+    smallest: float = float("inf")
+    goal: float = float("inf")
+    idle: int = 0
+
+    def note(self, point: Point, value: float, size: float, noise: float) -> None:
+        """Compare a new point, of value ``value`` and largest gradient component ``size``."""
+        falling = not value >= self.lowest - noise
+        self.idle += 1
+        if falling or size <= self.goal:
+            self.idle, self.goal = 0, 0.5 * size
+        if falling or size < self.smallest:
+            self.best, self.smallest = point, size
+        self.lowest = min(self.lowest, value)
+
+
+@dataclass
+class DescentState(State):
+    """Adds the point, whose ``w`` is this state's, and what has been gained."""
+
+    point: Point | None = None
+    progress: Progress = field(default_factory=Progress)
+
+    def stand_at(self, problem: Any, point: Point) -> None:
+        """Take ``point`` as the iterate; the indicator is its largest gradient component."""
+        xp = problem.xp
+        self.point, self.w = point, point.w
+        none = xp.zeros((), dtype=problem.dtype, device=problem.device)
+        self.indicator = xp.max(xp.abs(point.grad)) if problem.size else none
+
+
+def noise_of(problem: Any, value: float) -> float:
+    """Rounding of the objective near ``value``."""
+    return rounding(value, float(problem.xp.finfo(problem.dtype).eps))
+
+
+def step_along(
+    problem: Any,
+    state: DescentState,
+    d: Any,
+    slope: float,
+    t: float,
+    search: Callable[..., Found],
+) -> Found:
+    """Search along ``d`` from the current point and go to the step found; stay where there is none.
+
+    Parameters
+    ----------
+    problem, state
+        Changed: the state stands at the new point and has one iteration more.
+    d : array of shape (size,)
+        Direction.
+    slope : float
+        ``g'd``, negative.
+    t : float
+        First step tried.
+    search : callable
+        ``strong_wolfe`` or ``backtrack`` with its constants.
+    """
+    point: Any = state.point
+    line, value = problem.along(point, d), to_float(point.value)
+    noise = noise_of(problem, value)
+    # Measured from the lowest value: steps that each rise by rounding must not add up.
+    slack = max(0.0, noise - max(0.0, value - state.progress.lowest))
+    found = search(line, value, slope, t, noise=slack)
+    if found.ok:
+        after = line.accept(found.t)
+        state.stand_at(problem, after)
+        state.n_iter += 1
+        state.progress.note(after, found.value, to_float(state.indicator), noise)
+    return found
+
+
+def first_step(slope: float) -> float:
+    """``min(1, 1/|g|)``, the first trial along ``-g``, whose slope is ``-|g|^2``."""
+    return 1.0 if slope >= -1 else (-slope) ** -0.5
+
+
+class DescentSolver(Solver):
+    """A method of a direction and a line search. A subclass says how one iteration goes."""
+
+    def advance(self, problem: Problem, state: DescentState, n: int) -> Status:
+        for _ in range(n):
+            if state.indicator == 0:
+                return Status.CONVERGED
+            # Nothing is moved before the engine has certified: a method that starts at its own
+            # answer stays there.
+            if state.indicator <= state.target:
+                return Status.RUNNING
+            verdict = self._iterate(problem, state)
+            if verdict is None and state.progress.idle >= PATIENCE:
+                verdict = Status.STALLED
+            if verdict is not None:
+                if state.progress.best is not None:
+                    state.stand_at(problem, state.progress.best)
+                return verdict
+        return Status.RUNNING
+
+    @abstractmethod
+    def _iterate(self, problem: Any, state: Any) -> Status | None:
+        """One step; ``None``, or the status to end with."""
+
+
+def steepest(problem: Any, state: DescentState, search: Callable[..., Found]) -> Status | None:
+    """A step along ``-g``, the last resort; ``None``, or the status to end with.
+
+    That is ``STALLED`` if the first trial could at most gain what rounding hides, else
+    ``LINE_SEARCH_FAILED``.
+    """
+    g = state.point.grad  # type: ignore[union-attr]
+    slope = -to_float(g @ g)
+    t = first_step(slope)
+    if step_along(problem, state, -g, slope, t, search).ok:
+        return None
+    hidden = -slope * t <= noise_of(problem, to_float(state.point.value))  # type: ignore[union-attr]
+    return Status.STALLED if hidden else Status.LINE_SEARCH_FAILED
+
+
+def check_line_search(solver: Any, *, needs_curvature: bool = True) -> None:
+    """Raise unless the constants of the line search make sense.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and its range.
+    """
+    c1, name = solver.sufficient_decrease, type(solver).__name__
+    if not 0 < c1 < 0.5:
+        raise ValueError(
+            f"{name}: sufficient_decrease={c1!r}, but it must be above 0 and below 0.5"
+        )
+    if needs_curvature and not c1 < solver.curvature < 1:
+        raise ValueError(
+            f"{name}: curvature={solver.curvature!r}, but it must be above sufficient_decrease="
+            f"{c1!r} and below 1"
+        )

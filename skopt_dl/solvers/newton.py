@@ -1,0 +1,188 @@
+r"""Newton's method: the step to the minimum of the second-order model.
+
+Letters: w the iterate, g the gradient, H the Hessian there, d the direction, t the step along it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Problem, Status
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
+from skopt_dl.search import backtrack, strong_wolfe
+from skopt_dl.solvers.descent import (
+    DescentSolver,
+    DescentState,
+    check_line_search,
+    first_step,
+    steepest,
+    step_along,
+)
+
+
+@dataclass
+class NewtonCGState(DescentState):
+    """Adds the gradient's norm at the start, against which the inner accuracy is measured."""
+
+    first_norm: float = 0.0
+
+
+@dataclass
+class NewtonCholeskyState(DescentState):
+    """Adds the damping in use, a multiple of the diagonal of H."""
+
+    damping: float = 0.0
+
+
+class NewtonCG(DescentSolver):
+    """Newton with conjugate gradients inside, stopped early, and a strong Wolfe line search.
+
+    .. math:: H d \\approx -g \\ \\text{until}\\ |H d + g| \\le \\eta |g|, \\qquad
+              w \\leftarrow w + t d, \\qquad \\eta = \\min\\big(\\tfrac12, \\sqrt{|g|/|g_0|}\\big)
+
+    Needs a gradient of the whole objective and Hessian-vector products.
+
+    Parameters
+    ----------
+    max_inner : int
+        Hessian products per step at most; what they have found by then is used.
+    sufficient_decrease, curvature : float
+        The constants c1 and c2 of the strong Wolfe conditions.
+
+    Notes
+    -----
+    Where the Hessian has a direction of no positive curvature the inner iteration ends with what it
+    has, ``-g`` at least, so every direction descends also on non-convex objectives. The inner
+    accuracy :math:`\\eta` is relative to the gradient at the start, so that it does not depend on
+    the unit of the objective.
+
+    References
+    ----------
+    R. Dembo, T. Steihaug, "Truncated-Newton algorithms for large-scale unconstrained
+    optimization", Math. Programming 26 (1983); J. Nocedal, S. Wright, "Numerical Optimization"
+    (2006), Algorithm 7.1.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.GRAD, Oracle.HVP)
+    default_max_iter: ClassVar[int] = 1000
+
+    def __init__(
+        self, *, max_inner: int = 200, sufficient_decrease: float = 1e-4, curvature: float = 0.9
+    ) -> None:
+        self.max_inner = max_inner
+        self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> NewtonCGState:
+        check_line_search(self)
+        if self.max_inner < 1:
+            raise ValueError(f"NewtonCG: max_inner={self.max_inner!r}, but it must be at least 1")
+        state = NewtonCGState(w=w)
+        point = problem.point(w)  # type: ignore[attr-defined]
+        state.stand_at(problem, point)
+        state.first_norm = to_float(problem.xp.linalg.vector_norm(point.grad))
+        return state
+
+    def _iterate(self, problem: Any, state: NewtonCGState) -> Status | None:
+        point: Any = state.point
+        search = partial(strong_wolfe, decrease=self.sufficient_decrease, curvature=self.curvature)
+        d, bent = self._direction(problem, state)
+        slope = to_float(point.grad @ d)
+        # A Newton direction has its natural length, a multiple of -g has none.
+        t = 1.0 if bent else first_step(slope)
+        if slope < 0 and step_along(problem, state, d, slope, t, search).ok:
+            return None
+        return steepest(problem, state, search)
+
+    def _direction(self, problem: Any, state: NewtonCGState) -> tuple[Any, bool]:
+        """Truncated conjugate gradients on ``H d = -g``; false if it is only ``-g``."""
+        point: Any = state.point
+        product = problem.hvp(point)
+        r = point.grad
+        d, p = problem.xp.zeros_like(r), -r
+        square = r @ r
+        norm = to_float(square) ** 0.5
+        eta = min(0.5, (norm / state.first_norm) ** 0.5)
+        for inner in range(self.max_inner):
+            q = product(p)
+            bend = p @ q
+            if not to_float(bend) > 0:
+                return (d, True) if inner else (p, False)
+            a = square / bend
+            d, r = d + a * p, r + a * q
+            after = r @ r
+            if to_float(after) ** 0.5 <= eta * norm:
+                break
+            p, square = (after / square) * p - r, after
+        return d, True
+
+
+class NewtonCholesky(DescentSolver):
+    """Newton with a factorised Hessian, damped where it is singular, and backtracking.
+
+    .. math:: (H + \\lambda D)\\, d = -g, \\qquad w \\leftarrow w + t d
+
+    with :math:`D` the absolute diagonal of H. :math:`\\lambda` is 0 unless H has no Cholesky
+    factor; it then grows tenfold until there is one, and shrinks again from step to step.
+
+    Needs a gradient of the whole objective and a Hessian matrix.
+
+    Parameters
+    ----------
+    sufficient_decrease : float
+        The constant c1 of the Armijo condition.
+
+    Notes
+    -----
+    A convex objective that is flat along some direction (softmax without a penalty) has a singular
+    Hessian: the least damping that a factorisation needs leaves the other directions Newton's.
+
+    References
+    ----------
+    J. Nocedal, S. Wright, "Numerical Optimization" (2006), Algorithm 3.2 and section 3.4.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.GRAD, Oracle.HESSIAN)
+    default_max_iter: ClassVar[int] = 1000
+
+    def __init__(self, *, sufficient_decrease: float = 1e-4) -> None:
+        self.sufficient_decrease = sufficient_decrease
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> NewtonCholeskyState:
+        check_line_search(self, needs_curvature=False)
+        state = NewtonCholeskyState(w=w)
+        state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        return state
+
+    def _iterate(self, problem: Any, state: NewtonCholeskyState) -> Status | None:
+        point: Any = state.point
+        search = partial(backtrack, decrease=self.sufficient_decrease)
+        factor = self._factor(problem, state)
+        if factor is not None:
+            d = -factor.solve(point.grad)
+            slope = to_float(point.grad @ d)
+            if slope < 0 and step_along(problem, state, d, slope, 1.0, search).ok:
+                return None
+        return steepest(problem, state, search)
+
+    def _factor(self, problem: Any, state: NewtonCholeskyState) -> PositiveFactor | None:
+        """The factor of H with the least damping it needs; ``None`` if H is 0 or not finite."""
+        xp, H = problem.xp, problem.hessian(state.point)
+        eps = float(xp.finfo(problem.dtype).eps)
+        largest = to_float(xp.max(xp.abs(H)))
+        if not 0 < largest < float("inf"):
+            return None
+        # Some multiple of D makes any H definite, because no entry of D is zero.
+        D = xp.abs(xp.linalg.diagonal(H))
+        least_entry = eps * largest
+        D = xp.where(least_entry < D, D, xp.full_like(D, least_entry))
+        eye = xp.eye(problem.size, dtype=problem.dtype, device=problem.device)
+        least = 16 * problem.size * eps
+        state.damping = max(least, state.damping / 10) if state.damping else 0.0
+        while True:
+            try:
+                return PositiveFactor(H + (state.damping * D) * eye if state.damping else H)
+            except NotPositiveDefiniteError:
+                state.damping = max(least, 10 * state.damping)

@@ -1,0 +1,111 @@
+r"""Nonlinear conjugate gradients: two vectors of memory.
+
+Letters: w the iterate, g the gradient, d the direction, t the step along it, :math:`\beta` how much
+of the last direction is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Problem, Status
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.search import strong_wolfe
+from skopt_dl.solvers.descent import (
+    DescentSolver,
+    DescentState,
+    check_line_search,
+    first_step,
+    steepest,
+    step_along,
+)
+
+
+@dataclass
+class NonlinearCGState(DescentState):
+    """Adds the direction to search next, the last step's ``t * slope`` and the restart counter."""
+
+    d: Any = None
+    gain: float = 0.0
+    since_restart: int = 0
+
+
+class NonlinearCG(DescentSolver):
+    """Polak-Ribière conjugate gradients with a strong Wolfe line search.
+
+    .. math::
+
+        w^+ = w + t d, \\qquad d^+ = -g^+ + \\beta d, \\qquad
+        \\beta = \\max\\Big(0, \\frac{g^{+\\prime} (g^+ - g)}{g'g}\\Big)
+
+    Needs a gradient of the whole objective.
+
+    Parameters
+    ----------
+    restart_every : int or None
+        Iterations after which the direction starts anew from ``-g``; ``None`` for the number of
+        parameters, after which a quadratic would be solved.
+    sufficient_decrease, curvature : float
+        The constants c1 and c2 of the strong Wolfe conditions. Conjugacy asks for a more exact
+        search than quasi-Newton methods do.
+
+    Notes
+    -----
+    A negative :math:`\\beta` counts as 0 (PR+); without that the method may cycle (M. Powell,
+    1984). A direction that does not descend is replaced by ``-g``. The first trial of a step
+    assumes the decrease of the last, ``t slope = t_last slope_last``.
+
+    References
+    ----------
+    E. Polak, G. Ribière (1969); J. Gilbert, J. Nocedal, "Global convergence properties of conjugate
+    gradient methods for optimization", SIAM J. Optim. 2 (1992).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.GRAD)
+    default_max_iter: ClassVar[int] = 10_000
+
+    def __init__(
+        self,
+        *,
+        restart_every: int | None = None,
+        sufficient_decrease: float = 1e-4,
+        curvature: float = 0.1,
+    ) -> None:
+        self.restart_every = restart_every
+        self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> NonlinearCGState:
+        check_line_search(self)
+        if self.restart_every is not None and self.restart_every < 1:
+            raise ValueError(
+                f"NonlinearCG: restart_every={self.restart_every!r}, but it must be at least 1 or "
+                "None"
+            )
+        state = NonlinearCGState(w=w)
+        state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        state.d = -state.point.grad  # type: ignore[union-attr]
+        return state
+
+    def _iterate(self, problem: Any, state: NonlinearCGState) -> Status | None:
+        search = partial(strong_wolfe, decrease=self.sufficient_decrease, curvature=self.curvature)
+        before: Any = state.point
+        d, slope = state.d, to_float(before.grad @ state.d)
+        t = state.gain / slope if state.gain < 0 and slope < 0 else first_step(slope)
+        found = step_along(problem, state, d, slope, t, search) if slope < 0 else None
+        if found is not None and found.ok:
+            state.gain = found.t * slope
+        else:
+            d, state.gain, state.since_restart = -before.grad, 0.0, 0
+            verdict = steepest(problem, state, search)
+            if verdict is not None:
+                return verdict
+        after: Any = state.point
+        state.since_restart += 1
+        if state.since_restart >= (self.restart_every or problem.size):
+            state.d, state.since_restart = -after.grad, 0
+        else:
+            kept = after.grad @ (after.grad - before.grad) / (before.grad @ before.grad)
+            state.d = problem.xp.clip(kept, 0, None) * d - after.grad
+        return None

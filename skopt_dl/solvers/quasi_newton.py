@@ -1,0 +1,96 @@
+r"""Quasi-Newton methods: curvature learned from the changes of the gradient.
+
+Letters: w the iterate, g the gradient, s a step, y the change of the gradient over it, H the
+approximate inverse Hessian, d the direction, t the length along it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Problem, Status
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.linops.quasi_newton import InverseHessian
+from skopt_dl.search import strong_wolfe
+from skopt_dl.solvers.descent import (
+    DescentSolver,
+    DescentState,
+    check_line_search,
+    first_step,
+    steepest,
+    step_along,
+)
+
+
+@dataclass
+class LBFGSState(DescentState):
+    """Adds the pairs of steps and gradient changes."""
+
+    H: InverseHessian = field(default_factory=lambda: InverseHessian(1))
+
+
+class LBFGS(DescentSolver):
+    """Limited-memory BFGS with a strong Wolfe line search.
+
+    .. math::
+
+        d = -H g, \\qquad w \\leftarrow w + t d, \\qquad
+        H \\leftarrow (I - \\rho s y') H (I - \\rho y s') + \\rho s s', \\quad \\rho = 1/s'y
+
+    with the last ``memory`` pairs only, from :math:`H_0 = (s'y / y'y) I`.
+
+    Needs a gradient of the whole objective.
+
+    Parameters
+    ----------
+    memory : int
+        Pairs kept. More cost 4 vector operations each and pay on ill-conditioned problems.
+    sufficient_decrease, curvature : float
+        The constants c1 and c2 of the strong Wolfe conditions.
+
+    Notes
+    -----
+    The first step is tried at ``min(1, 1/|g|)``, later ones at 1. Where rounding hides the decrease
+    the line search goes by slopes (Hager & Zhang), so gradients shrink to about the precision of
+    the data, not to its square root. A search that fails is repeated once along ``-g`` without
+    memory before the method gives up.
+
+    References
+    ----------
+    D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization", Math.
+    Programming 45 (1989); J. Nocedal, S. Wright, "Numerical Optimization" (2006), Algorithm 7.5.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.GRAD)
+    default_max_iter: ClassVar[int] = 10_000
+
+    def __init__(
+        self, *, memory: int = 10, sufficient_decrease: float = 1e-4, curvature: float = 0.9
+    ) -> None:
+        self.memory = memory
+        self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> LBFGSState:
+        if self.memory < 1:
+            raise ValueError(f"LBFGS: memory={self.memory!r}, but it must be at least 1")
+        check_line_search(self)
+        state = LBFGSState(w=w, H=InverseHessian(self.memory))
+        state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        return state
+
+    def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
+        search = partial(strong_wolfe, decrease=self.sufficient_decrease, curvature=self.curvature)
+        before: Any = state.point
+        d = -state.H.apply(before.grad)
+        slope = to_float(before.grad @ d)
+        t = 1.0 if len(state.H) else first_step(slope)
+        if not (slope < 0 and step_along(problem, state, d, slope, t, search).ok):
+            state.H.clear()
+            verdict = steepest(problem, state, search)
+            if verdict is not None:
+                return verdict
+        after: Any = state.point
+        state.H.push(after.w - before.w, after.grad - before.grad)
+        return None
