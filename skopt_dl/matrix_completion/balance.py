@@ -16,8 +16,12 @@ from __future__ import annotations
 from typing import Any
 
 
-def balanced(problem: Any, P: Any, Q: Any) -> tuple[Any, Any]:
-    """``(P, Q)`` of a `FactorProblem` with the best shifts, then the best mixing."""
+def balanced(problem: Any, P: Any, Q: Any, ordered: bool = False) -> tuple[Any, Any]:
+    """``(P, Q)`` of a `FactorProblem` with the best shifts, then the best mixing.
+
+    The best mixing is unique up to a rotation: the one that moves the factors least, or, if
+    ``ordered``, the one with orthogonal components in decreasing order of size.
+    """
     rho, kappa, k = problem.observed.row_weight, problem.observed.col_weight, problem.k
     U, a, V, c = P[:, :k], P[:, k:], Q[:, :k], Q[:, k:]
     if problem.col_bias:
@@ -29,7 +33,7 @@ def balanced(problem: Any, P: Any, Q: Any) -> tuple[Any, Any]:
         a = a + constant * _seen(problem.xp, rho, a)
         c = c - constant * _seen(problem.xp, kappa, c)
     if k <= min(problem.observed.shape):
-        U, V = _mixed(problem.xp, U, V, rho, kappa)
+        U, V = _mixed(problem.xp, U, V, rho, kappa, ordered)
     return problem.xp.concat([U, a], axis=1), problem.xp.concat([V, c], axis=1)
 
 
@@ -47,11 +51,12 @@ def _seen(xp: Any, weight: Any, like: Any) -> Any:
     return xp.astype(weight > 0, like.dtype)[:, None]
 
 
-def _mixed(xp: Any, U: Any, V: Any, rho: Any, kappa: Any) -> tuple[Any, Any]:
+def _mixed(xp: Any, U: Any, V: Any, rho: Any, kappa: Any, ordered: bool) -> tuple[Any, Any]:
     r"""``U C`` and ``V C^{-T}`` with the best C.
 
-    With the weighted QR factors :math:`R_u, R_v` and :math:`R_u R_v' = A S B'` these are
-    :math:`U R_v' B S^{-1/2}` and :math:`V R_u' A S^{-1/2}`: their weighted Grams are both S.
+    With the weighted QR factors :math:`R_u, R_v` and :math:`R_u R_v' = A S B'` they are
+    :math:`C = R_v' B S^{-1/2} O` and :math:`C^{-T} = R_u' A S^{-1/2} O` for any rotation O: the
+    weighted Grams of the new factors are both ``O' S O``.
     """
     Ru = xp.linalg.qr(xp.sqrt(rho)[:, None] * U).R
     Rv = xp.linalg.qr(xp.sqrt(kappa)[:, None] * V).R
@@ -59,4 +64,13 @@ def _mixed(xp: Any, U: Any, V: Any, rho: Any, kappa: Any) -> tuple[Any, Any]:
     # Vanishing components change by rounding at most, and do not become exactly zero.
     tiny = 16 * xp.finfo(U.dtype).eps * S[0] + xp.finfo(U.dtype).smallest_normal
     root = xp.sqrt(xp.maximum(S, tiny))
-    return U @ (Rv.T @ Bt.T / root), V @ (Ru.T @ A / root)
+    C, D = Rv.T @ Bt.T / root, Ru.T @ A / root
+    if ordered:
+        # Signs by convention: the loadings of each component sum to a positive number.
+        sums = xp.sum(V @ D, axis=0)
+        sign = xp.where(sums < 0, -xp.ones_like(sums), xp.ones_like(sums))
+        return U @ C * sign, V @ D * sign
+    # The O that makes C symmetric positive definite: the identity where all is balanced already.
+    W, _, Zt = xp.linalg.svd(C)
+    O = Zt.T @ W.T  # noqa: E741
+    return U @ (C @ O), V @ (D @ O)

@@ -27,7 +27,7 @@ class ObservedMatrix(ABC):
     Attributes
     ----------
     values, weights : arrays of entry values
-        The entries and their positive weights; both are zero where nothing is observed.
+        The entries and their non-negative weights; both are zero where nothing is observed.
     shape : tuple of int
         ``(m, n)``.
     n_entries : int
@@ -66,6 +66,22 @@ class ObservedMatrix(ABC):
     def entries(self, index: Any) -> tuple[Any, Any, Any, Any]:
         """``(rows, cols, values, weights)`` of the entries ``index``, numbered 0 .. q-1."""
 
+    @abstractmethod
+    def filled(self, M: Any) -> Any:
+        """The full array ``M`` with the observed cells in their places."""
+
+    @abstractmethod
+    def _row_ranks(self, keys: Any) -> Any:
+        """Entry values: how many entries of the same row have a smaller key."""
+
+    @abstractmethod
+    def _sums(self) -> tuple[Any, Any]:
+        """Sums of the weights by row and by column."""
+
+    def _measure(self) -> None:
+        self.row_weight, self.col_weight = self._sums()
+        self.total = self.xp.sum(self.weights)
+
     @property
     def dtype(self) -> Any:
         """The floating dtype of everything computed from it."""
@@ -86,11 +102,45 @@ class ObservedMatrix(ABC):
 
     def shifted(self, offset: Any) -> Self:
         """The same entries with ``offset`` subtracted from each value."""
-        other = copy.copy(self)
-        observed = self.weights > 0
-        zero = self.xp.zeros_like(self.values)
-        other.values = self.xp.where(observed, self.values - offset, zero)
+        other, xp = copy.copy(self), self.xp
+        other.values = xp.where(self.weights > 0, self.values - offset, xp.zeros_like(self.values))
         return other
+
+    def hide(self, share: float, keys: Any) -> tuple[Self, Any]:
+        """Hide a share of each row, at least one entry of two or more.
+
+        Parameters
+        ----------
+        share : float
+            Share of each row's entries.
+        keys : array of entry values
+            Random numbers in [0, 1): the entries of a row with the smallest ones are hidden.
+
+        Returns
+        -------
+        kept : ObservedMatrix
+            The same entries with weight zero where they are hidden.
+        hidden : array of entry values
+            The weights of the hidden entries, zero elsewhere.
+        """
+        xp = self.xp
+        present = xp.astype(self.weights > 0, self.dtype)
+        count = self._per_row(present)
+        wanted = xp.where(count > 1, xp.maximum(xp.round(share * count), xp.ones_like(count)), 0.0)
+        ranks = xp.astype(self._row_ranks(keys), self.dtype)
+        hidden = xp.where(ranks < self._spread(wanted), self.weights, xp.zeros_like(self.weights))
+        kept = copy.copy(self)
+        kept.weights = self.weights - hidden
+        kept._measure()
+        return kept, hidden
+
+    @abstractmethod
+    def _per_row(self, E: Any) -> Any:
+        """Sums of entry values by row, without the weights."""
+
+    @abstractmethod
+    def _spread(self, a: Any) -> Any:
+        """Entry values (or an array that broadcasts to them) of one number per row."""
 
 
 class Masked(ObservedMatrix):
@@ -105,11 +155,23 @@ class Masked(ObservedMatrix):
     def __init__(self, values: Any, weights: Any) -> None:
         xp = self.xp = namespace_of(values)
         self.values, self.weights, self.shape = values, weights, values.shape
-        self.row_weight = xp.sum(weights, axis=1)
-        self.col_weight = xp.sum(weights, axis=0)
-        self.total = xp.sum(weights)
+        self._measure()
         self.n_entries = int(xp.sum(xp.astype(weights > 0, xp.int64)))
         self.kernels = bind(xp, values.dtype, "dense")
+
+    def _sums(self) -> tuple[Any, Any]:
+        return self.xp.sum(self.weights, axis=1), self.xp.sum(self.weights, axis=0)
+
+    def _per_row(self, E: Any) -> Any:
+        return self.xp.sum(E, axis=1)
+
+    def _spread(self, a: Any) -> Any:
+        return a[:, None]
+
+    def _row_ranks(self, keys: Any) -> Any:
+        xp = self.xp
+        keys = xp.where(self.weights > 0, keys, xp.full_like(keys, 2.0))
+        return xp.argsort(xp.argsort(keys, axis=1), axis=1)
 
     def products(self, L: Any, R: Any) -> Any:
         return L @ R.T
@@ -119,6 +181,9 @@ class Masked(ObservedMatrix):
 
     def matrix_t(self, E: Any) -> Any:
         return (self.weights * E).T
+
+    def filled(self, M: Any) -> Any:
+        return self.xp.where(self.weights > 0, self.values, M)
 
     @cached_property
     def _cells(self) -> Any:
@@ -141,7 +206,7 @@ class Entries(ObservedMatrix):
     pattern : sparse matrix in CSR format
         Of SciPy or CuPy; its stored data are the values. Stored zeros count.
     weights : array of shape (q,)
-        Positive weights, in the order of the stored data.
+        Their weights, in the order of the stored data.
     """
 
     def __init__(self, pattern: Any, weights: Any) -> None:
@@ -158,13 +223,32 @@ class Entries(ObservedMatrix):
         self._order = by_column.data.astype(xp.int64)
         self._rows_t, self._ptr_t = by_column.indices, by_column.indptr
         self.kernels = bind(xp, weights.dtype, "sparse")
-        ones = xp.ones((self.n_entries, 1), dtype=weights.dtype) * weights[:, None]
-        self.row_weight = self.kernels.segment_sum(ones, self.rows, m)[:, 0]
-        self.col_weight = self.kernels.segment_sum(ones, self.cols, n)[:, 0]
-        self.total = xp.sum(weights)
+        self._measure()
+
+    def _sums(self) -> tuple[Any, Any]:
+        add, each = self.kernels.segment_sum, self.weights[:, None]
+        return add(each, self.rows, self.shape[0])[:, 0], add(each, self.cols, self.shape[1])[:, 0]
+
+    def _per_row(self, E: Any) -> Any:
+        return self.kernels.segment_sum(E[:, None], self.rows, self.shape[0])[:, 0]
+
+    def _spread(self, a: Any) -> Any:
+        return self.xp.take(a, self.rows)
+
+    def _row_ranks(self, keys: Any) -> Any:
+        # Sorted by row and, within it, by key: the place in the row's run is the rank.
+        xp = self.xp
+        order = xp.argsort(self.rows + keys)
+        place = xp.arange(self.n_entries) - xp.take(self._ptr, self.rows)
+        return xp.take(place, xp.argsort(order))
 
     def products(self, L: Any, R: Any) -> Any:
         return self.kernels.entry_products(self.rows, self.cols, L, R)
+
+    def filled(self, M: Any) -> Any:
+        M = self.xp.asarray(M, copy=True)
+        M[self.rows, self.cols] = self.values
+        return M
 
     def matrix(self, E: Any) -> Any:
         return self._csr((self.weights * E, self.cols, self._ptr), self.shape)
@@ -201,7 +285,8 @@ def observe(X: Any, missing: float, row_weight: Any = None) -> ObservedMatrix:
     values = xp.where(weights > 0, X, xp.zeros_like(X))
     if is_numpy(xp) and (weights > 0).mean() < DENSE_FROM:
         rows, cols = xp.nonzero(weights)
-        return entries_of(rows, cols, values[rows, cols], weights[rows, cols], X.shape)
+        sorted_ = sorted_entries(rows, cols, values[rows, cols], weights[rows, cols], X.shape)
+        return Entries(*sorted_)
     return Masked(values, weights)
 
 
@@ -213,22 +298,16 @@ def _observe_sparse(X: Any, missing: float, row_weight: Any) -> ObservedMatrix:
     if row_weight is not None:
         weights = weights * row_weight[rows]
     kept = weights > 0
-    return entries_of(rows[kept], X.indices[kept], X.data[kept], weights[kept], X.shape, type(X))
+    coordinates = (rows[kept], X.indices[kept], X.data[kept], weights[kept])
+    return Entries(*sorted_entries(*coordinates, X.shape, type(X)))
 
 
-def entries_of(
+def sorted_entries(
     rows: Any, cols: Any, values: Any, weights: Any, shape: tuple[int, int], csr: Any = None
-) -> Entries:
-    """`Entries` from coordinates in any order; repeated positions stay apart.
+) -> tuple[Any, Any]:
+    """``(pattern, weights)`` for `Entries` from coordinates in any order.
 
-    Parameters
-    ----------
-    rows, cols, values, weights : arrays of shape (q,)
-        The entries.
-    shape : tuple of int
-        Shape of the matrix.
-    csr : type, optional
-        CSR class to compute with; SciPy's where it is not given.
+    Repeated positions stay apart. ``csr`` is the CSR class to use; SciPy's by default.
     """
     if csr is None:
         from scipy.sparse import csr_array as csr
@@ -239,8 +318,7 @@ def entries_of(
     wide = max(*shape, rows.shape[0]) >= 2**31
     dtype = xp.int64 if wide else xp.int32
     ptr = xp.concatenate([xp.zeros(1, dtype=counts.dtype), xp.cumsum(counts)]).astype(dtype)
-    pattern = csr((values[order], cols[order].astype(dtype), ptr), shape)
-    return Entries(pattern, weights[order])
+    return csr((values[order], cols[order].astype(dtype), ptr), shape), weights[order]
 
 
 def _present(a: Any, missing: float) -> Any:

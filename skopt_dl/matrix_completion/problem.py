@@ -100,6 +100,10 @@ class FactorProblem(Problem):
         P, Q = self.unpack(w)
         return self._left(P, constant), self._right(Q, constant)
 
+    def factors(self, w: Any) -> tuple[Any, Any]:
+        """``(L, R)``, columns of ones included: the model is ``L R'``."""
+        return self._augmented(w, 1.0)
+
     def _column(self, rows: int, constant: float) -> Any:
         return self.xp.full((rows, 1), constant, dtype=self.dtype, device=self.device)
 
@@ -177,11 +181,15 @@ class FactorProblem(Problem):
         """Entry values of the model minus the data."""
         return self.observed.products(*self._augmented(w, 1.0)) - self.observed.values
 
-    def _penalty_weights(self) -> Any:
-        """What each parameter's half square counts in the penalty: alpha times its share."""
+    def _shares(self) -> Any:
+        """The share of the weights that each parameter's row or column has."""
         xp, obs = self.xp, self.observed
         parts = [xp.repeat(obs.row_weight, self.kp), xp.repeat(obs.col_weight, self.kq)]
-        return self.alpha / obs.total * xp.concat(parts)
+        return xp.concat(parts) / obs.total
+
+    def _penalty_weights(self) -> Any:
+        """What the half square of each parameter counts in the penalty."""
+        return self.alpha * self._shares()
 
     def _value(self, w: Any, E: Any) -> Any:
         half = 0.5 * self.observed.dot(E, E) / self.observed.total
@@ -275,23 +283,30 @@ class FactorProblem(Problem):
         Only the small penalty tells equivalent factors apart, so alternating steps feel it slowly;
         here each family of equivalent points gives its best one in closed form.
         """
-        P, Q = self.unpack(w)
-        w[...] = self.pack(*balanced(self, P, Q))
+        w[...] = self.pack(*balanced(self, *self.unpack(w)))
+
+    def ordered(self, w: Any) -> Any:
+        """Equivalent parameters with orthogonal components in decreasing order; P is the best."""
+        return self.from_cols(balanced(self, *self.unpack(w), ordered=True)[1])
 
     # --- certificate --------------------------------------------------------------------------
 
     def certificate(self, w: Any) -> Certificate:
-        """Stationarity ``|gradient| |w| / F0``, with F0 the objective of all-zero factors.
+        r"""Stationarity ``|gradient|* |w| / F0``, with F0 the objective of all-zero factors.
 
-        A pure number: the relative first-order decrease that a step as long as ``w`` itself could
-        promise. The problem is not convex, so no gap to a global minimum is known.
+        In the norm where each row and column counts by its share of the weights,
+        :math:`|w|^2 = \sum_i \rho_i |p_i|^2 + \sum_j \kappa_j |q_j|^2`, and its dual. A pure
+        number, the same if a row is given twice: the relative first-order decrease that a step as
+        long as ``w`` itself could promise. The problem is not convex, so no gap to a global
+        minimum is known.
         """
-        norm = self.xp.linalg.vector_norm
+        xp, obs = self.xp, self.observed
         if self._null is None:
-            E = self.observed.values
-            self._null = 0.5 * to_float(self.observed.dot(E, E) / self.observed.total)
-        point = self._point(w, self.residual(w))
-        slope = to_float(norm(point.grad)) * to_float(norm(w))
+            self._null = 0.5 * to_float(obs.dot(obs.values, obs.values) / obs.total)
+        point, shares = self._point(w, self.residual(w)), self._shares()
+        grad = point.grad / xp.sqrt(xp.where(shares > 0, shares, xp.ones_like(shares)))
+        norm = xp.linalg.vector_norm
+        slope = to_float(norm(grad)) * to_float(norm(xp.sqrt(shares) * w))
         unit = self._null if self._null > 0 else 1.0
         return Certificate("stationarity", slope / unit, to_float(point.value))
 

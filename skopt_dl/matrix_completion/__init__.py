@@ -1,0 +1,5 @@
+"""Low-rank matrix completion."""
+
+from skopt_dl.matrix_completion.estimator import MatrixCompletion
+
+__all__ = ["MatrixCompletion"]

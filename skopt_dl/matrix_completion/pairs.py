@@ -1,0 +1,51 @@
+"""Entries given as (row, column) pairs: their checks and the numbering of their ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl.kernels.namespace import to_numpy
+
+
+def looks_like_pairs(X: Any) -> bool:
+    """Whether ``X`` has exactly two columns of an integer type."""
+    if hasattr(X, "tocsr"):
+        return False
+    X = to_numpy(X) if is_foreign(X) else np.asarray(X)
+    return X.ndim == 2 and X.shape[1] == 2 and X.dtype.kind in "iu"
+
+
+def check_pairs(name: str, X: Any) -> Any:
+    """``X`` as a host array of integers of shape (q, 2).
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, or numbers that are not integers.
+    """
+    X = to_numpy(X) if is_foreign(X) else np.asarray(X)
+    if X.ndim != 2 or X.shape[1] != 2:
+        raise ValueError(
+            f"{name}: expected pairs (row, column), an array of shape (n_entries, 2), but got the "
+            f"shape {X.shape}"
+        )
+    whole = X.dtype.kind in "iu" or (X.dtype.kind == "f" and np.all(X == np.floor(X)))
+    if not whole:
+        raise ValueError(
+            f"{name}: pairs (row, column) must be integers, but got an array of {X.dtype} with "
+            "other values; number the ids first, with sklearn.preprocessing.OrdinalEncoder say"
+        )
+    return X.astype(np.int64)
+
+
+def positions(ids: Any, known: Any) -> tuple[Any, Any]:
+    """Where each of ``ids`` stands in the sorted array ``known``, and whether it is there.
+
+    An id that is not there gets position 0.
+    """
+    place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+    found = known[place] == ids
+    return np.where(found, place, 0), found
