@@ -16,6 +16,19 @@ GATHER_ABOVE, GATHER_SHARE = 500, 8
 # about so many rows.
 FAR_FROM_ZERO = 30.0
 FAR_ROWS = 200
+# Share of entries that a sparse column stores if it is far from zero: else it has too much spread.
+FULL = 1 - 1 / FAR_FROM_ZERO**2
+
+
+def far_from_zero(mean: Any, spread: Any) -> Any:
+    """Which columns are, from their means and mean squared deviations.
+
+    A constant column is only where it is large beside the deviations of all the others.
+    """
+    xp = namespace_of(mean)
+    constant = spread <= (16 * xp.finfo(mean.dtype).eps * mean) ** 2
+    spread = xp.where(constant, xp.max(spread), spread)
+    return mean**2 > FAR_FROM_ZERO**2 * spread
 
 
 def along_rows(weights: Any, a: Any) -> Any:
@@ -101,7 +114,7 @@ class Dense(LinearMap):
         sample = X[:: max(1, X.shape[0] // FAR_ROWS), :]
         mean = xp.mean(sample, axis=0)
         spread = xp.mean((sample - mean) ** 2, axis=0)
-        if not bool(xp.any((spread > 0) & (mean**2 > FAR_FROM_ZERO**2 * spread))):
+        if not bool(xp.any(far_from_zero(mean, spread))):
             return self, None
         # Targets that are solved one by one share the design, and so this copy.
         if self._near is None or not bool(xp.all(self._near[0] == weights)):
@@ -145,6 +158,7 @@ class Sparse(LinearMap):
     def __init__(self, X: Any) -> None:
         self.X, self.shape = X, X.shape
         self.xp = namespace_of(X.data)
+        self._near: Any = None
 
     def matvec(self, w: Any) -> Any:
         return self.X @ w
@@ -187,6 +201,35 @@ class Sparse(LinearMap):
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2``."""
         return self.X.multiply(self.X).T @ weights
+
+    def near_zero(self, weights: Any) -> tuple[Sparse, Any]:
+        """As for a dense design. Only columns that are stored nearly in full can be far from zero,
+        so that moving them fills next to nothing in; the others have no shift.
+        """
+        xp, X, (n, p) = self.xp, self.X, self.shape
+        stored = type(X)((xp.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+        full = xp.nonzero(stored.T @ xp.ones_like(weights) > FULL * n)[0]
+        if full.shape[0] == 0:
+            return self, None
+        block = self.take_columns(full)
+        mean = block.column_sums(weights)
+        spread = block.centred_squares(weights, mean)
+        far = far_from_zero(mean, spread)
+        if not bool(xp.any(far)):
+            return self, None
+        if self._near is None or not bool(xp.all(self._near[0] == weights)):
+            shift = xp.zeros(p, dtype=mean.dtype)
+            shift[full] = xp.where(far, mean, xp.zeros_like(mean))
+            moved = full[far]
+            k = moved.shape[0]
+            rows = xp.tile(xp.arange(n, dtype=X.indices.dtype), (k,))
+            counts = xp.zeros(p + 1, dtype=X.indptr.dtype)
+            counts[moved + 1] = n
+            constant = type(self.columns)(
+                (xp.repeat(shift[moved], n), rows, xp.cumulative_sum(counts)), shape=X.shape
+            )
+            self._near = (weights, Sparse((self.columns - constant).asformat(X.format)), shift)
+        return self._near[1:]
 
     def centred_squares(self, weights: Any, mean: Any) -> Any:
         """``sum_i weights_i (X_ij - mean_j)^2`` of the weighted means, without cancellation."""

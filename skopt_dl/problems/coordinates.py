@@ -16,6 +16,9 @@ from typing import Any
 from skopt_dl.kernels import generic
 from skopt_dl.kernels.namespace import device_of
 
+# A centred sum of squares below this share of the raw one has lost three digits and more.
+CANCELLED = 1e-3
+
 
 class CoordinateModel:
     """State and data of a coordinate descent.
@@ -60,11 +63,16 @@ class CoordinateModel:
         self.hx, self.curvature = kernels.column_moments(map_, h)
         if centre:
             self.mean = self.hx / total
-            # A constant column leaves rounding, not a curvature.
             raw = self.curvature
             self.curvature = raw - self.hx * self.mean
-            tiny = 8 * xp.finfo(w.dtype).eps * raw
-            self.curvature = xp.where(self.curvature > tiny, self.curvature, xp.zeros_like(raw))
+            # Columns far from zero lose their digits in this difference: a second pass keeps them.
+            lost = self.curvature < CANCELLED * raw
+            if bool(xp.any(lost)):
+                exact = map_.centred_squares(h, self.mean)
+                self.curvature = xp.where(lost, exact, self.curvature)
+            # A spread that the last digits of the entries can make belongs to a constant column.
+            constant = self.curvature <= (16 * xp.finfo(w.dtype).eps) ** 2 * raw
+            self.curvature = xp.where(constant, xp.zeros_like(raw), self.curvature)
         else:
             self.mean = xp.zeros_like(self.hx)
             self.hx = xp.zeros_like(self.hx)

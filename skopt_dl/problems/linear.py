@@ -83,6 +83,10 @@ class LinearProblem(Problem):
             self.omega = xp.full(n, 1.0 / n, dtype=self.dtype, device=self.device)
         else:
             self.omega = sample_weight / xp.sum(sample_weight)
+        # An intercept makes room to move columns that are far from zero: see `unpack`.
+        self.shift: Any = None
+        if fit_intercept:
+            self.base, self.shift = self.base.near_zero(self.omega)
         self.centred = fit_intercept and loss.quadratic
         self.y_mean: Any = None
         if self.centred:
@@ -135,10 +139,11 @@ class LinearProblem(Problem):
         """``(coef, intercept)`` of shapes ``(p,)`` and ``()``, or ``(p, K)`` and ``(K,)``."""
         xp, W = self.xp, self.matrix(w)
         coef = W[: self.n_features, ...]
+        moved = 0.0 if self.shift is None else self.shift @ coef
         if self.centred:
-            return coef, self.y_mean - self.map.mean @ coef
+            return coef, self.y_mean - (self.map.mean @ coef + moved)
         if self.fit_intercept:
-            return coef, W[self.n_features, ...]
+            return coef, W[self.n_features, ...] - moved
         return coef, xp.zeros(self.y.shape[1:], dtype=self.dtype, device=self.device)
 
     def pack(self, coef: Any, intercept: Any) -> Any:
@@ -146,6 +151,8 @@ class LinearProblem(Problem):
         xp = self.xp
         rows = [xp.reshape(coef, (self.n_features, self.n_outputs))]
         if self.intercept_in_map:
+            if self.shift is not None:
+                intercept = intercept + self.shift @ coef
             rows.append(xp.reshape(intercept, (1, self.n_outputs)))
         return xp.reshape(xp.concat(rows), (-1,))
 
