@@ -1,0 +1,110 @@
+"""Interleaved timings at equal quality. Imported before NumPy: it pins BLAS to one thread."""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import argparse  # noqa: E402
+import math  # noqa: E402
+import statistics  # noqa: E402
+import time  # noqa: E402
+import warnings  # noqa: E402
+from collections.abc import Callable, Mapping  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from typing import Any  # noqa: E402
+
+# Tolerances tried from loose to tight until the quality is reached.
+TOLERANCES = [10.0**-k for k in range(2, 15)]
+# No single trial may take longer than this many processor seconds; the candidate is then out.
+PATIENCE = 60.0
+
+
+@dataclass
+class Timing:
+    """Processor seconds of one candidate, and the quality that they buy."""
+
+    seconds: list[float]
+    quality: float
+    tol: float
+
+    @property
+    def median(self) -> float:
+        """Median of the repetitions; infinite for a candidate that never got there."""
+        return statistics.median(self.seconds) if self.seconds else math.inf
+
+
+def parser(description: str | None, repeat: int = 5) -> argparse.ArgumentParser:
+    """The options that every script has."""
+    p = argparse.ArgumentParser(description=description)
+    p.add_argument("--repeat", type=int, default=repeat, help="interleaved repetitions")
+    p.add_argument("--smoke", action="store_true", help="tiny data, one repetition")
+    return p
+
+
+def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Processor seconds of one call and what it returned; warnings do not count as output."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start = time.process_time()
+        result = call()
+        return time.process_time() - start, result
+
+
+def compare(
+    candidates: Mapping[str, Callable[[float], Any]],
+    quality: Callable[[Any], float],
+    *,
+    target: float,
+    repeat: int,
+) -> dict[str, Timing]:
+    """Time each candidate at the loosest tolerance that reaches ``target``.
+
+    Parameters
+    ----------
+    candidates : dict of str to callable
+        From a tolerance to a fitted model.
+    quality : callable
+        From a model to its error, computed from the data alone.
+    target : float
+        Error to reach.
+    repeat : int
+        Rounds; in each round every candidate runs once, so that a slow minute hits all of them.
+    """
+    found = {name: _reach(fit, quality, target) for name, fit in candidates.items()}
+    for _ in range(repeat):
+        for name, timing in found.items():
+            if timing.tol > 0:
+                fit, tol = candidates[name], timing.tol
+                timing.seconds.append(seconds_of(lambda fit=fit, tol=tol: fit(tol))[0])
+    return found
+
+
+def _reach(fit: Callable[[float], Any], quality: Callable[[Any], float], target: float) -> Timing:
+    best = math.inf
+    for tol in TOLERANCES:
+        spent, model = seconds_of(lambda tol=tol: fit(tol))
+        error = quality(model)
+        best = min(best, error)
+        if error <= target:
+            return Timing([], error, tol)
+        if spent > PATIENCE:
+            break
+    return Timing([], best, 0.0)
+
+
+def show(title: str, timings: Mapping[str, Timing], reference: str | None = None) -> None:
+    """Print a table; ratios are to ``reference``, or to the fastest."""
+    fastest = min(timings, key=lambda name: timings[name].median)
+    base = timings[reference if reference is not None else fastest].median
+    print(f"\n{title}")
+    for name, t in sorted(timings.items(), key=lambda item: item[1].median):
+        if t.seconds:
+            print(
+                f"  {name:<28} {1e3 * t.median:10.2f} ms  ratio {t.median / base:6.2f}"
+                f"   error {t.quality:.1e} at tol {t.tol:.0e}"
+            )
+        else:
+            print(f"  {name:<28} {'never':>10}     best error {t.quality:.1e}")
