@@ -63,8 +63,9 @@ class NetworkProblem(Problem):
         super().__init__()
         sparse = hasattr(X, "tocsc")
         self.xp = xp = namespace_of(y)
-        if is_numpy(xp) and not sparse:
-            X = xp.ascontiguousarray(X)
+        if is_numpy(xp):
+            # The compiled kernels read rows; a copy only of what has another order.
+            X, y = X if sparse else xp.ascontiguousarray(X), xp.ascontiguousarray(y)
         self.net, self.X, self.y, self.alpha = net, X, y, alpha
         self.sample_weight, self.initial, self.certified = sample_weight, initial, certified
         self.description = description

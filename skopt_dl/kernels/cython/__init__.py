@@ -29,6 +29,9 @@ class Compiled:
 
 # Works on Gram blocks in float64, whatever the design is.
 GRAM = Compiled(GramLasso="_gram_lasso")
+# Updates of the stochastic rules, and the gradient of a network (which has dense data only).
+UPDATES = Compiled(adam_update="_network", momentum_update="_network")
+NETWORK = Compiled(network_gradient="_network", network_workspace="_network")
 # Entries of a partly observed matrix, kept alone or in a full array.
 OBSERVED = Compiled(
     entry_products="_observed", ridge_rows="_observed", segment_sum="_observed"
@@ -44,6 +47,8 @@ MODULES = {
         ),
         GRAM,
         OBSERVED,
+        UPDATES,
+        NETWORK,
     ),
     "sparse": (
         Compiled(
@@ -54,5 +59,6 @@ MODULES = {
         ),
         GRAM,
         OBSERVED,
+        UPDATES,
     ),
 }

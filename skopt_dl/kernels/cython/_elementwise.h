@@ -1,0 +1,67 @@
+/* The loops of _network.h in double (d_) and single (s_) precision. */
+#ifndef SKOPT_DL_ELEMENTWISE_H
+#define SKOPT_DL_ELEMENTWISE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3 };
+
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) \
+    && defined(__gnu_linux__)
+#define CLONES static __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES static
+#endif
+#ifdef _MSC_VER
+#define restrict __restrict
+#endif
+
+#define REAL double
+#define INTEGER int64_t
+#define NAME(x) d_##x
+#define LOWEST -708.0
+#define MANTISSA 52
+#define BIAS 1023
+#define LN2_HIGH 6.93147180369123816490e-01
+#define LN2_LOW 1.90821492927058770002e-10
+#define POLYNOMIAL(r) (1 + r * (1 + r * (1. / 2 + r * (1. / 6 + r * (1. / 24 + r * (1. / 120 \
+    + r * (1. / 720 + r * (1. / 5040 + r * (1. / 40320 + r * (1. / 362880 + r * (1. / 3628800 \
+    + r * (1. / 39916800 + r * (1. / 479001600)))))))))))))
+#define EXP exp
+#define LOG log
+#define LOG1P log1p
+#define ROOT sqrt
+#include "_network.h"
+#undef REAL
+#undef INTEGER
+#undef NAME
+#undef LOWEST
+#undef MANTISSA
+#undef BIAS
+#undef LN2_HIGH
+#undef LN2_LOW
+#undef POLYNOMIAL
+#undef EXP
+#undef LOG
+#undef LOG1P
+#undef ROOT
+
+#define REAL float
+#define INTEGER int32_t
+#define NAME(x) s_##x
+#define LOWEST -87.0f
+#define MANTISSA 23
+#define BIAS 127
+#define LN2_HIGH 6.93359375e-01f
+#define LN2_LOW -2.12194440e-04f
+#define POLYNOMIAL(r) (1 + r * (1 + r * (1.f / 2 + r * (1.f / 6 + r * (1.f / 24 + r * (1.f / 120 \
+    + r * (1.f / 720)))))))
+#define EXP expf
+#define LOG logf
+#define LOG1P log1pf
+#define ROOT sqrtf
+#include "_network.h"
+
+#endif

@@ -1,0 +1,182 @@
+/* Elementwise parts of a network's gradient, written so that the compiler vectorises them; with GCC
+   on x86 each function is compiled for several instruction sets and the best is taken at run time.
+   Included twice, with REAL and NAME(x) set for each precision. */
+
+/* exp(x) for LOWEST <= x <= 0: x = k ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial of r
+   (remainder below rounding), and k added to the bits of the exponent. */
+static inline REAL NAME(exp_poly)(REAL x) {
+    int32_t k = (int32_t)(x * (REAL)1.4426950408889634 - (REAL)0.5);
+    REAL r = (x - k * LN2_HIGH) - k * LN2_LOW;
+    REAL p = POLYNOMIAL(r), scale;
+    INTEGER power = ((INTEGER)k + BIAS) << MANTISSA;
+    memcpy(&scale, &power, sizeof scale);
+    return p * scale;
+}
+
+/* exp(x) for x <= 0, where less than LOWEST counts as LOWEST. */
+static inline REAL NAME(exp_down)(REAL x) { return NAME(exp_poly)(x < LOWEST ? LOWEST : x); }
+
+CLONES void NAME(bias_activate)(REAL *restrict Z, const REAL *restrict b, long n, long k, int kind) {
+    for (long i = 0; i < n; i++) {
+        REAL *restrict z = Z + i * k;
+        if (kind == RELU)
+            for (long j = 0; j < k; j++) { REAL t = z[j] + b[j]; z[j] = t < 0 ? 0 : t; }
+        else if (kind == TANH)
+            for (long j = 0; j < k; j++) {
+                /* tanh t = (1 - e) / (1 + e), e = exp(-2|t|); the series where that cancels */
+                REAL t = z[j] + b[j], a = t < 0 ? -t : t, s = t * t;
+                REAL e = NAME(exp_down)(-2 * a), large = (1 - e) / (1 + e);
+                REAL small = a + a * s * ((REAL)(-1. / 3) + s * ((REAL)(2. / 15)
+                    + s * ((REAL)(-17. / 315) + s * (REAL)(62. / 2835))));
+                REAL v = a < (REAL)0.02 ? small : large;
+                z[j] = t < 0 ? -v : v;
+            }
+        else if (kind == LOGISTIC)
+            for (long j = 0; j < k; j++) {
+                REAL t = z[j] + b[j];
+                REAL e = NAME(exp_down)(t < 0 ? t : -t), q = 1 / (1 + e);
+                z[j] = t < 0 ? e * q : q;
+            }
+        else
+            for (long j = 0; j < k; j++) z[j] += b[j];
+    }
+}
+
+/* D *= activation'(A), and the column sums of the result are added to g. */
+CLONES void NAME(activation_back)(REAL *restrict D, const REAL *restrict A, REAL *restrict g,
+                                  long n, long k, int kind) {
+    for (long i = 0; i < n; i++) {
+        REAL *restrict d = D + i * k;
+        const REAL *restrict a = A + i * k;
+        if (kind == RELU)
+            for (long j = 0; j < k; j++) { REAL t = a[j] > 0 ? d[j] : 0; d[j] = t; g[j] += t; }
+        else if (kind == TANH)
+            for (long j = 0; j < k; j++) { REAL t = d[j] * (1 - a[j] * a[j]); d[j] = t; g[j] += t; }
+        else if (kind == LOGISTIC)
+            for (long j = 0; j < k; j++) { REAL t = d[j] * a[j] * (1 - a[j]); d[j] = t; g[j] += t; }
+        else
+            for (long j = 0; j < k; j++) g[j] += d[j];
+    }
+}
+
+CLONES void NAME(column_sums)(const REAL *restrict D, REAL *restrict g, long n, long k) {
+    for (long i = 0; i < n; i++) {
+        const REAL *restrict d = D + i * k;
+        for (long j = 0; j < k; j++) g[j] += d[j];
+    }
+}
+
+/* The losses: Z becomes the derivative, row i scaled by share * s_i; the weighted sum of the losses
+   is returned. */
+CLONES double NAME(squared_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
+                                 double share, long n, long k) {
+    double total = 0;
+    for (long i = 0; i < n; i++) {
+        REAL *restrict z = Z + i * k;
+        const REAL *restrict y = Y + i * k;
+        double weight = s ? s[i] : 1.0, row = 0;
+        REAL scale = (REAL)(share * weight);
+        for (long j = 0; j < k; j++) { REAL d = z[j] - y[j]; row += (double)d * d; z[j] = scale * d; }
+        total += weight * row;
+    }
+    return 0.5 * total;
+}
+
+static double NAME(logistic_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
+                                  double share, double cap, long n, long k) {
+    double total = 0;
+    for (long i = 0; i < n; i++) {
+        REAL *restrict z = Z + i * k;
+        const REAL *restrict y = Y + i * k;
+        double weight = s ? s[i] : 1.0, row = 0;
+        REAL scale = (REAL)(share * weight);
+        for (long j = 0; j < k; j++) {
+            REAL t = z[j], e = EXP(t < 0 ? t : -t);
+            double tail = LOG1P(e), yes = tail - (t < 0 ? t : 0), no = tail + (t > 0 ? t : 0);
+            row += y[j] * (yes < cap ? yes : cap) + (1 - y[j]) * (no < cap ? no : cap);
+            z[j] = scale * ((t < 0 ? e / (1 + e) : 1 / (1 + e)) - y[j]);
+        }
+        total += weight * row;
+    }
+    return total;
+}
+
+static double NAME(softmax_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
+                                 double share, double cap, long n, long k) {
+    double total = 0;
+    for (long i = 0; i < n; i++) {
+        REAL *restrict z = Z + i * k;
+        const REAL *restrict y = Y + i * k;
+        double weight = s ? s[i] : 1.0, row = 0;
+        REAL scale = (REAL)(share * weight), top = z[0], sum = 0;
+        for (long j = 1; j < k; j++) top = z[j] > top ? z[j] : top;
+        for (long j = 0; j < k; j++) z[j] -= top;
+        for (long j = 0; j < k; j++) sum += EXP(z[j]);
+        double log_sum = LOG(sum);
+        for (long j = 0; j < k; j++) {
+            double each = log_sum - z[j];
+            /* y is 0 in all columns but one: an infinite loss there must not become NaN. */
+            if (y[j] != 0) row += y[j] * (each < cap ? each : cap);
+        }
+        for (long j = 0; j < k; j++) z[j] = scale * (EXP(z[j]) / sum - y[j]);
+        total += weight * row;
+    }
+    return total;
+}
+
+static double NAME(poisson_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
+                                 double share, long n, long k) {
+    double total = 0;
+    for (long i = 0; i < n; i++) {
+        REAL *restrict z = Z + i * k;
+        const REAL *restrict y = Y + i * k;
+        double weight = s ? s[i] : 1.0, row = 0;
+        REAL scale = (REAL)(share * weight);
+        for (long j = 0; j < k; j++) {
+            REAL e = EXP(z[j]), log_y = y[j] > 0 ? LOG(y[j]) : 0;
+            row += y[j] * ((double)log_y - z[j] - 1) + e;
+            z[j] = scale * (e - y[j]);
+        }
+        total += weight * row;
+    }
+    return total;
+}
+
+/* g += c w; the sum of the squares of w is returned. */
+CLONES double NAME(add_ridge)(REAL *restrict g, const REAL *restrict w, REAL c, long n) {
+    double total = 0;
+    for (long low = 0; low < n; low += 4096) {
+        long high = low + 4096 < n ? low + 4096 : n;
+        REAL part = 0;
+        for (long i = low; i < high; i++) { REAL t = w[i]; g[i] += c * t; part += t * t; }
+        total += part;
+    }
+    return total;
+}
+
+CLONES void NAME(adam)(REAL *restrict w, const REAL *restrict g, REAL *restrict m,
+                       REAL *restrict v, long n, REAL step, REAL b1, REAL b2, REAL epsilon) {
+    REAL c1 = 1 - b1, c2 = 1 - b2;
+    for (long i = 0; i < n; i++) {
+        REAL gi = g[i], mi = b1 * m[i] + c1 * gi, vi = b2 * v[i] + c2 * (gi * gi);
+        m[i] = mi;
+        v[i] = vi;
+        w[i] -= step * mi / (ROOT(vi) + epsilon);
+    }
+}
+
+CLONES void NAME(momentum)(REAL *restrict w, const REAL *restrict g, REAL *restrict v, long n,
+                           REAL rate, REAL keep, int nesterov) {
+    if (nesterov)
+        for (long i = 0; i < n; i++) {
+            REAL move = rate * g[i], vi = keep * v[i] - move;
+            v[i] = vi;
+            w[i] += keep * vi - move;
+        }
+    else
+        for (long i = 0; i < n; i++) {
+            REAL vi = keep * v[i] - rate * g[i];
+            v[i] = vi;
+            w[i] += vi;
+        }
+}

@@ -1,0 +1,262 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""A network's gradient on dense data, and the stochastic updates: compiled twins of the functions of
+``generic_network``, for rows in chunks whose activations stay in the cache."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.string cimport memcpy, memset
+from scipy.linalg.cython_blas cimport dgemm, sgemm
+
+import numpy as np
+
+ctypedef fused floating:
+    float
+    double
+
+cdef extern from "_elementwise.h" nogil:
+    void d_bias_activate(double*, const double*, long, long, int)
+    void s_bias_activate(float*, const float*, long, long, int)
+    void d_activation_back(double*, const double*, double*, long, long, int)
+    void s_activation_back(float*, const float*, float*, long, long, int)
+    void d_column_sums(const double*, double*, long, long)
+    void s_column_sums(const float*, float*, long, long)
+    double d_squared_loss(double*, const double*, const double*, double, long, long)
+    double s_squared_loss(float*, const float*, const float*, double, long, long)
+    double d_logistic_loss(double*, const double*, const double*, double, double, long, long)
+    double s_logistic_loss(float*, const float*, const float*, double, double, long, long)
+    double d_softmax_loss(double*, const double*, const double*, double, double, long, long)
+    double s_softmax_loss(float*, const float*, const float*, double, double, long, long)
+    double d_poisson_loss(double*, const double*, const double*, double, long, long)
+    double s_poisson_loss(float*, const float*, const float*, double, long, long)
+    double d_add_ridge(double*, const double*, double, long)
+    double s_add_ridge(float*, const float*, float, long)
+    void d_adam(double*, const double*, double*, double*, long, double, double, double, double)
+    void s_adam(float*, const float*, float*, float*, long, float, float, float, float)
+    void d_momentum(double*, const double*, double*, long, double, double, int)
+    void s_momentum(float*, const float*, float*, long, float, float, int)
+
+# Rows of a chunk: 1024 rows of 256 doubles are 2 MiB, about a core's share of cache.
+DEF CHUNK = 1024
+DEF MAX_LAYERS = 64
+
+cdef dict ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3}
+cdef dict OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
+
+
+cdef void _gemm(bint turn_a, bint turn_b, int rows, int columns, int inner, const floating* a,
+                const floating* b, bint add, floating* out) noexcept nogil:
+    """``out (+)= A B`` of C-ordered matrices, A and B as they are or transposed.
+
+    BLAS is column-major: it computes ``out' = B' A'``.
+    """
+    cdef floating one = 1, keep = 1 if add else 0
+    cdef int lda = rows if turn_a else inner, ldb = inner if turn_b else columns
+    cdef char* ta = b"T" if turn_a else b"N"
+    cdef char* tb = b"T" if turn_b else b"N"
+    if rows == 0 or columns == 0:
+        return
+    if floating is float:
+        sgemm(tb, ta, &columns, &rows, &inner, &one, <float*>b, &ldb, <float*>a, &lda, &keep, out,
+              &columns)
+    else:
+        dgemm(tb, ta, &columns, &rows, &inner, &one, <double*>b, &ldb, <double*>a, &lda, &keep,
+              out, &columns)
+
+
+cdef void _bias_activate(floating* z, const floating* b, long n, long k, int kind) noexcept nogil:
+    if floating is float:
+        s_bias_activate(z, b, n, k, kind)
+    else:
+        d_bias_activate(z, b, n, k, kind)
+
+
+cdef void _activation_back(floating* d, const floating* a, floating* g, long n, long k,
+                           int kind) noexcept nogil:
+    if floating is float:
+        s_activation_back(d, a, g, n, k, kind)
+    else:
+        d_activation_back(d, a, g, n, k, kind)
+
+
+cdef double _output_loss(int kind, floating* z, const floating* y, const floating* s, double share,
+                         double cap, long n, long k) noexcept nogil:
+    if floating is float:
+        if kind == 0:
+            return s_squared_loss(z, y, s, share, n, k)
+        if kind == 1:
+            return s_logistic_loss(z, y, s, share, cap, n, k)
+        if kind == 2:
+            return s_softmax_loss(z, y, s, share, cap, n, k)
+        return s_poisson_loss(z, y, s, share, n, k)
+    else:
+        if kind == 0:
+            return d_squared_loss(z, y, s, share, n, k)
+        if kind == 1:
+            return d_logistic_loss(z, y, s, share, cap, n, k)
+        if kind == 2:
+            return d_softmax_loss(z, y, s, share, cap, n, k)
+        return d_poisson_loss(z, y, s, share, n, k)
+
+
+cdef class Workspace:
+    """Layout and memory of one network: where each block lies, and a chunk's activations."""
+
+    cdef int n_layers, activation, output
+    cdef int[MAX_LAYERS] sizes
+    cdef long[MAX_LAYERS] coef, intercept, layer
+    cdef long n_coef
+    cdef object rows, targets, weights, back, other
+
+    def __init__(self, net, dtype):
+        cdef long end = 0
+        self.n_layers = len(net.sizes) - 1
+        if self.n_layers >= MAX_LAYERS:
+            raise ValueError(f"a network may have {MAX_LAYERS} layers, not {self.n_layers + 1}")
+        self.activation, self.output = ACTIVATIONS[net.activation], OUTPUTS[net.output]
+        for k, size in enumerate(net.sizes):
+            self.sizes[k] = size
+            self.layer[k] = end
+            end += CHUNK * <long>size
+        for k in range(self.n_layers):
+            self.coef[k] = net.blocks[f"coef{k}"].start
+            self.intercept[k] = net.blocks[f"intercept{k}"].start
+        self.n_coef = net.n_coef
+        widest = max(net.sizes[1:])
+        self.rows = np.empty(end, dtype)
+        self.targets = np.empty(CHUNK * net.sizes[self.n_layers], dtype)
+        self.weights = np.empty(CHUNK, dtype)
+        self.back = np.empty(CHUNK * widest, dtype)
+        self.other = np.empty(CHUNK * widest, dtype)
+
+
+def network_workspace(net, dtype):
+    """See `skopt_dl.kernels.generic_network.network_workspace`."""
+    return Workspace(net, dtype)
+
+
+def network_gradient(net, Workspace work, w, X, y, weights, index, double alpha, double cap, grad):
+    """See `skopt_dl.kernels.generic_network.network_gradient`."""
+    if w.dtype == np.float32:
+        return _gradient[float](work, w, X, y, weights, index, alpha, cap, grad)
+    return _gradient[double](work, w, X, y, weights, index, alpha, cap, grad)
+
+
+cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
+               const floating[:, ::1] y, weights, index, double alpha, double cap,
+               floating[::1] grad):
+    cdef const floating[::1] s
+    cdef const Py_ssize_t[::1] picked
+    cdef floating[::1] rows = work.rows, targets = work.targets, some = work.weights
+    cdef floating[::1] back = work.back, other = work.other
+    cdef const floating* s_all = NULL
+    cdef const Py_ssize_t* pick = NULL
+    cdef long n = X.shape[0], p = X.shape[1], K = y.shape[1], low = 0, i
+    cdef double total = 0, share, loss = 0, squares
+    cdef int m
+    cdef bint more = False
+    if index is not None:
+        picked = index
+        n = picked.shape[0]
+        if n:
+            pick = &picked[0]
+    if weights is not None:
+        s = weights
+        s_all = &s[0]
+        for i in range(n):
+            total += s_all[i if pick == NULL else pick[i]]
+    else:
+        total = n
+    share = 1 / total if total > 0 else 0.0
+    with nogil:
+        memset(&grad[0], 0, sizeof(floating) * grad.shape[0])
+        while low < n:
+            m = <int>min(<long>CHUNK, n - low)
+            if pick != NULL:
+                for i in range(m):
+                    memcpy(&rows[i * p], &X[pick[low + i], 0], sizeof(floating) * p)
+                    memcpy(&targets[i * K], &y[pick[low + i], 0], sizeof(floating) * K)
+                    if s_all != NULL:
+                        some[i] = s_all[pick[low + i]]
+                loss += _chunk(work, m, &rows[0], &targets[0], NULL if s_all == NULL else &some[0],
+                               share, cap, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
+            else:
+                loss += _chunk(work, m, &X[low, 0], &y[low, 0],
+                               NULL if s_all == NULL else &s_all[low],
+                               share, cap, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
+            more = True
+            low += m
+            if low < n:
+                with gil:
+                    PyErr_CheckSignals()
+        if floating is float:
+            squares = s_add_ridge(&grad[0], &w[0], <float>(alpha * share), work.n_coef)
+        else:
+            squares = d_add_ridge(&grad[0], &w[0], alpha * share, work.n_coef)
+    return share * loss, 0.5 * alpha * share * squares
+
+
+cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, const floating* s,
+                   double share, double cap, const floating* w, floating* rows, floating* back,
+                   floating* other, bint more, floating* grad) noexcept nogil:
+    """Add the gradient of ``m`` rows to ``grad``; returns the sum of their losses."""
+    cdef int k, last = work.n_layers - 1, fan_in, fan_out, kind
+    cdef const floating* a = X
+    cdef floating* d
+    cdef floating* spare
+    cdef double loss
+    for k in range(last + 1):
+        fan_in, fan_out = work.sizes[k], work.sizes[k + 1]
+        _gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False,
+                        rows + work.layer[k + 1])
+        kind = work.activation if k < last else 0
+        _bias_activate[floating](rows + work.layer[k + 1], w + work.intercept[k], m, fan_out, kind)
+        a = rows + work.layer[k + 1]
+    d = rows + work.layer[last + 1]
+    loss = _output_loss[floating](work.output, d, y, s, share, cap, m, work.sizes[last + 1])
+    if floating is float:
+        s_column_sums(d, grad + work.intercept[last], m, work.sizes[last + 1])
+    else:
+        d_column_sums(d, grad + work.intercept[last], m, work.sizes[last + 1])
+    for k in range(last, -1, -1):
+        fan_in, fan_out = work.sizes[k], work.sizes[k + 1]
+        a = rows + work.layer[k] if k > 0 else X
+        _gemm[floating](True, False, fan_in, fan_out, m, a, d, more, grad + work.coef[k])
+        if k > 0:
+            _gemm[floating](False, True, m, fan_in, fan_out, d, w + work.coef[k], False, back)
+            _activation_back[floating](back, a, grad + work.intercept[k - 1], m, fan_in,
+                                       work.activation)
+            d, spare = back, other
+            back, other = spare, d
+    return loss
+
+
+def adam_update(w, g, m, v, double step, double beta_1, double beta_2, double epsilon):
+    """See `skopt_dl.kernels.generic_network.adam_update`."""
+    if w.dtype == np.float32:
+        _adam[float](w, g, m, v, step, beta_1, beta_2, epsilon)
+    else:
+        _adam[double](w, g, m, v, step, beta_1, beta_2, epsilon)
+
+
+cdef _adam(floating[::1] w, const floating[::1] g, floating[::1] m, floating[::1] v, double step,
+           double beta_1, double beta_2, double epsilon):
+    if floating is float:
+        s_adam(&w[0], &g[0], &m[0], &v[0], w.shape[0], <float>step, <float>beta_1, <float>beta_2,
+               <float>epsilon)
+    else:
+        d_adam(&w[0], &g[0], &m[0], &v[0], w.shape[0], step, beta_1, beta_2, epsilon)
+
+
+def momentum_update(w, g, v, double rate, double momentum, bint nesterov):
+    """See `skopt_dl.kernels.generic_network.momentum_update`."""
+    if w.dtype == np.float32:
+        _momentum[float](w, g, v, rate, momentum, nesterov)
+    else:
+        _momentum[double](w, g, v, rate, momentum, nesterov)
+
+
+cdef _momentum(floating[::1] w, const floating[::1] g, floating[::1] v, double rate,
+               double momentum, bint nesterov):
+    if floating is float:
+        s_momentum(&w[0], &g[0], &v[0], w.shape[0], <float>rate, <float>momentum, nesterov)
+    else:
+        d_momentum(&w[0], &g[0], &v[0], w.shape[0], rate, momentum, nesterov)
