@@ -48,7 +48,7 @@ def run(
     solver : Solver
         A method that fits the problem (`skopt_dl.dispatch.resolve` checks that).
     start : array of shape (size,), optional
-        Starting point; it is copied. Default: ``problem.start()``.
+        Starting point; it is copied, in the problem's dtype. Default: ``problem.start()``.
     stopping : Stopping, optional
         Tolerance and budgets. Default: tolerance 1e-4 and the solver's own iteration budget.
     observers : sequence of Observer
@@ -58,32 +58,42 @@ def run(
     reason : str
         Why this solver was chosen, for the report.
     state : State, optional
-        Go on from this state of an earlier solve instead of starting anew.
+        Go on from this state of an earlier solve instead of starting anew. It is changed;
+        iterations, epochs and history count from here.
 
     Returns
     -------
     SolveResult
         With the best finite answer also when the solve failed; look at ``status``.
+
+    Raises
+    ------
+    ValueError
+        If ``start`` has another shape, or is given together with ``state``.
     """
+    if start is not None and state is not None:
+        raise ValueError("run: start and state were both given; a state has its own point")
     if stopping is None:
         stopping = Stopping(max_iter=solver.default_max_iter)
     rng = np.random.default_rng() if rng is None else rng
     before = problem.counts.copy()
     clock, trace, rules = Clock(), Trace(), stopping.rules()
+    first, first_epochs = (0, 0.0) if state is None else (state.n_iter, state.n_epochs)
     with clock:
         if state is None:
-            w0 = problem.start() if start is None else problem.xp.asarray(start, copy=True)
+            w0 = problem.start() if start is None else _start(problem, start)
             state = solver.init(problem, w0, rng)
     state.target = stopping.tol if stopping.tol is not None else 0.0
-    first, status = state.n_iter, Status.RUNNING
+    status = Status.RUNNING
     last_finite = _copy(problem, state.w)
-    certified_at, next_check, certificate = -1, 1.0, None
+    next_check, certificate = 1.0, None
     while status is Status.RUNNING:
         budget = stopping.max_iter - (state.n_iter - first)
         with clock:
             status = solver.advance(problem, state, max(1, min(solver.chunk, budget)))
-        n_iter = state.n_iter - first
-        indicator = to_float(state.indicator)
+            # Waits for the device, so it belongs to the time of solving.
+            indicator = to_float(state.indicator)
+        n_iter, n_epochs = state.n_iter - first, state.n_epochs - first_epochs
         finite = _is_finite(problem, state.w) and not math.isnan(indicator)
         certificate = None
         if finite:
@@ -93,22 +103,22 @@ def run(
             overdue = n_iter >= next_check and math.isfinite(indicator)
             due = indicator <= state.target or overdue
             if stopping.tol is not None and (due or status is not Status.RUNNING):
-                certificate, certified_at = problem.certificate(state.w), n_iter
+                certificate = problem.certificate(state.w)
                 next_check = max(n_iter + 1, GROWTH * n_iter)
                 if math.isfinite(indicator) and certificate.value > stopping.tol:
                     ratio = stopping.tol / certificate.value
                     state.target = TIGHTEN * indicator * max(ratio, 1e-3)
-        report = Report(
-            n_iter, state.n_epochs, clock.seconds, indicator, certificate, finite, state
-        )
+        report = Report(n_iter, n_epochs, clock.seconds, indicator, certificate, finite, state)
         status = report.status = _decide(status, rules, report)
         trace.add(report)
         # Every observer is asked: one that stops must not silence the next.
         asked = [observer.on_report(report) for observer in observers]
         if any(asked) and status is Status.RUNNING:
             status = Status.STOPPED
-    if certificate is None or certified_at != state.n_iter - first:
+    if certificate is None:
         certificate = problem.certificate(last_finite)
+        if status is not Status.NONFINITE:
+            trace.certify(certificate)
         if status in (Status.MAX_ITER, Status.MAX_TIME) and _meets(certificate, stopping.tol):
             status = Status.CONVERGED
     calls = {str(k): v - before[k] for k, v in problem.counts.items() if v > before[k]}
@@ -119,7 +129,7 @@ def run(
         solver=solver,
         reason=reason,
         n_iter=state.n_iter - first,
-        n_epochs=state.n_epochs,
+        n_epochs=state.n_epochs - first_epochs,
         seconds=clock.seconds,
         kernel=problem.kernels.name,
         oracle_calls=calls,
@@ -133,8 +143,8 @@ def _decide(status: Status, rules: list[Any], report: Report) -> Status:
     for rule in rules:
         verdict = rule.check(report)
         if verdict is not None:
-            # A method that has ended by itself is not short of iterations: keep its own word.
-            if verdict is Status.MAX_ITER and status is not Status.RUNNING:
+            # A method that has ended by itself is not short of a budget: keep its own word.
+            if verdict in (Status.MAX_ITER, Status.MAX_TIME) and status is not Status.RUNNING:
                 break
             return verdict
     if status is Status.CONVERGED and report.certificate is not None:
@@ -144,6 +154,16 @@ def _decide(status: Status, rules: list[Any], report: Report) -> Status:
 
 def _meets(certificate: Certificate, tol: float | None) -> bool:
     return tol is not None and certificate.value <= tol
+
+
+def _start(problem: Problem, start: Any) -> Any:
+    w = problem.xp.asarray(start, dtype=problem.dtype, copy=True)
+    if w.shape != (problem.size,):
+        raise ValueError(
+            f"start has shape {w.shape}, but {problem.description} has parameters of shape "
+            f"{(problem.size,)}"
+        )
+    return w
 
 
 def _copy(problem: Problem, w: Any) -> Any:

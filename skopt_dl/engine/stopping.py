@@ -79,6 +79,22 @@ class Stall:
 
 
 @dataclass
+class Idle:
+    """Ends with STALLED when a method returns twice in a row without an iteration.
+
+    Once is how a method says that its start may do as it is; more often would never end.
+    """
+
+    n_iter: int = 0
+    times: int = 0
+
+    def check(self, report: Report) -> Status | None:
+        self.times = self.times + 1 if report.n_iter == self.n_iter else 0
+        self.n_iter = report.n_iter
+        return Status.STALLED if self.times >= 2 else None
+
+
+@dataclass
 class MaxIter:
     """Ends with MAX_ITER after ``max_iter`` iterations."""
 
@@ -128,7 +144,7 @@ class Stopping:
         rules += self.extra
         if self.tol is not None:
             rules.append(Stall())
-        rules.append(MaxIter(self.max_iter))
+        rules += [Idle(), MaxIter(self.max_iter)]
         if self.max_time is not None:
             rules.append(MaxTime(self.max_time))
         return rules

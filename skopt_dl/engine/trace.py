@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+from skopt_dl.engine.problem import Certificate
 from skopt_dl.engine.stopping import Report
 
 
@@ -45,6 +46,18 @@ class Trace:
                 math.nan if c is None else c.value,
                 report.indicator,
             )
+        )
+
+    def certify(self, certificate: Certificate) -> None:
+        """Fill in the last row a certificate that was evaluated after the loop."""
+        n_iter, n_epochs, seconds, _, _, indicator = self.rows[-1]
+        self.rows[-1] = (
+            n_iter,
+            n_epochs,
+            seconds,
+            certificate.objective,
+            certificate.value,
+            indicator,
         )
 
     def as_dict(self) -> dict[str, list[float]]:
