@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.timing import compare, parser, show  # first: pins BLAS  # isort: skip
+from benchmarks.timing import compare, fitting, parser, show  # first: pins BLAS  # isort: skip
 
 import numpy as np
 from sklearn.linear_model import Lasso as PeerLasso
@@ -22,9 +22,9 @@ def main(arguments: list[str] | None = None) -> None:
             alpha = float(largest) / divisor
             timings = compare(
                 {
-                    "scikit-learn": lambda tol: PeerLasso(alpha=alpha, tol=tol).fit(X, y),
-                    "skopt_dl cd": lambda tol: Lasso(alpha=alpha, tol=tol, solver="cd").fit(X, y),
-                    "skopt_dl auto": lambda tol: Lasso(alpha=alpha, tol=tol).fit(X, y),
+                    "scikit-learn": fitting(PeerLasso, X, y, alpha=alpha),
+                    "skopt_dl cd": fitting(Lasso, X, y, alpha=alpha, solver="cd"),
+                    "skopt_dl auto": fitting(Lasso, X, y, alpha=alpha),
                 },
                 Objective(X, y, alpha).error,
                 target=1e-6,

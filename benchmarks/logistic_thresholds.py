@@ -5,7 +5,7 @@ Tall designs with decaying column scales (what slows quasi-Newton methods), L2 p
 
 from __future__ import annotations
 
-from benchmarks.timing import compare, parser, show  # first: pins BLAS  # isort: skip
+from benchmarks.timing import compare, fitting, parser, show  # first: pins BLAS  # isort: skip
 
 import numpy as np
 
@@ -30,9 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
             y = (z + z.std() * rng.standard_normal(n) > 0).astype(float)
             timings = compare(
                 {
-                    s: lambda tol, s=s: LogisticRegression(
-                        C=1.0, tol=tol, solver=s, max_iter=5000
-                    ).fit(X, y)
+                    s: fitting(LogisticRegression, X, y, C=1.0, solver=s, max_iter=5000)
                     for s in ("newton_cholesky", "lbfgs")
                 },
                 Objective(X, y, 1.0).error,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from benchmarks.timing import compare, parser, show  # first: pins BLAS  # isort: skip
+from benchmarks.timing import compare, fitting, parser, show  # first: pins BLAS  # isort: skip
 
 import numpy as np
 import sklearn.linear_model as peer
@@ -24,13 +23,10 @@ def lasso(problem: Problem, small: bool, solvers: list[str]) -> tuple[dict[str, 
         X = X.tocsc()
     yc = y - y.mean()
     alpha = float(np.abs(X.T @ yc).max() / len(y)) / problem.strength
-    candidates: dict[str, Callable[[float], Any]] = {
-        "scikit-learn": lambda tol: peer.Lasso(alpha=alpha, tol=tol, max_iter=MANY).fit(X, y)
-    }
+    common = {"alpha": alpha, "max_iter": MANY}
+    candidates = {"scikit-learn": fitting(peer.Lasso, X, y, **common)}
     for s in solvers or ["auto", "cd", "fista"]:
-        candidates[s] = lambda tol, s=s: own.Lasso(
-            alpha=alpha, tol=tol, max_iter=MANY, solver=s
-        ).fit(X, y)
+        candidates[s] = fitting(own.Lasso, X, y, solver=s, **common)
     return candidates, objectives.Lasso(X, y, alpha)
 
 
@@ -39,13 +35,11 @@ def ridge(problem: Problem, small: bool, solvers: list[str]) -> tuple[dict[str, 
     X, y = problem.make(small)
     alpha = problem.strength
     theirs = ["sparse_cg", "lsqr"] if hasattr(X, "tocsr") else ["cholesky", "svd"]
-    candidates: dict[str, Callable[[float], Any]] = {}
+    candidates = {}
     for s in theirs:
-        candidates[f"scikit-learn {s}"] = lambda tol, s=s: peer.Ridge(
-            alpha=alpha, tol=tol, solver=s
-        ).fit(X, y)
+        candidates[f"scikit-learn {s}"] = fitting(peer.Ridge, X, y, alpha=alpha, solver=s)
     for s in solvers or ["auto", "cg", "lbfgs"]:
-        candidates[s] = lambda tol, s=s: own.Ridge(alpha=alpha, tol=tol, solver=s).fit(X, y)
+        candidates[s] = fitting(own.Ridge, X, y, alpha=alpha, solver=s)
     return candidates, objectives.Ridge(X, y, alpha)
 
 
@@ -53,17 +47,14 @@ def logistic(problem: Problem, small: bool, solvers: list[str]) -> tuple[dict[st
     """Candidates and objective of a binary logistic regression with an L2 penalty."""
     X, y = problem.make(small)
     y = (y > np.median(y)).astype(float)
-    C = problem.strength
-    candidates: dict[str, Callable[[float], Any]] = {}
-    for s in ["lbfgs", "newton-cholesky", "saga"]:
-        candidates[f"scikit-learn {s}"] = lambda tol, s=s: peer.LogisticRegression(
-            C=C, tol=tol, solver=s, max_iter=2000
-        ).fit(X, y)
+    common = {"C": problem.strength, "max_iter": 2000}
+    theirs = ["lbfgs", "saga"] if hasattr(X, "tocsr") else ["lbfgs", "newton-cholesky", "saga"]
+    candidates = {}
+    for s in theirs:
+        candidates[f"scikit-learn {s}"] = fitting(peer.LogisticRegression, X, y, solver=s, **common)
     for s in solvers or ["auto", "lbfgs", "newton_cg", "saga"]:
-        candidates[s] = lambda tol, s=s: own.LogisticRegression(
-            C=C, tol=tol, solver=s, max_iter=2000
-        ).fit(X, y)
-    return candidates, objectives.Logistic(X, y, C)
+        candidates[s] = fitting(own.LogisticRegression, X, y, solver=s, **common)
+    return candidates, objectives.Logistic(X, y, problem.strength)
 
 
 KINDS = {"lasso": lasso, "ridge": ridge, "logistic": logistic}

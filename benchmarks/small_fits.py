@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.timing import compare, parser, show  # first: pins BLAS  # isort: skip
+from benchmarks.timing import compare, fitting, parser, show  # first: pins BLAS  # isort: skip
 
 import numpy as np
 import sklearn.linear_model as peer
@@ -25,14 +25,10 @@ def main(arguments: list[str] | None = None) -> None:
         "LogisticRegression": (objectives.Logistic(X, labels, 1.0), {"C": 1.0}, labels),
     }
     for name, (objective, parameters, target) in cases.items():
-
-        def fit(module: object, tol: float, name=name, parameters=parameters, target=target):
-            return getattr(module, name)(tol=tol, **parameters).fit(X, target)
-
         timings = compare(
             {
-                "scikit-learn": lambda tol, fit=fit: fit(peer, tol),
-                "skopt_dl": lambda tol, fit=fit: fit(own, tol),
+                "scikit-learn": fitting(getattr(peer, name), X, target, **parameters),
+                "skopt_dl": fitting(getattr(own, name), X, target, **parameters),
             },
             objective.error,
             target=1e-5,

@@ -53,6 +53,11 @@ def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
         return time.process_time() - start, result
 
 
+def fitting(estimator: Any, X: Any, y: Any, **parameters: Any) -> Callable[[float], Any]:
+    """From a tolerance to ``estimator(tol=tol, ...)`` fitted to these data."""
+    return lambda tol: estimator(tol=tol, **parameters).fit(X, y)
+
+
 def compare(
     candidates: Mapping[str, Callable[[float], Any]],
     quality: Callable[[Any], float],
