@@ -217,3 +217,27 @@ CASES: tuple[Case, ...] = (
     Case("multinomial l2", Multinomial(), L2(0.05), _logistic(0.05)),
     Case("multinomial l2, CSC", Multinomial(), L2(0.05), _logistic(0.05), layout="csc"),
 )
+
+
+def _matrix_completion() -> Any:
+    from skopt_dl.matrix_completion import MatrixCompletion
+
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((15, 2)) @ rng.standard_normal((2, 8))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    return MatrixCompletion(n_components=2, random_state=0)._build_problem(X)
+
+
+def _network() -> Any:
+    from skopt_dl.neural_network import MLPRegressor
+
+    X = _design(40, 6)
+    model = MLPRegressor(hidden_layer_sizes=(5,), activation="tanh", random_state=0)
+    return model._build_problem(X, _signal(X))
+
+
+# Problems without convexity: what can be asked there is a long way down.
+NONCONVEX: dict[str, Callable[[], Any]] = {
+    "matrix completion": _matrix_completion,
+    "network": _network,
+}

@@ -89,7 +89,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("LogisticRegression", classification, {"C": 0.5, "random_state": 0}),
     Kind("MLPClassifier", classification, NETWORK, fitted="coefs_"),
     Kind("MLPRegressor", regression, NETWORK, fitted="coefs_"),
-    Kind("MatrixCompletion", ratings, {"rank": 2, "random_state": 0}, fitted="components_"),
+    Kind("MatrixCompletion", ratings, {"n_components": 2, "random_state": 0}, fitted="components_"),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 LINEAR = KINDS[:5]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,18 +11,19 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skopt_dl._sklearn.arrays import is_foreign, put_beside, workplace
+from skopt_dl._sklearn.arrays import is_foreign, put_beside
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
-from skopt_dl._sklearn.validation import FLOATS, check_weights, check_X
+from skopt_dl._sklearn.validation import check_X
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import SolveResult
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
-from skopt_dl.matrix_completion.observed import Entries, ObservedMatrix, observe, sorted_entries
-from skopt_dl.matrix_completion.pairs import check_pairs, looks_like_pairs, positions
+from skopt_dl.matrix_completion.observed import ObservedMatrix, observe
+from skopt_dl.matrix_completion.pairs import check_pairs, positions
 from skopt_dl.matrix_completion.problem import FactorProblem
+from skopt_dl.matrix_completion.training import Training, training_data
 
 # Share of each row's entries that `score` hides.
 HIDDEN_SHARE = 0.2
@@ -39,15 +39,6 @@ def _works_on_pairs(estimator: Any) -> bool:
         "transform(X) fills the missing cells of a matrix, and predict_entries(pairs) gives the "
         "values at its (row, column) positions"
     )
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a fit starts from: the entries, and the ids of rows and columns given by pairs."""
-
-    observed: ObservedMatrix
-    row_ids: Any = None
-    col_ids: Any = None
 
 
 class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
@@ -196,7 +187,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         alpha: float = 0.05,
         solver: Any = "auto",
         fit_bias: Any = False,
-        input: str = "auto",  # noqa: A002
+        input: str = "auto",
         missing_values: float = np.nan,
         max_iter: int | None = None,
         tol: float = 1e-4,
@@ -243,7 +234,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
             The fitted estimator.
         """
         self._check_parameters()
-        training = self._training(X, y, sample_weight)
+        training = training_data(self, X, y, sample_weight)
         mean = to_float(training.observed.mean())
         rng = check_random_state(self.random_state)
         problem = self._problem(training.observed, mean)
@@ -270,8 +261,10 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         # End with the row solve of `transform`, whatever solver ran.
         fitted = unpack(problem.ordered(best.w))
         for name in ("row_ids_", "col_ids_"):
-            vars(self).pop(name, None)
-        vars(self).update(fitted)
+            if hasattr(self, name):
+                delattr(self, name)
+        for name, value in fitted.items():
+            setattr(self, name, value)
         self._store_report(best)
         return self
 
@@ -301,68 +294,29 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
                 "be nan or a finite number"
             )
 
-    @property
-    def _missing_is_nan(self) -> bool:
-        return self.missing_values != self.missing_values
-
-    def _training(self, X: Any, y: Any, sample_weight: Any) -> Training:
-        pairs = self.input == "pairs"
-        if self.input == "auto":
-            pairs = y is not None and looks_like_pairs(X)
-        training = (self._from_pairs if pairs else self._from_matrix)(X, y, sample_weight)
-        if training.observed.n_entries == 0:
-            raise ValueError(
-                "MatrixCompletion: X has no observed entry (with a positive weight), so there is "
-                f"nothing to fit; missing_values={self.missing_values!r} marks the missing ones"
-            )
-        return training
-
-    def _from_matrix(self, X: Any, y: Any, sample_weight: Any) -> Training:
-        X = check_X(
-            self, X, reset=True, accept_sparse=("csr",), allow_nan=self._missing_is_nan
-        )
-        return Training(observe(X, self.missing_values, check_weights(sample_weight, X)))
-
-    def _from_pairs(self, X: Any, y: Any, sample_weight: Any) -> Training:
-        if y is None:
-            raise ValueError(
-                "MatrixCompletion: pairs need their values y, which is None; pass y, or "
-                "input='matrix' if X is a matrix"
-            )
-        place = workplace(self, X)
-        if place.namespace not in ("numpy", "cupy"):
-            raise TypeError(
-                f"MatrixCompletion: pairs must be NumPy or CuPy arrays, but X is {place}"
-            )
-        host = check_pairs("MatrixCompletion.fit", X)
-        validate_data(self, X, skip_check_array=True)
-        y = validate_data(
-            self, X="no_validation", y=to_numpy(y) if is_foreign(y) else y, y_numeric=True
-        )
-        check_consistent_length(host, y)
-        values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
-        weights = check_weights(sample_weight, values)
-        if weights is None:
-            weights = np.ones_like(values)
-        kept = weights > 0
-        row_ids, rows = np.unique(host[kept, 0], return_inverse=True)
-        col_ids, cols = np.unique(host[kept, 1], return_inverse=True)
-        pattern, weights = sorted_entries(
-            rows, cols, values[kept], weights[kept], (len(row_ids), len(col_ids))
-        )
-        return Training(Entries(place.put(pattern), place.put(weights)), row_ids, col_ids)
-
-    def _problem(
-        self, observed: ObservedMatrix, mean: float, rank: int | None = None
-    ) -> FactorProblem:
-        kind = "array" if observed.kernels.name == "generic" else type(observed).__name__.lower()
-        return FactorProblem(
-            observed.shifted(mean) if self.fit_bias else observed,
-            min(self.n_components, *observed.shape) if rank is None else rank,
+    def _problem(self, observed: ObservedMatrix, mean: float) -> FactorProblem:
+        """The problem of a fit."""
+        m, n = observed.shape
+        return self._factor_problem(
+            observed,
+            mean,
+            min(self.n_components, m, n),
             self.alpha,
-            row_bias=self.fit_bias in ("rows", "both"),
-            col_bias=self.fit_bias in ("cols", "both"),
-            description=f"{self!r} on this {observed.dtype} matrix ({kind})",
+            self.fit_bias,
+            f"{self!r} on this {m} x {n} matrix of {observed.n_entries} {observed.dtype} entries",
+        )
+
+    @staticmethod
+    def _factor_problem(
+        observed: ObservedMatrix, mean: float, rank: int, alpha: float, bias: Any, description: str
+    ) -> FactorProblem:
+        return FactorProblem(
+            observed.shifted(mean) if bias else observed,
+            rank,
+            alpha,
+            row_bias=bias in ("rows", "both"),
+            col_bias=bias in ("cols", "both"),
+            description=description,
         )
 
     def _build_problem(self, X: Any, y: Any = None, sample_weight: Any = None) -> FactorProblem:
@@ -371,7 +325,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         Validation sets ``n_features_in_``: ask a clone, not an estimator in use.
         """
         self._check_parameters()
-        observed = self._training(X, y, sample_weight).observed
+        observed = training_data(self, X, y, sample_weight).observed
         problem = self._problem(observed, to_float(observed.mean()))
         problem.seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return problem
@@ -382,7 +336,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
             return problem.start()
         xp = problem.xp
         old = xp.astype(self._column_parameters(), problem.dtype)
-        m, n = problem.observed.shape
+        n = problem.observed.shape[1]
         pairs = training.col_ids is not None
         known = getattr(self, "col_ids_", None)
         same = (known is not None) if pairs else (known is None and old.shape[0] == n)
@@ -412,6 +366,8 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
             "col_bias_": xp.sum(Q[:, k:], axis=1),
             "mean_": mean,
             "n_components_": k,
+            # What transform needs of the parameters, which may have been set anew since.
+            "_fitted_with": (self.alpha, self.fit_bias),
             "_row_seen": problem.observed.row_weight > 0,
             "_col_seen": problem.observed.col_weight > 0,
         }
@@ -424,13 +380,15 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
     def _column_parameters(self) -> Any:
         """``Q = [V | c]``."""
         V = self.components_.T
-        if self.fit_bias not in ("cols", "both"):
+        if self._fitted_with[1] not in ("cols", "both"):
             return V
         return namespace_of(V).concat([V, self.col_bias_[:, None]], axis=1)
 
     def _fold_in(self, observed: ObservedMatrix) -> tuple[Any, Any]:
         """``(L, R)`` with the model of these rows ``mean + L R'``, each from its own entries."""
-        problem = self._problem(observed, self.mean_, self.n_components_)
+        problem = self._factor_problem(
+            observed, self.mean_, self.n_components_, *self._fitted_with, "new rows"
+        )
         Q = problem.xp.astype(self._column_parameters(), observed.dtype)
         return problem.factors(problem.from_cols(Q))
 
@@ -438,7 +396,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         """The model's value at every cell of these rows."""
         L, R = self._fold_in(observed)
         xp, M = observed.xp, L @ R.T
-        if self.fit_bias:
+        if self._fitted_with[1]:
             return M + self.mean_
         known = (observed.row_weight > 0)[:, None] & self._col_seen[None, :]
         return xp.where(known, M, xp.full_like(M, self.mean_))
@@ -452,7 +410,11 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
                 "needs a fit on a matrix. predict(pairs) gives the values at pairs"
             )
         return check_X(
-            self, X, method=method, accept_sparse=("csr",), allow_nan=self._missing_is_nan
+            self,
+            X,
+            method=method,
+            accept_sparse=("csr",),
+            allow_nan=math.isnan(self.missing_values),
         )
 
     def transform(self, X: Any) -> Any:
@@ -533,7 +495,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         zero = xp.zeros(rows.shape[0], dtype=U.dtype, device=U.device)
         both = seen_r & seen_c
         product = xp.sum(u * v, axis=1)
-        if not self.fit_bias:
+        if not self._fitted_with[1]:
             return xp.where(both, product, zero + self.mean_)
         biases = xp.where(seen_r, xp.take(self.row_bias_, rows), zero) + xp.where(
             seen_c, xp.take(self.col_bias_, cols), zero
@@ -583,8 +545,8 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
                 f"hidden cells at least, but these rows allow {int(total)}"
             )
         L, R = self._fold_in(kept)
-        predicted = kept.products(L, R) + (self.mean_ if self.fit_bias else 0.0)
-        if not self.fit_bias:
+        predicted = kept.products(L, R) + (self.mean_ if self._fitted_with[1] else 0.0)
+        if not self._fitted_with[1]:
             known = kept.products(
                 xp.astype(kept.row_weight > 0, x.dtype)[:, None],
                 xp.astype(self._col_seen, x.dtype)[:, None],
@@ -600,6 +562,6 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self._missing_is_nan
+        tags.input_tags.allow_nan = math.isnan(self.missing_values)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -32,7 +32,7 @@ def check_pairs(name: str, X: Any) -> Any:
             f"{name}: expected pairs (row, column), an array of shape (n_entries, 2), but got the "
             f"shape {X.shape}"
         )
-    whole = X.dtype.kind in "iu" or (X.dtype.kind == "f" and np.all(X == np.floor(X)))
+    whole = X.dtype.kind in "iu" or (X.dtype.kind == "f" and np.all(np.floor(X) == X))
     if not whole:
         raise ValueError(
             f"{name}: pairs (row, column) must be integers, but got an array of {X.dtype} with "

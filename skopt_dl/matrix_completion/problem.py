@@ -252,9 +252,7 @@ class FactorProblem(Problem):
         to_rows = weights * (e * self._of_rows(right) + self.alpha * p)
         to_cols = weights * (e * self._of_cols(left) + self.alpha * q)
         add = self.kernels.segment_sum
-        return value, self.pack(
-            add(to_rows, rows, obs.shape[0]), add(to_cols, cols, obs.shape[1])
-        )
+        return value, self.pack(add(to_rows, rows, obs.shape[0]), add(to_cols, cols, obs.shape[1]))
 
     @offers(Oracle.BLOCK_SOLVE)
     def block_solve(self, w: Any, block: str) -> None:

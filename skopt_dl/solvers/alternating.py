@@ -22,7 +22,8 @@ class ALS(Solver):
     symmetries may have a method ``balance(w)``, which moves w in place to the best of the points
     that are equivalent to it; each turn begins with it (without it, alternating steps find the
     balance between two factors only at the slow pace that a small penalty sets). The objective
-    never increases. The indicator is the relative change of the parameters, ``max|w+ - w| / max|w+|``.
+    never increases. The indicator is the relative change of the parameters,
+    ``max|w+ - w| / max|w+|``.
 
     References
     ----------

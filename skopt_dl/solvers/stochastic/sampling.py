@@ -35,8 +35,9 @@ def reshuffled(order: Any, rng: Any) -> Any:
 
 def batches(order: Any, size: int) -> Iterator[Any]:
     """Consecutive pieces of ``order``; the last one may be smaller."""
-    for low in range(0, order.shape[0], size):
-        yield order[low : low + size]
+    n = order.shape[0]
+    for low in range(0, n, size):
+        yield order[low : min(low + size, n)]
 
 
 def probe(problem: Any, size: int, count: int) -> list[Any]:

@@ -1,0 +1,77 @@
+"""From what `MatrixCompletion.fit` is given to observed entries."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from skopt_dl._sklearn.arrays import is_foreign, workplace
+from skopt_dl._sklearn.validation import FLOATS, check_weights, check_X
+from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl.matrix_completion.observed import Entries, ObservedMatrix, observe, sorted_entries
+from skopt_dl.matrix_completion.pairs import check_pairs, looks_like_pairs
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a fit starts from: the entries, and the ids of rows and columns given by pairs."""
+
+    observed: ObservedMatrix
+    row_ids: Any = None
+    col_ids: Any = None
+
+
+def training_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training:
+    """Validate the data of a fit and number their entries; sets the estimator's feature names.
+
+    Raises
+    ------
+    ValueError
+        If nothing is observed, or the data are not what ``estimator.input`` says.
+    """
+    pairs = estimator.input == "pairs"
+    if estimator.input == "auto":
+        pairs = y is not None and looks_like_pairs(X)
+    if pairs:
+        training = _from_pairs(estimator, X, y, sample_weight)
+    else:
+        nan = math.isnan(estimator.missing_values)
+        X = check_X(estimator, X, reset=True, accept_sparse=("csr",), allow_nan=nan)
+        weights = check_weights(sample_weight, X)
+        training = Training(observe(X, estimator.missing_values, weights))
+    if training.observed.n_entries == 0:
+        raise ValueError(
+            "MatrixCompletion: X has no observed entry (with a positive weight), so there is "
+            f"nothing to fit; missing_values={estimator.missing_values!r} marks the missing ones"
+        )
+    return training
+
+
+def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training:
+    if y is None:
+        raise ValueError(
+            "MatrixCompletion: pairs need their values y, which is None; pass y, or input='matrix' "
+            "if X is a matrix"
+        )
+    place = workplace(estimator, X)
+    if place.namespace not in ("numpy", "cupy"):
+        raise TypeError(f"MatrixCompletion: pairs must be NumPy or CuPy arrays, but X is {place}")
+    pairs = check_pairs("MatrixCompletion.fit", X)
+    validate_data(estimator, X, skip_check_array=True)
+    y = to_numpy(y) if is_foreign(y) else y
+    y = validate_data(estimator, X="no_validation", y=y, y_numeric=True)
+    check_consistent_length(pairs, y)
+    values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
+    weights = check_weights(sample_weight, values)
+    if weights is None:
+        weights = np.ones_like(values)
+    kept = weights > 0
+    row_ids, rows = np.unique(pairs[kept, 0], return_inverse=True)
+    col_ids, cols = np.unique(pairs[kept, 1], return_inverse=True)
+    shape = (len(row_ids), len(col_ids))
+    pattern, weights = sorted_entries(rows, cols, values[kept], weights[kept], shape)
+    return Training(Entries(place.put(pattern), place.put(weights)), row_ids, col_ids)
