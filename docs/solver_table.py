@@ -1,26 +1,25 @@
 """The tables of solvers, written from the declarations in the code.
 
 ``python docs/solver_table.py`` rewrites the table in README.md; the documentation's build calls
-`write`. Needs, units and summaries are read from the solver classes. Whether a solver fits an
-estimator is found out by asking the estimator: a fit of one iteration on eight samples.
+`write`. Needs, units and summaries are read from the solver classes, what fits an estimator from
+the problem that it builds.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.exceptions import ConvergenceWarning
 
 import skopt_dl
-from skopt_dl.dispatch import SOLVERS, IncompatibleSolverError
+from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Problem
+from skopt_dl.inspection import solver_table
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- solvers: begin -->", "<!-- solvers: end -->"
@@ -52,27 +51,18 @@ def estimators() -> dict[str, Any]:
     return found
 
 
-def fits(estimator: Any, solver: str) -> bool:
-    """Whether ``estimator`` accepts ``solver`` for its default parameters."""
+def fitting_solvers(estimator: Any) -> set[str]:
+    """Names of the solvers that ``estimator`` takes with its default parameters."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(8, 4)), np.arange(8.0)
     if is_classifier(estimator):
         y = y % 2
-    estimator.set_params(solver=solver)
-    if "max_iter" in estimator.get_params():
-        estimator.set_params(max_iter=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            estimator.fit(X, y)
-        except IncompatibleSolverError:
-            return False
-    return True
+    return {row.name for row in solver_table(estimator, X, y) if row.fits}
 
 
 def rows() -> list[Row]:
     """One row for every registered solver."""
-    models = estimators()
+    taken = {name: fitting_solvers(model()) for name, model in estimators().items()}
     table = []
     for name in SOLVERS.names():
         solver = SOLVERS.get(name)
@@ -84,7 +74,7 @@ def rows() -> list[Row]:
                 summary=(inspect.getdoc(solver) or "").partition("\n")[0],
                 unit=solver.unit,
                 needs=tuple(map(str, needs)),
-                fits=tuple(m for m, model in models.items() if fits(model(), name)),
+                fits=tuple(model for model, names in taken.items() if name in names),
             )
         )
     return table

@@ -30,6 +30,12 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         Ridge as Ridge,
     )
     from skopt_dl.losses import Loss as Loss
+    from skopt_dl.matrix_completion import MatrixCompletion as MatrixCompletion
+    from skopt_dl.minimize import minimize as minimize
+    from skopt_dl.neural_network import (
+        MLPClassifier as MLPClassifier,
+        MLPRegressor as MLPRegressor,
+    )
     from skopt_dl.penalties import Penalty as Penalty
 
 _HOME = {
@@ -39,6 +45,9 @@ _HOME = {
     "Lasso": "linear_model",
     "LogisticRegression": "linear_model",
     "Loss": "losses",
+    "MLPClassifier": "neural_network",
+    "MLPRegressor": "neural_network",
+    "MatrixCompletion": "matrix_completion",
     "Penalty": "penalties",
     "Problem": "engine",
     "Ridge": "linear_model",
@@ -46,6 +55,7 @@ _HOME = {
     "SolveResult": "engine",
     "Solver": "engine",
     "UnknownNameError": "dispatch",
+    "minimize": "minimize",
     "register": "dispatch",
 }
 _SUBMODULES = (

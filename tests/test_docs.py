@@ -1,11 +1,14 @@
-"""The code in README and guides is true: every block runs, in order, a namespace per page."""
+"""The code in README, guides and docstrings is true: it runs, and prints what it says."""
 
 from __future__ import annotations
 
+import doctest
 import re
 import sys
 import textwrap
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -33,10 +36,27 @@ def blocks(page: Path) -> list[str]:
 def test_the_code_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for registry in (SOLVERS, LOSSES, PENALTIES):
         monkeypatch.setattr(registry, "_rows", dict(registry._rows))
-    namespace = {"__name__": f"page_{page.stem}"}
+    # A module, so that the classes of a page can be pickled.
+    module = ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     for number, code in enumerate(blocks(page), 1):
         program = compile(code, f"{page.name}, block {number}", "exec", dont_inherit=True)
-        exec(program, namespace)
+        exec(program, vars(module))
+
+
+WITH_EXAMPLES = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+    for path in (ROOT / "skopt_dl").rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_the_examples_of_a_docstring_print_what_they_say(name: str) -> None:
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    result = doctest.testmod(import_module(name.removesuffix(".__init__")), optionflags=options)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_blocks_are_found() -> None:

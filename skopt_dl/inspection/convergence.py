@@ -34,7 +34,7 @@ def convergence_plot(solves: Any, ax: Any = None) -> Any:
         If something is given that holds no report.
     """
     curves = [
-        (label, report.certificate_kind, *_curve(report.history))
+        (label, report.certificate_kind, *_curve(report))
         for label, report in _labelled(solves)
     ]
     if ax is None:
@@ -98,8 +98,12 @@ def _reports(solve: Any) -> list[SolveReport]:
     )
 
 
-def _curve(history: Mapping[str, list[float]]) -> tuple[list[float], list[float]]:
-    """The reports that have a certificate above zero (a logarithm has no place for others)."""
-    pairs = zip(history["seconds"], history["certificate"], strict=True)
-    kept = [(s, c) for s, c in pairs if math.isfinite(c) and c > 0]
+def _curve(report: SolveReport) -> tuple[list[float], list[float]]:
+    """The certificates that were computed, the final one at least.
+
+    A logarithm has no place for those that are zero.
+    """
+    pairs = list(zip(report.history["seconds"], report.history["certificate"], strict=True))
+    end = (report.seconds, report.certificate)
+    kept = [(s, c) for s, c in [*pairs, end] if math.isfinite(c) and c > 0]
     return [s for s, _ in kept], [c for _, c in kept]
