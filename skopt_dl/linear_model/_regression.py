@@ -99,7 +99,8 @@ def target_tasks(
     """Squared loss plus ``penalty``, one task per target; the data are raw."""
     X, y = check_X_y(owner, X, y, multi_output=True)
     weights = check_weights(sample_weight, X)
-    xp, description, fit_intercept = namespace_of(y), owner._describe(X), owner.fit_intercept
+    xp, fit_intercept = namespace_of(y), owner.fit_intercept
+    description = partial(owner._describe, X)
     Y = y[:, None] if y.ndim == 1 else y
     starts = _warm_coef(owner, (Y.shape[1], X.shape[1]), X.dtype)
     # One design for all targets: what it caches (contiguous columns) is made once.

@@ -8,6 +8,7 @@ behind the design otherwise. Several outputs make ``w`` a flattened ``(p, K)`` a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
@@ -52,8 +53,8 @@ class LinearProblem(Problem):
         model, or the largest component of the minimal subgradient divided by ``scale``.
     scale : float or "null"
         Unit of the stationarity criterion: a number, or the gradient at zero.
-    description : str
-        Names estimator and data in messages.
+    description : str or callable
+        Names estimator and data in messages; a callable is asked when there is one to write.
     """
 
     def __init__(
@@ -67,10 +68,10 @@ class LinearProblem(Problem):
         fit_intercept: bool = False,
         criterion: str = GAP,
         scale: float | str = 1.0,
-        description: str = "this linear problem",
+        description: str | Callable[[], str] = "this linear problem",
     ) -> None:
         super().__init__()
-        self.loss, self.penalty, self.description = loss, penalty, description
+        self.loss, self.penalty, self._description = loss, penalty, description
         self.base = design(X)
         xp = self.xp = self.base.xp
         self.dtype, self.device = y.dtype, device_of(y)
@@ -117,6 +118,11 @@ class LinearProblem(Problem):
         if self.penalty.constraint:
             traits.add(Trait.CONSTRAINED)
         return frozenset(traits)
+
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        """Completes "cannot fit ..." in messages."""
+        return self._description() if callable(self._description) else self._description
 
     # --- parameters ---------------------------------------------------------------------------
 
