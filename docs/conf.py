@@ -33,12 +33,10 @@ exclude_patterns = ["_build", "generated"]
 suppress_warnings = ["config.cache"]
 nitpicky = False
 
-autosummary_generate = True
-autodoc_default_options = {"members": True, "inherited-members": False}
+templates_path = ["_templates"]
+autosummary_generate = ["api/index.rst", "generated/reference.rst"]
 autodoc_typehints = "none"
-numpydoc_class_members_toctree = False
-numpydoc_show_class_members = True
-numpydoc_show_inherited_class_members = False
+numpydoc_show_class_members = False
 
 if os.environ.get("SKOPT_DL_DOCS_ONLINE"):
     extensions.append("sphinx.ext.intersphinx")
@@ -72,6 +70,19 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+
+def skip_member(app, what, name, member, skip, options):
+    """Leave out what a class inherits from scikit-learn or Python; those document it themselves."""
+    module = getattr(member, "__module__", None)
+    foreign = isinstance(module, str) and module.partition(".")[0] != "skopt_dl"
+    builtin = getattr(member, "__objclass__", None) in (str, object)
+    return True if foreign or builtin else None
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_member)
+
 
 # The tables of solvers are written from the declarations at every build.
 solver_table.write(HERE / "generated")

@@ -130,7 +130,7 @@ def as_rst_matrix(table: list[Row]) -> str:
 
 def as_rst_summary(table: list[Row]) -> str:
     """The solver classes for the reference, each with a page of its own."""
-    lines = [".. autosummary::", "    :toctree: generated/", ""]
+    lines = [".. autosummary::", "    :toctree: ../api/generated/", ""]
     return "\n".join([*lines, *[f"    {path}" for path in sorted({r.path for r in table})]]) + "\n"
 
 

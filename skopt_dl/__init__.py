@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.losses import Loss as Loss
     from skopt_dl.matrix_completion import MatrixCompletion as MatrixCompletion
-    from skopt_dl.minimize import minimize as minimize
+    from skopt_dl._minimize import minimize as minimize
     from skopt_dl.neural_network import (
         MLPClassifier as MLPClassifier,
         MLPRegressor as MLPRegressor,
@@ -55,7 +55,7 @@ _HOME = {
     "SolveResult": "engine",
     "Solver": "engine",
     "UnknownNameError": "dispatch",
-    "minimize": "minimize",
+    "minimize": "_minimize",
     "register": "dispatch",
 }
 _SUBMODULES = (

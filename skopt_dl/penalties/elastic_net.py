@@ -71,7 +71,7 @@ class ElasticNet(Penalty):
         return self.l1 * ones, self.l2 * ones, self.positive
 
     def conjugate(self, v: Any) -> Any:
-        """``sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j)``, infinite where only L1 holds and |v| > l1."""
+        """``sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j)``, infinite where only L1 holds, ``|v| > l1``."""
         xp = namespace_of(v)
         over = xp.clip((v if self.positive else xp.abs(v)) - self.l1, 0, None)
         l2 = self.l2 + xp.zeros_like(v)

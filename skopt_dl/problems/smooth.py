@@ -47,7 +47,7 @@ class SmoothProblem(Problem):
     --------
     >>> import numpy as np
     >>> from skopt_dl.problems import SmoothProblem
-    >>> from skopt_dl.minimize import minimize
+    >>> from skopt_dl import minimize
     >>> bowl = SmoothProblem(lambda w: ((w - 1) ** 2).sum(), lambda w: 2 * (w - 1),
     ...                      start=np.zeros(3), convex=True)
     >>> minimize(bowl).w
