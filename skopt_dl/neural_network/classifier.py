@@ -114,7 +114,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         Intercepts of each layer.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are strings.
     n_iter_ : int
         Epochs or iterations of the last fit.

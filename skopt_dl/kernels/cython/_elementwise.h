@@ -33,6 +33,8 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3 };
 #define LOG log
 #define LOG1P log1p
 #define ROOT sqrt
+#define ABS fabs
+#define SIGN copysign
 #include "_network.h"
 #undef REAL
 #undef INTEGER
@@ -47,6 +49,8 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3 };
 #undef LOG
 #undef LOG1P
 #undef ROOT
+#undef ABS
+#undef SIGN
 
 #define REAL float
 #define INTEGER int32_t
@@ -62,6 +66,8 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3 };
 #define LOG logf
 #define LOG1P log1pf
 #define ROOT sqrtf
+#define ABS fabsf
+#define SIGN copysignf
 #include "_network.h"
 
 #endif

@@ -13,32 +13,32 @@ static inline REAL NAME(exp_poly)(REAL x) {
     return p * scale;
 }
 
-/* exp(x) for x <= 0, where less than LOWEST counts as LOWEST. */
-static inline REAL NAME(exp_down)(REAL x) { return NAME(exp_poly)(x < LOWEST ? LOWEST : x); }
-
 CLONES void NAME(bias_activate)(REAL *restrict Z, const REAL *restrict b, long n, long k, int kind) {
     for (long i = 0; i < n; i++) {
         REAL *restrict z = Z + i * k;
         if (kind == RELU)
             for (long j = 0; j < k; j++) { REAL t = z[j] + b[j]; z[j] = t < 0 ? 0 : t; }
-        else if (kind == TANH)
-            for (long j = 0; j < k; j++) {
-                /* tanh t = (1 - e) / (1 + e), e = exp(-2|t|); the series where that cancels */
-                REAL t = z[j] + b[j], a = t < 0 ? -t : t, s = t * t;
-                REAL e = NAME(exp_down)(-2 * a), large = (1 - e) / (1 + e);
-                REAL small = a + a * s * ((REAL)(-1. / 3) + s * ((REAL)(2. / 15)
-                    + s * ((REAL)(-17. / 315) + s * (REAL)(62. / 2835))));
-                REAL v = a < (REAL)0.02 ? small : large;
-                z[j] = t < 0 ? -v : v;
-            }
-        else if (kind == LOGISTIC)
+        else if (kind == IDENTITY)
+            for (long j = 0; j < k; j++) z[j] += b[j];
+        else {
+            /* In a loop of its own, without which the next one does not vectorise. */
+            REAL end = kind == TANH ? -LOWEST / 2 : -LOWEST;
             for (long j = 0; j < k; j++) {
                 REAL t = z[j] + b[j];
-                REAL e = NAME(exp_down)(t < 0 ? t : -t), q = 1 / (1 + e);
-                z[j] = t < 0 ? e * q : q;
+                z[j] = t < -end ? -end : t > end ? end : t;
             }
-        else
-            for (long j = 0; j < k; j++) z[j] += b[j];
+            if (kind == TANH)
+                for (long j = 0; j < k; j++) {
+                    /* Exact to a rounding of 1, which is what the next layer sees. */
+                    REAL t = z[j], e = NAME(exp_poly)(-2 * ABS(t));
+                    z[j] = SIGN((1 - e) / (1 + e), t);
+                }
+            else
+                for (long j = 0; j < k; j++) {
+                    REAL t = z[j], e = NAME(exp_poly)(-ABS(t)), top = t < 0 ? e : 1;
+                    z[j] = top / (1 + e);
+                }
+        }
     }
 }
 
@@ -155,8 +155,11 @@ CLONES double NAME(add_ridge)(REAL *restrict g, const REAL *restrict w, REAL c, 
 }
 
 CLONES void NAME(adam)(REAL *restrict w, const REAL *restrict g, REAL *restrict m,
-                       REAL *restrict v, long n, REAL step, REAL b1, REAL b2, REAL epsilon) {
-    REAL c1 = 1 - b1, c2 = 1 - b2;
+                       REAL *restrict v, long n, double step_, double b1_, double b2_,
+                       double epsilon_) {
+    /* 1 - beta in double: in float 1 - 0.999f is off by 5e-5 of itself. */
+    REAL step = (REAL)step_, b1 = (REAL)b1_, b2 = (REAL)b2_, epsilon = (REAL)epsilon_;
+    REAL c1 = (REAL)(1 - b1_), c2 = (REAL)(1 - b2_);
     for (long i = 0; i < n; i++) {
         REAL gi = g[i], mi = b1 * m[i] + c1 * gi, vi = b2 * v[i] + c2 * (gi * gi);
         m[i] = mi;

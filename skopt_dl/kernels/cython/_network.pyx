@@ -30,7 +30,7 @@ cdef extern from "_elementwise.h" nogil:
     double d_add_ridge(double*, const double*, double, long)
     double s_add_ridge(float*, const float*, float, long)
     void d_adam(double*, const double*, double*, double*, long, double, double, double, double)
-    void s_adam(float*, const float*, float*, float*, long, float, float, float, float)
+    void s_adam(float*, const float*, float*, float*, long, double, double, double, double)
     void d_momentum(double*, const double*, double*, long, double, double, int)
     void s_momentum(float*, const float*, float*, long, float, float, int)
 
@@ -240,8 +240,7 @@ def adam_update(w, g, m, v, double step, double beta_1, double beta_2, double ep
 cdef _adam(floating[::1] w, const floating[::1] g, floating[::1] m, floating[::1] v, double step,
            double beta_1, double beta_2, double epsilon):
     if floating is float:
-        s_adam(&w[0], &g[0], &m[0], &v[0], w.shape[0], <float>step, <float>beta_1, <float>beta_2,
-               <float>epsilon)
+        s_adam(&w[0], &g[0], &m[0], &v[0], w.shape[0], step, beta_1, beta_2, epsilon)
     else:
         d_adam(&w[0], &g[0], &m[0], &v[0], w.shape[0], step, beta_1, beta_2, epsilon)
 
