@@ -48,7 +48,8 @@ def run(
     solver : Solver
         A method that fits the problem (`skopt_dl.dispatch.resolve` checks that).
     start : array of shape (size,), optional
-        Starting point; it is copied, in the problem's dtype. Default: ``problem.start()``.
+        Starting point; it is copied, in the problem's dtype. If it meets the tolerance it is the
+        answer, after no iteration. Default: ``problem.start()``.
     stopping : Stopping, optional
         Tolerance and budgets. Default: tolerance 1e-4 and the solver's own iteration budget.
     observers : sequence of Observer
@@ -87,6 +88,12 @@ def run(
     status = Status.RUNNING
     last_finite = _copy(problem, state.w)
     next_check, certificate = 1.0, None
+    if start is not None and stopping.tol is not None:
+        # A start that is good enough is the answer: no method is let to move away from it.
+        certificate = problem.certificate(state.w)
+        if _meets(certificate, stopping.tol):
+            status = Status.CONVERGED
+            trace.add(Report(0, 0.0, clock.seconds, to_float(state.indicator), certificate, True))
     while status is Status.RUNNING:
         budget = stopping.max_iter - (state.n_iter - first)
         with clock:
