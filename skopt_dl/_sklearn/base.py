@@ -75,7 +75,7 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
     return fit
 
 
-def _outside() -> int:
+def outside() -> int:
     """The `stacklevel`, for the function that asks, of the first frame outside this package."""
     level, frame = 1, sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("skopt_dl."):
@@ -170,7 +170,7 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
             f"{str(result.status)!r} after {result.n_iter} iterations, {c.kind} "
             f"{c.value:.3g}{bound}. {_ADVICE[result.status]}",
             ConvergenceWarning,
-            stacklevel=_outside(),
+            stacklevel=outside(),
         )
 
     def to_device(self, device: str) -> Self:

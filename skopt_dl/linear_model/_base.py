@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
 from skopt_dl._sklearn.parameters import check_flag, check_number
 from skopt_dl._sklearn.validation import check_X
-from skopt_dl.dispatch import SOLVERS
-from skopt_dl.engine import SolveResult
+from skopt_dl.dispatch import SOLVERS, UnknownNameError
+from skopt_dl.engine import Oracle, SolveResult
 from skopt_dl.problems import LinearProblem
 
 
@@ -129,7 +129,15 @@ class LinearEstimator(EngineEstimator):
         # Sparse times sparsified coefficients is the one product that stays sparse.
         return (z.toarray() if hasattr(z, "toarray") else z) + self.intercept_
 
+    def _asked_oracles(self) -> frozenset[Oracle]:
+        """What the chosen solver asks of a problem; nothing where the choice is still open."""
+        try:
+            solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else self.solver
+        except UnknownNameError:
+            return frozenset()
+        return solver.needs.oracles if hasattr(solver, "needs") else frozenset()
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = Oracle.MATRIX not in self._asked_oracles()
         return tags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -57,7 +57,7 @@ class LinearClassifierMixin(DeviceClassifierMixin):
             return xp.take(put_beside(z, self.classes_), index, axis=0)
         return self.classes_[to_numpy(index)]
 
-    def sparsify(self: Any) -> Self:
+    def sparsify(self: Any) -> Any:
         """Turn ``coef_`` into a CSR matrix, which saves memory where most of it is zero.
 
         Returns
@@ -70,7 +70,7 @@ class LinearClassifierMixin(DeviceClassifierMixin):
             self.coef_ = sparse.csr_matrix(to_numpy(self.coef_))
         return self
 
-    def densify(self: Any) -> Self:
+    def densify(self: Any) -> Any:
         """Turn ``coef_`` back into an array, the form that `fit` leaves.
 
         Returns
@@ -79,7 +79,7 @@ class LinearClassifierMixin(DeviceClassifierMixin):
             The fitted estimator.
         """
         check_is_fitted(self)
-        if sparse.issparse(self.coef_):
+        if hasattr(self.coef_, "toarray"):
             self.coef_ = self.coef_.toarray()
         return self
 

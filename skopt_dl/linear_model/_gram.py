@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from skopt_dl._sklearn.base import outside
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
 
 
@@ -97,7 +98,7 @@ class CompressedRows:
                 "precompute is not the Gram matrix of the centred data, which fit_intercept=True "
                 "needs: it is computed anew",
                 UserWarning,
-                stacklevel=8,
+                stacklevel=outside(),
             )
             return None
         raise ValueError(

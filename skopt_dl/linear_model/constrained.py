@@ -59,7 +59,7 @@ class ConstrainedLasso(SparseCoefficientsMixin, LinearEstimator):
         Iterations of the solver, for each target.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are strings.
     solver_ : str
         Name of the solver that ran.

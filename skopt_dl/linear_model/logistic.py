@@ -7,12 +7,12 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from skopt_dl._sklearn.arrays import host_dtype, put_beside
+from skopt_dl._sklearn.base import outside
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import check_weights, check_X_y
-from skopt_dl.dispatch import SOLVERS, UnknownNameError
+from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Oracle, SolveResult
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float, to_numpy
 from skopt_dl.linear_model._base import LinearEstimator, Task
@@ -91,7 +91,7 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
         Iterations of the solver.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are strings.
     solver_ : str
         Name of the solver that ran.
@@ -211,7 +211,7 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
 
     def _warn_deprecated(self) -> None:
         """The warnings of scikit-learn 1.9 about parameters on their way out."""
-        level = 6
+        level = outside()
         if self.n_jobs is not None:
             warnings.warn(
                 "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided "
@@ -282,7 +282,7 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
             sample_weight=weights,
             fit_intercept=self.fit_intercept and not constant,
             criterion="stationarity",
-            description=self._describe(X),
+            description=lambda: self._describe(X),
         )
 
         def unpack(w: Any) -> dict[str, Any]:
@@ -295,15 +295,31 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
                 coef, intercept = centred_scores(coef.T, intercept, self._penalty_terms())
             return {"classes_": classes, "coef_": coef, "intercept_": intercept}
 
+        if not binary and self._one_output_only():
+            self._refuse_multinomial(problem)
         start = None if constant else self._warm_start(problem)
         return [Task(problem, unpack, start)]
+
+    def _refuse_multinomial(self, problem: LinearProblem) -> None:
+        """The solver's own error, led by the sentence that scikit-learn's users know."""
+        try:
+            resolve(self.solver, problem, self._solver_defaults())
+        except IncompatibleSolverError as error:
+            raise IncompatibleSolverError(
+                "Only binary classification is supported. The type of the target is multiclass: "
+                f"{error}"
+            ) from None
+
+    def _one_output_only(self) -> bool:
+        """Whether the solver asks for what a multinomial loss has not."""
+        return bool({Oracle.COORDS, Oracle.QUADRATIC_MODEL} & self._asked_oracles())
 
     def _warm_start(self, problem: LinearProblem) -> Any:
         """The earlier coefficients as a starting point; ``None`` for a cold start."""
         coef = getattr(self, "coef_", None) if self.warm_start else None
         if coef is None:
             return None
-        coef = coef.toarray() if sparse.issparse(coef) else coef
+        coef = coef.toarray() if hasattr(coef, "toarray") else coef
         needed = (problem.n_outputs, problem.n_features)
         if coef.shape != needed:
             raise ValueError(
@@ -322,18 +338,8 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = not _takes_one_output(self.solver)
+        tags.classifier_tags.multi_class = not self._one_output_only()
         return tags
-
-
-def _takes_one_output(solver: Any) -> bool:
-    """Whether the solver needs oracles that a multinomial loss has not."""
-    try:
-        needs = (SOLVERS.get(solver) if isinstance(solver, str) else solver).needs
-    except (UnknownNameError, AttributeError):
-        # "auto" finds one that fits, and what is no solver at all is an error of `fit`.
-        return False
-    return bool({Oracle.COORDS, Oracle.QUADRATIC_MODEL} & needs.oracles)
 
 
 def centred_scores(coef: Any, intercept: Any, penalty: str | None) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import is_foreign, put_beside
+from skopt_dl._sklearn.arrays import host_dtype, is_foreign, put_beside
 from skopt_dl._sklearn.parameters import check_flag
 from skopt_dl._sklearn.validation import check_weights, check_X_y
 from skopt_dl.dispatch import IncompatibleSolverError, resolve
@@ -63,7 +63,7 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
         Iterations of the solver, for each target; 1 for a direct one (scikit-learn has ``None``).
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are strings.
     solver_ : str
         Name of the solver that ran.
@@ -145,7 +145,7 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
         total = X.shape[0] if weights is None else to_float(namespace_of(weights).sum(weights))
         # The problem's loss is half the mean of the squares: the penalty is divided by the same.
         strengths = self._alphas(n_targets) / total
-        shared, description = design(X), self._describe(X)
+        shared = design(X)
 
         def task(target: Any, penalty: Penalty) -> Task:
             problem = LinearProblem(
@@ -157,7 +157,7 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
                 fit_intercept=self.fit_intercept,
                 criterion="stationarity",
                 scale="null",
-                description=description,
+                description=lambda: self._describe(X),
             )
             return Task(problem, fitted_line(problem.unpack, self.fit_intercept, y))
 
