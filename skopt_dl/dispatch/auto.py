@@ -67,7 +67,7 @@ ROWS: tuple[Row, ...] = (
         "newton_cholesky",
         Oracle.HESSIAN,
         "a smooth convex objective with few enough parameters to factorise its Hessian",
-        lambda q: q.size <= NEWTON_BELOW,
+        lambda q: Trait.CONVEX in q.traits and q.size <= NEWTON_BELOW,
     ),
     Row(
         "prox_newton",
