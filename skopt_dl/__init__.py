@@ -11,6 +11,7 @@ from skopt_dl._lazy import attach
 from skopt_dl._version import __version__
 
 if TYPE_CHECKING:  # "as" marks a name as exported
+    from skopt_dl._minimize import minimize as minimize
     from skopt_dl.dispatch import (
         IncompatibleSolverError as IncompatibleSolverError,
         UnknownNameError as UnknownNameError,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.losses import Loss as Loss
     from skopt_dl.matrix_completion import MatrixCompletion as MatrixCompletion
-    from skopt_dl._minimize import minimize as minimize
     from skopt_dl.neural_network import (
         MLPClassifier as MLPClassifier,
         MLPRegressor as MLPRegressor,

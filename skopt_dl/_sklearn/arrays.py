@@ -193,7 +193,7 @@ def put_beside(X: Any, a: Any) -> Any:
 
 
 def host_dtype(a: Any) -> type[np.floating]:
-    """NumPy's name for the floating dtype of ``a`` (each namespace has dtype objects of its own)."""
+    """NumPy's name for the floating dtype of ``a`` (each namespace has its own dtype objects)."""
     return np.float32 if str(a.dtype).endswith("float32") else np.float64
 
 

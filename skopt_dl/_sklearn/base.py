@@ -12,6 +12,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
@@ -77,7 +78,8 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def outside() -> int:
     """The `stacklevel`, for the function that asks, of the first frame outside this package."""
-    level, frame = 1, sys._getframe(1)
+    level = 1
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("skopt_dl."):
         level, frame = level + 1, frame.f_back
     return level
@@ -204,7 +206,7 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         # The arrays are shared. Without this method `copy.copy` would take them through the form
         # in which they are pickled, to the host and back.
         shallow = object.__new__(type(self))
-        vars(shallow).update(vars(self))
+        shallow.__dict__.update(vars(self))
         return shallow
 
     def __getstate__(self) -> dict[str, Any]:

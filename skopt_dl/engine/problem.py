@@ -50,7 +50,7 @@ class Point:
 
 
 class LineFunction(Protocol):
-    """``phi(t)``, the objective along ``w + t d``. A linear model caches ``X d``: a trial is O(n)."""
+    """``phi(t)``, the objective along ``w + t d``. A linear model caches ``X d``."""
 
     def __call__(self, t: float) -> tuple[float, float]:
         """Value and slope of phi at ``t``."""

@@ -34,8 +34,7 @@ def convergence_plot(solves: Any, ax: Any = None) -> Any:
         If something is given that holds no report.
     """
     curves = [
-        (label, report.certificate_kind, *_curve(report))
-        for label, report in _labelled(solves)
+        (label, report.certificate_kind, *_curve(report)) for label, report in _labelled(solves)
     ]
     if ax is None:
         ax = _new_axes()

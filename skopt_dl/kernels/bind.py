@@ -13,7 +13,7 @@ from typing import Any
 from skopt_dl.kernels import generic, generic_gram, generic_network, generic_observed
 from skopt_dl.kernels.namespace import is_numpy
 
-GENERIC = (generic, generic_gram, generic_network, generic_observed)
+GENERIC: tuple[Any, ...] = (generic, generic_gram, generic_network, generic_observed)
 
 
 class KernelSet:

@@ -26,9 +26,7 @@ def adam_update(
     w -= step * m / (namespace_of(w).sqrt(v) + epsilon)
 
 
-def momentum_update(
-    w: Any, g: Any, v: Any, rate: float, momentum: float, nesterov: bool
-) -> None:
+def momentum_update(w: Any, g: Any, v: Any, rate: float, momentum: float, nesterov: bool) -> None:
     """``v = momentum v - rate g``, then ``w += v`` or, of Nesterov, ``w += momentum v - rate g``.
 
     In place on ``w`` and ``v``.
@@ -123,7 +121,7 @@ def network_gradient(
     cap: float,
     grad: Any,
 ) -> tuple[Any, Any]:
-    r"""Loss, penalty and gradient of :math:`\frac1S \big(\sum_i s_i \ell_i + \frac\alpha2 |W|^2\big)`.
+    r"""Loss, penalty and gradient of :math:`\frac1S (\sum_i s_i \ell_i + \frac\alpha2 |W|^2)`.
 
     S is the sum of the weights over the samples ``index``. Without weight in them everything is 0.
 

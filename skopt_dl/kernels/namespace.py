@@ -22,7 +22,7 @@ def namespace_of(*arrays: Any) -> Any:
     spaces = {_namespace(a).__name__: _namespace(a) for a in arrays if a is not None}
     if len(spaces) > 1:
         raise TypeError(
-            f"arrays of different namespaces were given: {sorted(spaces)}; convert them to one first"
+            f"arrays of different namespaces were given: {sorted(spaces)}; convert them to one"
         )
     return next(iter(spaces.values())) if spaces else np
 

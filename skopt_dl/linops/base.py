@@ -23,6 +23,7 @@ class LinearMap(ABC):
 
     shape: tuple[int, int]
     layout: str
+    xp: Any
 
     @abstractmethod
     def matvec(self, w: Any) -> Any:

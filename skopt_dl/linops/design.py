@@ -8,7 +8,6 @@ from typing import Any
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.base import LinearMap
 
-
 # A product with few nonzero coefficients gathers their columns instead of reading all of X.
 GATHER_ABOVE, GATHER_SHARE = 500, 8
 
@@ -37,7 +36,7 @@ def along_rows(weights: Any, a: Any) -> Any:
 
 
 def weighted_gram(X: Any, weights: Any) -> Any:
-    """``X' diag(weights) X`` of an array: by ``B'B``, half the work, where no weight is negative."""
+    """``X' diag(weights) X`` of an array: by ``B'B``, half the work, if no weight is negative."""
     xp = namespace_of(X)
     if bool(xp.all(weights >= 0)):
         root = xp.sqrt(weights)[:, None] * X

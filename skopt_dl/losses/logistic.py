@@ -104,7 +104,7 @@ class Multinomial(Loss):
         return xp.where(inside, value, xp.full_like(value, xp.inf))
 
     def prox(self, y: Any, v: Any, step: Any) -> Any:
-        """Root of ``(z - v)/step + softmax(z) - y`` by Newton with a diagonal-plus-rank-one solve."""
+        """Root of ``(z - v)/step + softmax(z) - y`` by Newton, solving a diagonal plus rank one."""
         xp = namespace_of(v)
         z = v + (step / (1 + step)) * (y - xp.exp(log_softmax(v)))
         best, residual = z, xp.full(z.shape[:1], xp.inf, dtype=z.dtype, device=v.device)

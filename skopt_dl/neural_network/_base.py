@@ -137,8 +137,8 @@ class MultilayerPerceptron(EngineEstimator):
 
     def _hidden_sizes(self) -> list[int]:
         given = self.hidden_layer_sizes
-        sizes = list(given) if hasattr(given, "__iter__") else [given]
-        if not all(isinstance(s, Integral) and s > 0 for s in sizes):
+        sizes: list[Any] = list(given) if hasattr(given, "__iter__") else [given]
+        if not all(isinstance(s, Integral) and int(s) > 0 for s in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be > 0, got {given!r}: {type(self).__name__} takes an "
                 "integer or a sequence of integers >= 1"
@@ -308,7 +308,7 @@ class MultilayerPerceptron(EngineEstimator):
         seen = 0 if first else self.t_
         state = chosen.init(problem, problem.start(), rng)
         state.n_samples = seen
-        earlier = getattr(self, "_state", None)
+        earlier: Any = getattr(self, "_state", None)
         if incremental and not first and type(earlier) is type(state):
             earlier = copy.deepcopy(earlier)
             earlier.w, earlier.rng = state.w, rng
@@ -327,7 +327,7 @@ class MultilayerPerceptron(EngineEstimator):
         self._keep_progress(progress)
         self.t_ = seen + result.n_iter * problem.n_samples
         # The permutation and the generator start anew with the next call, as in scikit-learn.
-        kept = copy.copy(result.state)
+        kept: Any = copy.copy(result.state)
         kept.order = kept.rng = kept.w = None
         self._state = kept
         return result, result.w if score is None else progress.best_w
@@ -338,7 +338,7 @@ class MultilayerPerceptron(EngineEstimator):
         known = Progress(losses=list(self.loss_curve_), stale=self._stale)
         if self.best_loss_ is not None:
             known.best_loss = self.best_loss_
-        if self.validation_scores_ is not None:
+        if self.validation_scores_ is not None and self.best_validation_score_ is not None:
             known.scores = list(self.validation_scores_)
             known.best_score, known.best_w = self.best_validation_score_, self._best_w
         return known

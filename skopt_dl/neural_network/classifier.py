@@ -245,7 +245,14 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     def _check_target(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         X, y = check_X_y(
-            self, X, y, multi_output=True, accept_sparse=("csr",), labels=True, reset=reset, order="C"
+            self,
+            X,
+            y,
+            multi_output=True,
+            accept_sparse=("csr",),
+            labels=True,
+            reset=reset,
+            order="C",
         )
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 

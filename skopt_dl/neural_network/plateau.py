@@ -41,7 +41,7 @@ class Progress:
 class Plateau:
     """Ends with CONVERGED after more than ``patience`` epochs in a row without progress.
 
-    Progress is a loss at least ``tol`` under the best one or, where there is a ``score``, a score at
+    Progress is a loss at least ``tol`` under the best one or, where there is a ``score``, one at
     least ``tol`` over the best one. A schedule that can lower its rate does so first.
 
     Parameters

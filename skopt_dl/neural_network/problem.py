@@ -23,7 +23,7 @@ class NetworkProblem(Problem):
     Parameters
     ----------
     net : Network
-        The layout; its output decides the loss (see `skopt_dl.kernels.generic_network.output_loss`).
+        The layout; its output decides the loss (`skopt_dl.kernels.generic_network.output_loss`).
     X : array or CSR matrix of shape (n, p)
         Validated floating data; never written.
     y : array of shape (n, K)
@@ -47,6 +47,8 @@ class NetworkProblem(Problem):
     weight, as in scikit-learn: smaller batches are regularised more. The value of a `Point` is the
     objective itself.
     """
+
+    n_samples: int
 
     def __init__(
         self,

@@ -56,4 +56,3 @@ class L1Ball(Penalty):
     def feasible_scale(self, v: Any) -> Any:
         xp = namespace_of(v)
         return xp.ones_like(xp.sum(v))
-

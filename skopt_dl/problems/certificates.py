@@ -69,8 +69,8 @@ def _gap(problem: LinearProblem, z: Any, objective: float) -> float | None:
             return None
     slope = loss.slope(problem.y, z)
     v = -problem.flat(problem.base_rmatvec(along_rows(problem.omega, slope)))
-    scale = penalty.feasible_scale(v)
-    conjugate = penalty.conjugate(scale * v)
+    scale = penalty.feasible_scale(v)  # type: ignore[attr-defined]
+    conjugate = penalty.conjugate(scale * v)  # type: ignore[attr-defined]
     if loss.quadratic:
         # The dual is a parabola along the ray: its maximum, clipped to what is feasible.
         conj_slope = xp.sum(along_rows(problem.omega, slope * problem.y))

@@ -24,7 +24,8 @@ class DenseColumns:
 
     def __init__(self, base: Any, root: Any, mean: Any) -> None:
         self.base, self.root, self.mean, self.xp = base, root, mean, base.xp
-        self.size, self._buffer = 0, None
+        self.size = 0
+        self._buffer: Any = None
 
     def append(self, chosen: Any) -> Any:
         """Take the columns ``chosen``; their inner products with all columns taken so far."""
@@ -66,7 +67,10 @@ class SparseColumns:
 
     def __init__(self, base: Any, root: Any, mean: Any) -> None:
         self.base, self.root, self.mean, self.xp = base, root, mean, base.xp
-        self.size, self._X, self._m = 0, None, None
+        self.size = 0
+        self._X: Any = None
+        self._m: Any = None
+        self._chosen: Any = None
 
     def append(self, chosen: Any) -> Any:
         """Take the columns ``chosen``; their inner products with all columns taken so far."""

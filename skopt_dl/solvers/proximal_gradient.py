@@ -133,7 +133,7 @@ class ProjectedGradient(Solver):
 
     .. math:: w^+ = P_C\\big(z - \\nabla f(z)/L\\big)
 
-    Needs a gradient of the smooth part, its Lipschitz bound, and a constraint set with a projection.
+    Needs a gradient of the smooth part, its Lipschitz bound and a constraint set with projection.
 
     Parameters
     ----------

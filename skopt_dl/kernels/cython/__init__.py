@@ -33,9 +33,7 @@ GRAM = Compiled(GramLasso="_gram_lasso")
 UPDATES = Compiled(adam_update="_network", momentum_update="_network")
 NETWORK = Compiled(network_gradient="_network", network_workspace="_network")
 # Entries of a partly observed matrix, kept alone or in a full array.
-OBSERVED = Compiled(
-    entry_products="_observed", ridge_rows="_observed", segment_sum="_observed"
-)
+OBSERVED = Compiled(entry_products="_observed", ridge_rows="_observed", segment_sum="_observed")
 
 MODULES = {
     "dense": (
