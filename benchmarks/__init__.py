@@ -10,6 +10,7 @@
     python -m benchmarks.callback_overhead
     python -m benchmarks.ridge_thresholds
     python -m benchmarks.logistic_thresholds
+    python -m benchmarks.lasso_thresholds
 
 Every script takes ``--smoke``: tiny data and one repetition, to see that it runs.
 """

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.objectives import Logistic as Objective
 from skopt_dl.linear_model import LogisticRegression
 
-COLUMNS = (25, 50, 100, 200, 400, 800)
+COLUMNS = (50, 100, 200, 400, 600, 800)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,12 +14,15 @@ from typing import Any
 from skopt_dl.dispatch.registry import SOLVERS
 from skopt_dl.engine import Oracle, Problem, Trait
 
-# Direct factorisation of the p x p (or n x n) Gram up to this size: its p^3/3 flops stay below the
-# passes over X that an iteration needs (benchmarks/ridge_thresholds.py).
-DIRECT_BELOW = 5000
-# Newton with a p x p Hessian: n p^2 per iteration, a handful of iterations
-# (benchmarks/logistic_thresholds.py).
-NEWTON_BELOW = 300
+# Both thresholds stand where what the factorisation loses on the kindest data (columns alike) is
+# about what it gains on an ordinary spread (column scales 1/j), n = 2 p and n = 10 000.
+#
+# Direct factorisation of the p x p (or n x n) Gram. Time of cg over that of cholesky, kind and
+# ordinary: p = 1000: 0.46, 7.4; 2000: 0.37, 4.5; 4000: 0.24, 3.1 (benchmarks/ridge_thresholds.py).
+DIRECT_BELOW = 3000
+# Newton with a factorised p x p Hessian. Time of lbfgs over that of newton_cholesky: p = 200: 0.63,
+# 3.9; 400: 0.42, 2.5; 600: 0.28, 1.9; 800: 0.20, 1.3 (benchmarks/logistic_thresholds.py).
+NEWTON_BELOW = 400
 
 
 def _always(problem: Any) -> bool:
