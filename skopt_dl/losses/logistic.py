@@ -63,9 +63,9 @@ class Logistic(Loss):
         low, high = v - step * (1 - y), v + step * y
         z, moved = v, high - low
         # The root lies between two flat ends where Newton would jump to and fro: it must stay in
-        # the bracket and at least halve its last move, or the bracket is halved instead. 60 turns
-        # reach rounding for every step up to 1e12.
-        for _ in range(60):
+        # the bracket and at least halve its last move, or the bracket is halved instead. 35 turns
+        # reach rounding for every step up to 1e6.
+        for _ in range(35):
             p = sigmoid(z)
             f = z - v + step * (p - y)
             slope = 1 + step * p * (1 - p)

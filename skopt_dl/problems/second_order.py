@@ -50,8 +50,8 @@ class SecondOrderModel:
         self.z = problem.predict_raw(w)
         self.slope = problem.omega * problem.loss.slope(problem.y, self.z)
         curvature = problem.loss.curvature(problem.y, self.z)  # type: ignore[attr-defined]
-        # A floor: where the loss is flat to rounding the model must not lose the sample.
-        h = problem.omega * xp.clip(curvature, xp.finfo(problem.dtype).eps, None)
+        # A floor: where the loss is flat the model must not lose the sample, nor step out of sight.
+        h = problem.omega * xp.clip(curvature, float(xp.finfo(problem.dtype).eps) ** 0.5, None)
         u = -self.slope
         self.shift = xp.sum(u) / xp.sum(h)
         if problem.intercept_in_map:

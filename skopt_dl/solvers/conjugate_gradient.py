@@ -14,6 +14,9 @@ from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 
 # The residual that CG updates drifts from the true one by rounding; every so often it is renewed.
 RENEW_EVERY = 50
+# LSQR ends for a target whose gradient is this multiple of eps |A| |residual|: what comes after is
+# rounding, and would creep into the null space of A.
+BREAKDOWN = 10.0
 
 
 @dataclass
@@ -39,6 +42,7 @@ class LSQRState(State):
     alpha: Any = None
     phi: Any = None
     rho: Any = None
+    size: Any = None
 
 
 def _over(xp: Any, a: Any, b: Any) -> Any:
@@ -136,7 +140,7 @@ class LSQR(Solver):
         state.phi, state.u = _normalised(xp, root * (Y - A.matvec(W)), -damp * W)
         v = _transposed(state, state.u)
         state.alpha, (state.v,) = _normalised(xp, v)
-        state.d, state.rho = state.v, state.alpha
+        state.d, state.rho, state.size = state.v, state.alpha, state.alpha
         return state
 
     def advance(self, problem: Problem, state: LSQRState, n: int) -> Status:
@@ -149,12 +153,19 @@ class LSQR(Solver):
                 xp, root * A.matvec(v) - alpha * u, damp * v - alpha * ridges
             )
             state.alpha, (state.v,) = _normalised(xp, _transposed(state, state.u) - beta * v)
+            state.size = xp.hypot(state.size, xp.hypot(state.alpha, beta))
             # One rotation takes beta out of the bidiagonal matrix.
             rho = xp.hypot(state.rho, beta)
             c, s = _over(xp, state.rho, rho), _over(xp, beta, rho)
             state.W = state.W + _over(xp, c * state.phi, rho) * state.d
             state.d = state.v - _over(xp, s * state.alpha, rho) * state.d
             state.phi, state.rho = s * state.phi, -c * state.alpha
+            # |rho| is now the gradient's norm over the residual's.
+            done = xp.abs(state.rho) <= BREAKDOWN * xp.finfo(problem.dtype).eps * state.size
+            state.alpha, state.rho, state.v, state.d = (
+                xp.where(done, xp.zeros_like(a), a)
+                for a in (state.alpha, state.rho, state.v, state.d)
+            )
             state.n_iter += 1
         state.w = xp.reshape(state.W, (-1,))
         state.indicator = xp.max(xp.abs(state.phi * state.alpha * c))
