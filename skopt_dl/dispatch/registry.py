@@ -135,6 +135,7 @@ SOLVERS = Registry(
         "fista": "skopt_dl.solvers.proximal_gradient:FISTA",
         "ista": "skopt_dl.solvers.proximal_gradient:ISTA",
         "lbfgs": "skopt_dl.solvers.quasi_newton:LBFGS",
+        "lbfgsb": "skopt_dl.solvers.box_quasi_newton:LBFGSB",
         "lsqr": "skopt_dl.solvers.conjugate_gradient:LSQR",
         "momentum": "skopt_dl.solvers.stochastic.sgd:Momentum",
         "nesterov": "skopt_dl.solvers.stochastic.sgd:Nesterov",

@@ -88,6 +88,7 @@ class LinearEstimator(EngineEstimator):
                 max_iter=self.max_iter,
                 unpack=task.unpack,
                 part=(k, len(tasks)),
+                solver=self._solver(),
             )
             results.append(result)
         self._store(tasks, results)
@@ -128,6 +129,10 @@ class LinearEstimator(EngineEstimator):
         z = X @ (coef if coef.ndim == 1 else coef.T)
         # Sparse times sparsified coefficients is the one product that stays sparse.
         return (z.toarray() if hasattr(z, "toarray") else z) + self.intercept_
+
+    def _solver(self) -> Any:
+        """What to resolve: the parameter, unless scikit-learn's name for it is another one here."""
+        return self.solver
 
     def _asked_oracles(self) -> frozenset[Oracle]:
         """What the chosen solver asks of a problem; nothing where the choice is still open."""

@@ -88,7 +88,8 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
     (targets share the factorisation), "svd" where X is nearly singular and the penalty small,
     "cg" (also called "sparse_cg") and "lsqr" for sparse or large data. Every other solver of smooth
     objectives works, "lbfgs" for instance, and "cd" needs few passes where columns are nearly
-    uncorrelated. With ``positive=True`` solvers need a prox or coordinates: "cd", "fista", "admm".
+    uncorrelated. With ``positive=True`` solvers need bounds, a prox or coordinates:
+    "lbfgs" (with bounds: "lbfgsb"), "cd", "fista", "admm".
 
     Several targets are solved at once where the solver can, otherwise one by one.
 
@@ -175,6 +176,10 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
             tasks.append(task(column, penalty))
         return tasks
 
+    def _solver(self) -> Any:
+        # What scikit-learn calls "lbfgs" here is L-BFGS with bounds.
+        return "lbfgsb" if self.positive and self.solver == "lbfgs" else self.solver
+
     def _alphas(self, n_targets: int) -> np.ndarray:
         """One strength per target."""
         name, alpha = type(self).__name__, self.alpha
@@ -196,7 +201,7 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
     def _solves(self, problem: LinearProblem) -> bool:
         """Whether the chosen solver takes this problem."""
         try:
-            resolve(self.solver, problem, self._solver_defaults())
+            resolve(self._solver(), problem, self._solver_defaults())
         except IncompatibleSolverError:
             return False
         return True

@@ -66,12 +66,16 @@ class ElasticNet(Penalty):
             return 0 * v
         return (size if self.positive or v > 0 else -size) / (1 + step * l2)
 
+    def grad_inside(self, w: Any) -> Any:
+        """Gradient where ``w >= 0``; with ``positive`` that is everywhere it counts."""
+        return self.l1 + self.l2 * w
+
     def elastic_net(self, size: int, xp: Any, dtype: Any, device: Any) -> tuple[Any, Any, bool]:
         ones = xp.ones(size, dtype=dtype, device=device)
         return self.l1 * ones, self.l2 * ones, self.positive
 
     def conjugate(self, v: Any) -> Any:
-        """``sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j)``, infinite where only L1 holds, ``|v| > l1``."""
+        """``sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j)``, infinite if ``l2 = 0``, ``|v| > l1``."""
         xp = namespace_of(v)
         over = xp.clip((v if self.positive else xp.abs(v)) - self.l1, 0, None)
         l2 = self.l2 + xp.zeros_like(v)

@@ -234,8 +234,27 @@ class LinearProblem(Problem):
     def point_of(self, w: Any, z: Any) -> Point:
         """The point ``w`` whose prediction ``z = A w`` is known."""
         value = self.loss_value(z) + self.nonsmooth_value(w)
-        grad = self.loss_grad(z) + self._on_coef(self.penalty.grad, w)
+        grad = self.loss_grad(z) + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return Point(w, value, grad, z)
+
+    def _no_bounds(self) -> str | None:
+        if not getattr(self.penalty, "positive", False):
+            return f"{self.penalty.label} has no bounds"
+        return self._no_smooth_loss()
+
+    @offers(Oracle.LOWER_BOUNDS, lacks=_no_bounds)
+    def bounded_point(self, w: Any) -> Point:
+        """Value and gradient at a ``w`` within `lower_bounds`, where the objective is smooth."""
+        z = self.predict_raw(w)
+        value = self.loss_value(z) + self.nonsmooth_value(w)
+        inside = self.penalty.grad_inside  # type: ignore[attr-defined]
+        return Point(w, value, self.loss_grad(z) + self._on_coef(inside, w), z)
+
+    def lower_bounds(self) -> Any:
+        """Zeros for the coefficients, minus infinity for the intercept."""
+        at = self.xp.arange(self.size, device=self.device)
+        lower = self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
+        return self.xp.where(at < self.n_coef, lower, lower - self.xp.inf)
 
     def along(self, point: Point, d: Any) -> LinearModelLine:
         """The objective along ``point.w + t d``; ``A d`` is computed once."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.active_set import ActiveSet as ActiveSet
     from skopt_dl.solvers.admm import ADMM as ADMM
     from skopt_dl.solvers.alternating import ALS as ALS
+    from skopt_dl.solvers.box_quasi_newton import LBFGSB as LBFGSB
     from skopt_dl.solvers.conjugate_gradient import (
         LSQR as LSQR,
         ConjugateGradient as ConjugateGradient,
@@ -44,6 +45,7 @@ _HOME = {
     "FISTA": "proximal_gradient",
     "ISTA": "proximal_gradient",
     "LBFGS": "quasi_newton",
+    "LBFGSB": "box_quasi_newton",
     "LSQR": "conjugate_gradient",
     "Momentum": "stochastic.sgd",
     "Nesterov": "stochastic.sgd",

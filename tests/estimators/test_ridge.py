@@ -196,3 +196,16 @@ def test_clone_keeps_an_instance_as_it_is(data):
     model = Ridge(solver=FISTA(restart=False), max_iter=50_000).fit(X, Y)
     assert clone(model).solver == FISTA(restart=False)
     assert model.solver_ == "fista"
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_lbfgs_with_bounds_is_what_lbfgs_means_where_coefficients_are_positive(data, fit_intercept):
+    X, Y, w = data
+    params = {"alpha": 0.5, "positive": True, "fit_intercept": fit_intercept, "tol": 1e-10}
+    best = Ridge(**params).fit(X, Y, w)
+    model = Ridge(solver="lbfgs", **params).fit(X, Y, w)
+    same_fit(model, best, rtol=1e-7)
+    assert model.solver_ == "lbfgs"
+    assert "LBFGSB" in model.solve_report_[0].solver
+    assert np.max(model.n_iter_) < 100
+    np.testing.assert_array_equal(model.coef_ == 0, best.coef_ == 0)
