@@ -42,6 +42,10 @@ class GramLasso:
         self.xp = namespace_of(G)
         self.G, self.b, self.w, self.c = G, b, w, c
 
+    def refresh(self) -> None:
+        """Adopt a ``w`` or ``b`` set from outside. Nothing is kept here between calls; the compiled
+        twin rebuilds its factor."""
+
     def _support(self) -> Any:
         return self.xp.nonzero(self.w != 0)[0]
 

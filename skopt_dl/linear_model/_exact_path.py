@@ -91,9 +91,7 @@ def working_set_path(work: Any, strengths: Any, tol: float) -> Path:
     if work.prefers_everything:
         work.add_all()
         square = float(work.target @ work.target)
-        coefs, gaps = gram_path(
-            work.solver(), work.G, work.q, square, work.l1, work.l2, strengths
-        )
+        coefs, gaps = gram_path(work.solver(), work.G, work.q, square, work.l1, work.l2, strengths)
         return Path(coefs, gaps, 1, np.ones(len(strengths), dtype=int))
     return _Blocks(work, np.asarray(strengths, dtype=np.float64), tol).run()
 
@@ -242,7 +240,10 @@ def _gaps(
     # Further rows sqrt(t l2) with target 0: their residual is -sqrt(t l2) w.
     size = C - t * l2[:, None] * W
     size = size if positive else np.abs(size)
-    bound = np.min(np.where(size > t * l1[:, None], t * l1[:, None] / np.where(size > 0, size, 1), np.inf), axis=0)
+    bound = np.min(
+        np.where(size > t * l1[:, None], t * l1[:, None] / np.where(size > 0, size, 1), np.inf),
+        axis=0,
+    )
     norm = rest + ridge
     scale = np.minimum(cross / np.where(norm > 0, norm, 1), bound)
     if not positive:

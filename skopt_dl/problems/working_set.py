@@ -174,21 +174,35 @@ class WorkingSet:
 
         Arguments are coefficients on the set, of shape (m,).
         """
+        W = self.xp.stack([w, *directions], axis=1)
+        C, _ = self._products(W, 1)
+        return [C[:, k] for k in range(C.shape[1])]
+
+    def block_correlations(self, W: Any, direction: Any) -> tuple[Any, Any, Any]:
+        """The same for several solutions, the columns of ``W``, and one direction (the last).
+
+        Also ``|t - B w|^2`` and ``t'(t - B w)`` of each solution.
+        """
+        xp, k = self.xp, W.shape[1]
+        C, R = self._products(xp.concat([W, direction[:, None]], axis=1), k)
+        R = R[:, :k]
+        return C, xp.sum(R**2, axis=0), self.target @ R
+
+    def _products(self, W: Any, n_solutions: int) -> tuple[Any, Any]:
+        """``B'R`` over all columns and ``R = t 1' - B W``; without t beyond ``n_solutions``."""
         xp = self.xp
-        W = xp.stack([w, *directions], axis=1)
         if self.complete:
             C = -(self.G @ W)
-            C[:, 0] += self.q
-        else:
-            R = xp.zeros((self.base.shape[0], W.shape[1]), dtype=xp.float64, device=self.device)
-            R[:, 0] = self.target
-            used = xp.nonzero(xp.any(W != 0, axis=1))[0]
-            if used.shape[0]:
-                R -= self._columns.product(used, xp.take(W, used, axis=0))
-            R = xp.astype(self.root[:, None] * R, self.dtype)
-            self._u = R[:, 0]
-            C = xp.astype(self.map.rmatvec(R), xp.float64)
-        return [C[:, k] for k in range(C.shape[1])]
+            C[:, :n_solutions] += self.q[:, None]
+            return C, None
+        R = xp.zeros((self.base.shape[0], W.shape[1]), dtype=xp.float64, device=self.device)
+        R[:, :n_solutions] = self.target[:, None]
+        used = xp.nonzero(xp.any(W != 0, axis=1))[0]
+        if used.shape[0]:
+            R -= self._columns.product(used, xp.take(W, used, axis=0))
+        weighted = xp.astype(self.root[:, None] * R, self.dtype)
+        self._u = weighted[:, 0]
+        return xp.astype(self.map.rmatvec(weighted), xp.float64), R
 
     def full(self, w: Any) -> Any:
         """Coefficients on the set as an array of all p, in the problem's dtype."""

@@ -125,7 +125,7 @@ def test_answer_is_that_of_coordinate_descent(layout, penalty, shape):
     np.testing.assert_allclose(to_numpy(result.w), expected, atol=1e-6)
     again = run(problem, ActiveSet(), start=result.w, stopping=Stopping(tol=tol, max_iter=50))
     assert again.success
-    assert again.n_iter == 1
+    assert again.n_iter <= 1
 
 
 def test_ill_conditioned_polynomials_are_certified():

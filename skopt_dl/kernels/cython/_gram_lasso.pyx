@@ -48,6 +48,26 @@ cdef class GramLasso:
         for k in range(self.size):
             self.place[self.support[k]] = k
 
+    def refresh(self):
+        """Rebuild the factor for the support of ``w``: after ``w`` or ``b`` were set from outside.
+
+        A coordinate whose column depends on the others goes to zero.
+        """
+        cdef Py_ssize_t[::1] support
+        cdef int k
+        cdef Py_ssize_t j
+        found = np.flatnonzero(np.asarray(self.w)).astype(np.intp)
+        support = found
+        self.size = 0
+        np.asarray(self.place)[:] = -1
+        if self._append_block(support, found.shape[0]):
+            return
+        for k in range(found.shape[0]):
+            j = support[k]
+            if self._append(j) != 1:
+                self._move(j, -self.w[j])
+                self.w[j] = 0.0
+
     # --- the factor ---------------------------------------------------------------------------
 
     cdef int _append(self, Py_ssize_t j) noexcept nogil:
