@@ -118,7 +118,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         Iterations of the solve that was kept.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are strings.
     solver_ : str
         Name of the solver that ran.
@@ -138,6 +138,9 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
 
     A cell whose row or column has no observed entry at all is filled by ``mean_`` plus the biases
     that are known, never by NaN.
+
+    `cross_val_predict` and tools like it look for ``predict`` before a fit: give them an estimator
+    with ``input="pairs"``. Without it, ``predict`` appears with a fit on pairs.
 
     Weights: one per row of a matrix or one per pair. An integer weight counts as the row (or pair)
     repeated, and weight zero as the row (or pair) left out.
@@ -386,8 +389,9 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
 
     def _fold_in(self, observed: ObservedMatrix) -> tuple[Any, Any]:
         """``(L, R)`` with the model of these rows ``mean + L R'``, each from its own entries."""
+        alpha, bias = self._fitted_with
         problem = self._factor_problem(
-            observed, self.mean_, self.n_components_, *self._fitted_with, "new rows"
+            observed, self.mean_, self.n_components_, alpha, bias, "new rows"
         )
         Q = problem.xp.astype(self._column_parameters(), observed.dtype)
         return problem.factors(problem.from_cols(Q))
@@ -536,8 +540,7 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
 
     def _score_hidden(self, observed: ObservedMatrix) -> float:
         xp, x = observed.xp, observed.values
-        keys = put_beside(x, np.random.default_rng(0).random(tuple(x.shape)))
-        kept, hidden = observed.hide(HIDDEN_SHARE, keys)
+        kept, hidden = observed.hide(HIDDEN_SHARE)
         total = to_float(xp.sum(hidden))
         if total < 2:
             raise ValueError(

@@ -106,15 +106,16 @@ class ObservedMatrix(ABC):
         other.values = xp.where(self.weights > 0, self.values - offset, xp.zeros_like(self.values))
         return other
 
-    def hide(self, share: float, keys: Any) -> tuple[Self, Any]:
+    def hide(self, share: float) -> tuple[Self, Any]:
         """Hide a share of each row, at least one entry of two or more.
+
+        Which entries is a pseudo-random function of their positions alone: the same ones at every
+        call, in every layout and on every device.
 
         Parameters
         ----------
         share : float
             Share of each row's entries.
-        keys : array of entry values
-            Random numbers in [0, 1): the entries of a row with the smallest ones are hidden.
 
         Returns
         -------
@@ -127,12 +128,23 @@ class ObservedMatrix(ABC):
         present = xp.astype(self.weights > 0, self.dtype)
         count = self._per_row(present)
         wanted = xp.where(count > 1, xp.maximum(xp.round(share * count), xp.ones_like(count)), 0.0)
-        ranks = xp.astype(self._row_ranks(keys), self.dtype)
+        ranks = xp.astype(self._row_ranks(self._keys()), self.dtype)
         hidden = xp.where(ranks < self._spread(wanted), self.weights, xp.zeros_like(self.weights))
         kept = copy.copy(self)
         kept.weights = self.weights - hidden
         kept._measure()
         return kept, hidden
+
+    def _keys(self) -> Any:
+        """Pseudo-random entry values in [0, 1): the digits of a sine far behind the point."""
+        xp = self.xp
+        rows, cols = (xp.astype(a, xp.float64) for a in self._positions())
+        noise = 43758.5453 * xp.sin(12.9898 * (rows + 1.0) + 78.233 * (cols + 1.0))
+        return noise - xp.floor(noise)
+
+    @abstractmethod
+    def _positions(self) -> tuple[Any, Any]:
+        """Row and column numbers, arrays that broadcast to entry values."""
 
     @abstractmethod
     def _per_row(self, E: Any) -> Any:
@@ -161,6 +173,10 @@ class Masked(ObservedMatrix):
 
     def _sums(self) -> tuple[Any, Any]:
         return self.xp.sum(self.weights, axis=1), self.xp.sum(self.weights, axis=0)
+
+    def _positions(self) -> tuple[Any, Any]:
+        rows, cols = (self.xp.arange(size, device=self.device) for size in self.shape)
+        return rows[:, None], cols[None, :]
 
     def _per_row(self, E: Any) -> Any:
         return self.xp.sum(E, axis=1)
@@ -230,6 +246,9 @@ class Entries(ObservedMatrix):
     def _sums(self) -> tuple[Any, Any]:
         add, each = self.kernels.segment_sum, self.weights[:, None]
         return add(each, self.rows, self.shape[0])[:, 0], add(each, self.cols, self.shape[1])[:, 0]
+
+    def _positions(self) -> tuple[Any, Any]:
+        return self.rows, self.cols
 
     def _per_row(self, E: Any) -> Any:
         return self.kernels.segment_sum(E[:, None], self.rows, self.shape[0])[:, 0]

@@ -4,7 +4,7 @@
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport sqrt
+from libc.math cimport NAN, sqrt
 from libc.string cimport memset
 from scipy.linalg.cython_blas cimport dsyrk, ssyrk
 from scipy.linalg.cython_lapack cimport dposv, sposv
@@ -82,8 +82,11 @@ cdef inline void _rank_update(int k, int depth, floating* P, floating* G) noexce
         dsyrk(lower, plain, &k, &depth, &one, P, &k, &one, G, &k)
 
 
-cdef inline int _solve(int k, double ridge, double eps, floating* G, floating* r) noexcept nogil:
-    """Solve ``(G + shift I) u = r`` in place of ``r``; the shift as the specification says."""
+cdef inline void _solve(int k, double ridge, double eps, floating* G, floating* r) noexcept nogil:
+    """Solve ``(G + shift I) u = r`` in place of ``r``; the shift as the specification says.
+
+    With it only values that are not finite can fail, and their answer is NaN.
+    """
     cdef double shift = 0
     cdef int c, one = 1, info = 0
     cdef char* lower = b"L"
@@ -98,7 +101,9 @@ cdef inline int _solve(int k, double ridge, double eps, floating* G, floating* r
         sposv(lower, &k, &one, G, &k, r, &k, &info)
     else:
         dposv(lower, &k, &one, G, &k, r, &k, &info)
-    return info
+    if info != 0:
+        for c in range(k):
+            r[c] = NAN
 
 
 cdef inline void _gather(int k, double weight, double target, const floating* f, floating* p,
@@ -122,12 +127,9 @@ def ridge_rows(W, T, F, ridge):
         return out
     eps = np.finfo(F.dtype).eps
     if hasattr(W, "indptr"):
-        failed = _csr(W.indptr, W.indices, W.data, T.data, F, ridge, out, work, eps)
+        _csr(W.indptr, W.indices, W.data, T.data, F, ridge, out, work, eps)
     else:
-        failed = _dense(W, T, F, ridge, out, work, eps)
-    if failed:
-        # Only values that are not finite get here; NaN tells the engine so.
-        out[:] = np.nan
+        _dense(W, T, F, ridge, out, work, eps)
     return out
 
 
@@ -135,7 +137,7 @@ def _csr(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
          const floating[::1] T, const floating[:, ::1] F, const floating[::1] ridge,
          floating[:, ::1] out, floating[:, ::1] work, double eps):
     cdef Py_ssize_t m = ridge.shape[0], i, l, done = 0
-    cdef int k = F.shape[1], depth, failed = 0
+    cdef int k = F.shape[1], depth
     cdef floating* P = &work[0, 0]
     cdef floating* G = &work[DEPTH, 0]
     with nogil:
@@ -152,19 +154,18 @@ def _csr(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
                     depth = 0
             if depth:
                 _rank_update(k, depth, P, G)
-            failed |= _solve(k, ridge[i], eps, G, &out[i, 0]) != 0
+            _solve(k, ridge[i], eps, G, &out[i, 0])
             done += (ptr[i + 1] - ptr[i] + k) * k
             if done > BEAT:
                 done = 0
                 with gil:
                     PyErr_CheckSignals()
-    return failed
 
 
 def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1] F,
            const floating[::1] ridge, floating[:, ::1] out, floating[:, ::1] work, double eps):
     cdef Py_ssize_t m = W.shape[0], n = W.shape[1], i, j, done = 0
-    cdef int k = F.shape[1], depth, failed = 0
+    cdef int k = F.shape[1], depth
     cdef floating* P = &work[0, 0]
     cdef floating* G = &work[DEPTH, 0]
     with nogil:
@@ -181,10 +182,9 @@ def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1
                     depth = 0
             if depth:
                 _rank_update(k, depth, P, G)
-            failed |= _solve(k, ridge[i], eps, G, &out[i, 0]) != 0
+            _solve(k, ridge[i], eps, G, &out[i, 0])
             done += (n + k) * k
             if done > BEAT:
                 done = 0
                 with gil:
                     PyErr_CheckSignals()
-    return failed
