@@ -79,7 +79,12 @@ def ratings(seed: int) -> tuple[Any, Any]:
     return X, None
 
 
-NETWORK = {"hidden_layer_sizes": (8,), "max_iter": 60, "random_state": 0}
+NETWORK = {
+    "hidden_layer_sizes": (8,),
+    "learning_rate_init": 0.02,
+    "max_iter": 60,
+    "random_state": 0,
+}
 
 KINDS: tuple[Kind, ...] = (
     Kind("Lasso", regression, {"alpha": 0.05, "random_state": 0}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import warnings
 from abc import abstractmethod
 from numbers import Integral
@@ -345,7 +346,8 @@ class MultilayerPerceptron(EngineEstimator):
 
     def _keep_progress(self, progress: Progress) -> None:
         self.loss_curve_ = progress.losses
-        self.loss_ = progress.losses[-1]
+        # Without one finite epoch (data that overflow at once) there is no loss to tell.
+        self.loss_ = progress.losses[-1] if progress.losses else math.nan
         self._stale = progress.stale
         early = self.early_stopping
         self.best_loss_ = None if early else progress.best_loss

@@ -226,9 +226,7 @@ def device1_for_cuda(monkeypatch: Any) -> Place:
     place = Place("array_api_strict", str(DEVICES["device1"]))
     original = arrays.device_place
     for module in (arrays, sys.modules["skopt_dl._sklearn.base"]):
-        monkeypatch.setattr(
-            module, "device_place", lambda d: place if d == "cuda" else original(d)
-        )
+        monkeypatch.setattr(module, "device_place", lambda d: place if d == "cuda" else original(d))
     return place
 
 
