@@ -23,6 +23,7 @@ def example_problems(dtype: Any = np.float64) -> list[LinearProblem]:
     table = (
         (y, Squared(), L2(0.1)),
         (y, Squared(), L1(0.1)),
+        (y, Squared(), L1(0.1, positive=True)),
         (y, Squared(), L1Ball(2.0)),
         (labels, Logistic(), L2(0.1)),
         (labels, Logistic(), L1(0.03)),
