@@ -105,6 +105,8 @@ def target_tasks(
     starts = _warm_coef(owner, (Y.shape[1], X.shape[1]), X.dtype)
     # One design for all targets: what it caches (contiguous columns) is made once.
     shared, compressed = design(X), None
+    # NumPy's booleans, as grids of parameters hold them, are no Gram matrices.
+    precompute = bool(precompute) if isinstance(precompute, np.bool_) else precompute
     if wants_compression(precompute, X):
         compressed = CompressedRows(X, Y, weights, fit_intercept=fit_intercept, gram=precompute)
     tasks = []

@@ -170,7 +170,7 @@ def test_precompute_works_where_columns_depend_on_each_other(data):
     X = np.hstack([X, X[:, :2] @ np.ones((2, 1))])
     params = {"alpha": 0.1, **TIGHT}
     plain = ElasticNet(**params).fit(X, Y[:, 0], w)
-    for precompute in (True, gram_of(X, w)):
+    for precompute in (True, np.True_, np.False_, gram_of(X, w)):
         same_fit(ElasticNet(precompute=precompute, **params).fit(X, Y[:, 0], w), plain, rtol=1e-5)
 
 
