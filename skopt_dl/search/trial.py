@@ -55,7 +55,7 @@ class Found:
 
 
 def rounding(value: float, eps: float) -> float:
-    """How much a value near ``value`` may be wrong by, for a dtype of precision ``eps``."""
+    """How much of a value near ``value`` may be rounding, for a dtype of precision ``eps``."""
     return ULPS * eps * abs(value)
 
 

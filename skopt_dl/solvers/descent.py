@@ -14,6 +14,9 @@ from skopt_dl.engine import Point, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.search import Found, rounding
 
+# How many digits a function loses inside is not known: where no step is found, the difference up to
+# which values count as equal grows by this factor, until half of the digits are in doubt.
+GROWTH = 1000.0
 # Iterations that may pass without progress, once rounding hides all changes of the value.
 PATIENCE = 100
 
@@ -24,6 +27,8 @@ class Progress:
 
     Attributes
     ----------
+    doubt : float
+        Relative difference up to which values count as equal.
     lowest : float
         The lowest value so far.
     best : Point
@@ -34,19 +39,25 @@ class Progress:
         Iterations since the value last fell clear of rounding or the goal was met.
     """
 
+    doubt: float = 0.0
     lowest: float = float("inf")
     best: Point | None = None
     smallest: float = float("inf")
     goal: float = float("inf")
     idle: int = 0
 
-    def note(self, point: Point, value: float, size: float, noise: float) -> None:
+    def noise(self, value: float) -> float:
+        """How much may be rounding in a value near ``value``."""
+        return self.doubt * abs(value)
+
+    def note(self, point: Point, value: float, size: float, least_noise: float) -> None:
         """Compare a new point, of value ``value`` and largest gradient component ``size``."""
-        falling = not value >= self.lowest - noise
-        self.idle += 1
-        if falling or size <= self.goal:
-            self.idle, self.goal = 0, 0.5 * size
-        if falling or size < self.smallest:
+        falling = not value >= self.lowest - least_noise
+        clearly = not value >= self.lowest - self.noise(value)
+        self.idle = 0 if falling or size <= self.goal else self.idle + 1
+        if clearly or size <= self.goal:
+            self.goal = 0.5 * size
+        if clearly or size < self.smallest:
             self.best, self.smallest = point, size
         self.lowest = min(self.lowest, value)
 
@@ -64,11 +75,6 @@ class DescentState(State):
         self.point, self.w = point, point.w
         none = xp.zeros((), dtype=problem.dtype, device=problem.device)
         self.indicator = xp.max(xp.abs(point.grad)) if problem.size else none
-
-
-def noise_of(problem: Any, value: float) -> float:
-    """Rounding of the objective near ``value``."""
-    return rounding(value, float(problem.xp.finfo(problem.dtype).eps))
 
 
 def step_along(
@@ -96,15 +102,17 @@ def step_along(
     """
     point: Any = state.point
     line, value = problem.along(point, d), to_float(point.value)
-    noise = noise_of(problem, value)
+    progress = state.progress
+    eps = float(problem.xp.finfo(problem.dtype).eps)
+    progress.doubt = max(progress.doubt, rounding(1.0, eps))
     # Measured from the lowest value: steps that each rise by rounding must not add up.
-    slack = max(0.0, noise - max(0.0, value - state.progress.lowest))
+    slack = max(0.0, progress.noise(value) - max(0.0, value - progress.lowest))
     found = search(line, value, slope, t, noise=slack)
     if found.ok:
         after = line.accept(found.t)
         state.stand_at(problem, after)
         state.n_iter += 1
-        state.progress.note(after, found.value, to_float(state.indicator), noise)
+        progress.note(after, found.value, to_float(state.indicator), rounding(value, eps))
     return found
 
 
@@ -141,15 +149,20 @@ class DescentSolver(Solver):
 def steepest(problem: Any, state: DescentState, search: Callable[..., Found]) -> Status | None:
     """A step along ``-g``, the last resort; ``None``, or the status to end with.
 
-    That is ``STALLED`` if the first trial could at most gain what rounding hides, else
-    ``LINE_SEARCH_FAILED``.
+    Where there is none, values are trusted less. In the end the status is ``STALLED`` if the first
+    trial could at most gain what rounding hides, else ``LINE_SEARCH_FAILED``.
     """
     g = state.point.grad  # type: ignore[union-attr]
     slope = -to_float(g @ g)
     t = first_step(slope)
-    if step_along(problem, state, -g, slope, t, search).ok:
+    progress, limit = state.progress, float(problem.xp.finfo(problem.dtype).eps) ** 0.5
+    while not step_along(problem, state, -g, slope, t, search).ok:
+        if progress.doubt >= limit:
+            break
+        progress.doubt = min(limit, GROWTH * progress.doubt)
+    else:
         return None
-    hidden = -slope * t <= noise_of(problem, to_float(state.point.value))  # type: ignore[union-attr]
+    hidden = -slope * t <= progress.noise(to_float(state.point.value))  # type: ignore[union-attr]
     return Status.STALLED if hidden else Status.LINE_SEARCH_FAILED
 
 

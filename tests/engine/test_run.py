@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from skopt_dl import minimize
 from skopt_dl.dispatch import IncompatibleSolverError
 from skopt_dl.engine import (
     Certificate,
@@ -19,7 +20,6 @@ from skopt_dl.engine import (
     Stopping,
     run,
 )
-from skopt_dl import minimize
 from skopt_dl.problems import SmoothProblem
 from skopt_dl.solvers.newton import NewtonCholesky
 from skopt_dl.solvers.quasi_newton import LBFGS
@@ -30,9 +30,7 @@ CENTRE = np.array([1.0, -2.0, 3.0])
 def bowl(**kwargs):
     """``|w - CENTRE|^2 / 2``."""
     kwargs = {"start": np.zeros(3), "convex": True} | kwargs
-    return SmoothProblem(
-        lambda w: 0.5 * ((w - CENTRE) ** 2).sum(), lambda w: w - CENTRE, **kwargs
-    )
+    return SmoothProblem(lambda w: 0.5 * ((w - CENTRE) ** 2).sum(), lambda w: w - CENTRE, **kwargs)
 
 
 @dataclass
