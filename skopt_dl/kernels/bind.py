@@ -7,10 +7,9 @@ is none the generic function runs.
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
-from skopt_dl.kernels import generic, generic_gram, generic_network, generic_observed
+from skopt_dl.kernels import cython, generic, generic_gram, generic_network, generic_observed
 from skopt_dl.kernels.namespace import is_numpy
 
 GENERIC: tuple[Any, ...] = (generic, generic_gram, generic_network, generic_observed)
@@ -25,7 +24,7 @@ class KernelSet:
         "cython" or "generic".
     """
 
-    def __init__(self, name: str, modules: tuple[ModuleType, ...]) -> None:
+    def __init__(self, name: str, modules: tuple[Any, ...]) -> None:
         self.name = name
         self._modules = modules
 
@@ -53,7 +52,5 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
         Layout of the design matrix.
     """
     if is_numpy(xp) and str(dtype) in ("float32", "float64"):
-        from skopt_dl.kernels import cython
-
         return KernelSet("cython", (*cython.MODULES[layout], *GENERIC))
     return KernelSet("generic", GENERIC)

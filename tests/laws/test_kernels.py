@@ -226,3 +226,9 @@ def test_draws_follow_their_probabilities():
 def test_an_unknown_kernel_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_kernel"):
         bind(np, np.dtype(np.float64), "dense").no_such_kernel  # noqa: B018
+
+
+def test_kernels_survive_a_copy():
+    kernels = copy.deepcopy(bind(np, np.dtype(np.float64), "sparse"))
+    assert kernels.name == "cython"
+    assert kernels.cd_epochs is bind(np, np.dtype(np.float64), "sparse").cd_epochs

@@ -22,7 +22,8 @@ class Compiled:
         self._modules = modules
 
     def __getattr__(self, kernel: str) -> Any:
-        if kernel not in self._modules:
+        # Underscores first: a copy asks for them before it has its modules.
+        if kernel.startswith("_") or kernel not in self._modules:
             raise AttributeError(kernel)
         return getattr(import_module(f"{__name__}.{self._modules[kernel]}"), kernel)
 
