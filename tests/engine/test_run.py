@@ -210,6 +210,8 @@ def test_without_a_tolerance_the_certificate_is_evaluated_once_at_the_end():
     problem = Counted(lambda w: 0.5 * w @ w, lambda w: w, start=np.ones(2))
     result = run(problem, Halving(), stopping=stop(tol=None, max_iter=20))
     assert problem.asked == 1
+    assert result.history["certificate"][-1] == 0.0
+    assert all(math.isnan(c) for c in result.history["certificate"][:-1])
     assert (result.status, result.n_iter) == (Status.MAX_ITER, 20)
 
 

@@ -314,6 +314,7 @@ def test_an_impossible_tolerance_ends_as_stalled_at_the_best_point(solver):
     result = solve(binary(), solver, tol=0.0)
     assert result.status in (Status.STALLED, Status.CONVERGED)
     assert result.certificate.value < 1e-13
+    assert float(result.state.indicator) == min(result.history["indicator"])
     assert result.n_iter < 1500
 
 
