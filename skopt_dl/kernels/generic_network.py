@@ -69,25 +69,27 @@ def activation_slope(name: str, a: Any) -> Any:
     return a * (1 - a) if name == "logistic" else xp.ones_like(a)
 
 
-def output_loss(name: str, y: Any, z: Any, cap: float) -> Any:
+def output_loss(name: str, y: Any, z: Any, floor: float) -> Any:
     """Loss of each sample from the raw outputs ``z``, of the kind that fits the output ``name``.
 
-    "identity": half the squared error; "logistic" and "softmax": minus the log-likelihood, of which
-    no single outcome counts more than ``cap``; "exp": half the Poisson deviance. Several outputs
-    are summed.
+    "identity": half the squared error; "logistic" and "softmax": minus the log-likelihood; "exp":
+    half the Poisson deviance. Several outputs are summed.
+
+    With ``floor`` above 0 the likelihood is scikit-learn's report of it, from probabilities that
+    are rounded and kept within ``[floor, 1 - floor]``; with 0 it is exact however large ``z``.
     """
     xp = namespace_of(z)
     if name == "identity":
         return 0.5 * xp.sum((z - y) ** 2, axis=1)
+    if name in ("logistic", "softmax") and floor > 0:
+        p = xp.clip(activate(name, z), floor, 1 - floor)
+        others = (1 - y) * xp.log(1 - p) if name == "logistic" else 0.0
+        return -xp.sum(y * xp.log(p) + others, axis=1)
     if name == "logistic":
-        tail = xp.log1p(xp.exp(-xp.abs(z)))
-        zero = xp.zeros_like(z)
-        yes, no = tail - xp.where(z < 0, z, zero), tail + xp.where(z > 0, z, zero)
-        return xp.sum(y * xp.clip(yes, None, cap) + (1 - y) * xp.clip(no, None, cap), axis=1)
+        return xp.sum(xp.log1p(xp.exp(-xp.abs(z))) + xp.clip(z, 0, None) - y * z, axis=1)
     if name == "softmax":
         z = z - xp.max(z, axis=1, keepdims=True)
-        each = xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True)) - z
-        return xp.sum(y * xp.clip(each, None, cap), axis=1)
+        return xp.sum(y * (xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True)) - z), axis=1)
     log_y = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
     return xp.sum(y * (log_y - z - 1) + xp.exp(z), axis=1)
 
@@ -118,7 +120,7 @@ def network_gradient(
     weights: Any,
     index: Any,
     alpha: float,
-    cap: float,
+    floor: float,
     grad: Any,
 ) -> tuple[Any, Any]:
     r"""Loss, penalty and gradient of :math:`\frac1S (\sum_i s_i \ell_i + \frac\alpha2 |W|^2)`.
@@ -137,10 +139,10 @@ def network_gradient(
         Sample weights s; ones without.
     index : array of int, optional
         The samples to use; all of them without.
-    alpha, cap : float
+    alpha, floor : float
         Strength of the penalty on the coefficients; see `output_loss`.
     grad : array of shape (size,)
-        Overwritten by the gradient of the uncapped loss and of the penalty.
+        Overwritten by the gradient of the exact loss and of the penalty.
 
     Returns
     -------
@@ -154,7 +156,7 @@ def network_gradient(
         weights = None if weights is None else xp.take(weights, index)
     layers = network_layers(net, w, X)
     z = layers[-1]
-    each, d = output_loss(net.output, y, z, cap), activate(net.output, z) - y
+    each, d = output_loss(net.output, y, z, floor), activate(net.output, z) - y
     share: Any = 1 / X.shape[0]
     if weights is None:
         loss, d = share * xp.sum(each), share * d

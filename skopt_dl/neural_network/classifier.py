@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.metaestimators import available_if
@@ -16,13 +15,15 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import column_or_1d
 
+from skopt_dl._sklearn.arrays import put_beside
 from skopt_dl._sklearn.base import fit_method
+from skopt_dl._sklearn.scores import DeviceClassifierMixin
 from skopt_dl._sklearn.validation import check_X_y
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.neural_network._base import MultilayerPerceptron, trains_by_epochs
 
 
-class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
+class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
     r"""Classification by a multi-layer perceptron.
 
     .. math:: \min_{W, b}\ -\frac1n \sum_i \log p_{y_i}(x_i) + \frac{\alpha}{2n} \sum_l |W_l|^2
@@ -137,12 +138,13 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     -----
     The same seed gives scikit-learn's initial weights, batches and updates; the two loss curves
     differ by rounding. Where they differ: a fit whose parameters overflow returns the last finite
-    ones with a ``ConvergenceWarning`` (scikit-learn raises), and a solver on all samples ends by
-    the gradient alone.
+    ones with a ``ConvergenceWarning`` (scikit-learn raises); with ``warm_start`` and
+    ``early_stopping`` the best weights of all fits are kept (scikit-learn overwrites those of the
+    earlier ones); and a solver on all samples ends by the gradient alone.
 
-    ``loss_`` and ``loss_curve_`` are scikit-learn's: one outcome counts at most ``-log(eps)``, and
-    the penalty of each batch is divided by the size of the batch. The objective above is in
-    ``solve_report_``.
+    ``loss_`` and ``loss_curve_`` are scikit-learn's: probabilities are kept ``eps`` away from 0
+    and 1, and the penalty of each batch is divided by the size of the batch. The objective above
+    is in ``solve_report_``.
 
     References
     ----------
@@ -296,9 +298,12 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or the indicator matrix of a multilabel problem; a NumPy array.
+            Class labels, or the indicator matrix of a multilabel problem. Labels that are not
+            numbers are on the host.
         """
-        return self._decode(self._response(X, "predict"))
+        response = self._response(X, "predict")
+        labels = self._decode(response)
+        return put_beside(response, labels) if labels.dtype.kind in "fiub" else labels
 
     def predict_proba(self, X: Any) -> Any:
         """Probability of each class.

@@ -14,7 +14,8 @@ from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_flo
 from skopt_dl.neural_network.curvature import HessianProduct
 from skopt_dl.neural_network.network import Network
 
-UNCAPPED = float("inf")
+# Probabilities are not rounded where the objective itself is asked for.
+EXACT = 0.0
 
 
 class NetworkProblem(Problem):
@@ -42,8 +43,8 @@ class NetworkProblem(Problem):
     Notes
     -----
     The value that goes with a batch gradient is scikit-learn's report of it, made for reading and
-    for its stopping rule: the log-likelihood of one outcome counts at most ``-log(eps)``, and the
-    squared error is a mean over the outputs. A batch carries the whole penalty, divided by its own
+    for its stopping rule: probabilities are kept ``eps`` away from 0 and 1, and the squared error is a
+    mean over the outputs. A batch carries the whole penalty, divided by its own
     weight, as in scikit-learn: smaller batches are regularised more. The value of a `Point` is the
     objective itself.
     """
@@ -80,7 +81,7 @@ class NetworkProblem(Problem):
         self.n_evaluations = 0
         self._work = self.kernels.network_workspace(net, self.dtype)
         self._batch_grad = self.start()
-        self._cap = -float(xp.log(xp.asarray(xp.finfo(self.dtype).eps, dtype=self.dtype)))
+        self._floor = float(xp.finfo(self.dtype).eps)
         self._mean = 1 / y.shape[1] if net.output == "identity" else 1.0
 
     def start(self) -> Any:
@@ -88,7 +89,7 @@ class NetworkProblem(Problem):
             return self.xp.asarray(self.initial, copy=True)
         return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
 
-    def _evaluate(self, w: Any, index: Any, cap: float, grad: Any) -> tuple[Any, Any]:
+    def _evaluate(self, w: Any, index: Any, floor: float, grad: Any) -> tuple[Any, Any]:
         return self.kernels.network_gradient(
             self.net,
             self._work,
@@ -98,7 +99,7 @@ class NetworkProblem(Problem):
             self.sample_weight,
             index,
             self.alpha,
-            cap,
+            floor,
             grad,
         )
 
@@ -107,13 +108,13 @@ class NetworkProblem(Problem):
 
     def reported_loss(self, w: Any) -> Any:
         """The value at ``w`` as scikit-learn reports it, see the notes."""
-        loss, penalty = self._evaluate(w, None, self._cap, self.xp.empty_like(w))
+        loss, penalty = self._evaluate(w, None, self._floor, self.xp.empty_like(w))
         return self._mean * loss + penalty
 
     def _point(self, w: Any) -> Point:
         self.n_evaluations += 1
         grad = self.xp.empty_like(w)
-        loss, penalty = self._evaluate(w, None, UNCAPPED, grad)
+        loss, penalty = self._evaluate(w, None, EXACT, grad)
         return Point(w, self.xp.asarray(loss + penalty, dtype=self.dtype), grad)
 
     @offers(Oracle.GRAD)
@@ -131,7 +132,7 @@ class NetworkProblem(Problem):
 
         The gradient is overwritten by the next call.
         """
-        loss, penalty = self._evaluate(w, index, self._cap, self._batch_grad)
+        loss, penalty = self._evaluate(w, index, self._floor, self._batch_grad)
         return self._mean * loss + penalty, self._batch_grad
 
     @offers(Oracle.HVP)

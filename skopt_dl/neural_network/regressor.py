@@ -132,8 +132,9 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
     -----
     The same seed gives scikit-learn's initial weights, batches and updates; the two loss curves
     differ by rounding. Where they differ: a fit whose parameters overflow returns the last finite
-    ones with a ``ConvergenceWarning`` (scikit-learn raises), and a solver on all samples ends by
-    the gradient alone, of
+    ones with a ``ConvergenceWarning`` (scikit-learn raises); with ``warm_start`` and
+    ``early_stopping`` the best weights of all fits are kept (scikit-learn overwrites those of the
+    earlier ones); and a solver on all samples ends by the gradient alone, of
     the objective above for several targets too (scikit-learn's gradient there is of the sum over
     targets, its value of their mean).
 

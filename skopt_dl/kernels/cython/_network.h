@@ -67,7 +67,7 @@ CLONES void NAME(column_sums)(const REAL *restrict D, REAL *restrict g, long n, 
 }
 
 /* The losses: Z becomes the derivative, row i scaled by share * s_i; the weighted sum of the losses
-   is returned. */
+   is returned. A floor > 0 asks for scikit-learn's report of a likelihood, see output_loss. */
 CLONES double NAME(squared_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
                                  double share, long n, long k) {
     double total = 0;
@@ -82,8 +82,12 @@ CLONES double NAME(squared_loss)(REAL *restrict Z, const REAL *restrict Y, const
     return 0.5 * total;
 }
 
+static inline REAL NAME(within)(REAL p, REAL floor) {
+    return p < floor ? floor : p > 1 - floor ? 1 - floor : p;
+}
+
 static double NAME(logistic_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
-                                  double share, double cap, long n, long k) {
+                                  double share, double floor, long n, long k) {
     double total = 0;
     for (long i = 0; i < n; i++) {
         REAL *restrict z = Z + i * k;
@@ -91,10 +95,13 @@ static double NAME(logistic_loss)(REAL *restrict Z, const REAL *restrict Y, cons
         double weight = s ? s[i] : 1.0, row = 0;
         REAL scale = (REAL)(share * weight);
         for (long j = 0; j < k; j++) {
-            REAL t = z[j], e = EXP(t < 0 ? t : -t);
-            double tail = LOG1P(e), yes = tail - (t < 0 ? t : 0), no = tail + (t > 0 ? t : 0);
-            row += y[j] * (yes < cap ? yes : cap) + (1 - y[j]) * (no < cap ? no : cap);
-            z[j] = scale * ((t < 0 ? e / (1 + e) : 1 / (1 + e)) - y[j]);
+            REAL t = z[j], e = EXP(t < 0 ? t : -t), p = (t < 0 ? e : 1) / (1 + e);
+            if (floor > 0) {
+                REAL q = NAME(within)(p, (REAL)floor);
+                row -= y[j] * (double)LOG(q) + (1 - y[j]) * (double)LOG(1 - q);
+            } else
+                row += (double)LOG1P(e) + (t > 0 ? t : 0) - (double)y[j] * t;
+            z[j] = scale * (p - y[j]);
         }
         total += weight * row;
     }
@@ -102,7 +109,7 @@ static double NAME(logistic_loss)(REAL *restrict Z, const REAL *restrict Y, cons
 }
 
 static double NAME(softmax_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
-                                 double share, double cap, long n, long k) {
+                                 double share, double floor, long n, long k) {
     double total = 0;
     for (long i = 0; i < n; i++) {
         REAL *restrict z = Z + i * k;
@@ -114,11 +121,13 @@ static double NAME(softmax_loss)(REAL *restrict Z, const REAL *restrict Y, const
         for (long j = 0; j < k; j++) sum += EXP(z[j]);
         double log_sum = LOG(sum);
         for (long j = 0; j < k; j++) {
-            double each = log_sum - z[j];
-            /* y is 0 in all columns but one: an infinite loss there must not become NaN. */
-            if (y[j] != 0) row += y[j] * (each < cap ? each : cap);
+            REAL p = EXP(z[j]) / sum;
+            /* y is 0 in all columns but one. */
+            if (y[j] != 0)
+                row += y[j] * (floor > 0 ? -(double)LOG(NAME(within)(p, (REAL)floor))
+                                         : log_sum - z[j]);
+            z[j] = scale * (p - y[j]);
         }
-        for (long j = 0; j < k; j++) z[j] = scale * (EXP(z[j]) / sum - y[j]);
         total += weight * row;
     }
     return total;

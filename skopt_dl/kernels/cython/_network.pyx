@@ -78,22 +78,22 @@ cdef void _activation_back(floating* d, const floating* a, floating* g, long n, 
 
 
 cdef double _output_loss(int kind, floating* z, const floating* y, const floating* s, double share,
-                         double cap, long n, long k) noexcept nogil:
+                         double floor, long n, long k) noexcept nogil:
     if floating is float:
         if kind == 0:
             return s_squared_loss(z, y, s, share, n, k)
         if kind == 1:
-            return s_logistic_loss(z, y, s, share, cap, n, k)
+            return s_logistic_loss(z, y, s, share, floor, n, k)
         if kind == 2:
-            return s_softmax_loss(z, y, s, share, cap, n, k)
+            return s_softmax_loss(z, y, s, share, floor, n, k)
         return s_poisson_loss(z, y, s, share, n, k)
     else:
         if kind == 0:
             return d_squared_loss(z, y, s, share, n, k)
         if kind == 1:
-            return d_logistic_loss(z, y, s, share, cap, n, k)
+            return d_logistic_loss(z, y, s, share, floor, n, k)
         if kind == 2:
-            return d_softmax_loss(z, y, s, share, cap, n, k)
+            return d_softmax_loss(z, y, s, share, floor, n, k)
         return d_poisson_loss(z, y, s, share, n, k)
 
 
@@ -133,15 +133,15 @@ def network_workspace(net, dtype):
     return Workspace(net, dtype)
 
 
-def network_gradient(net, Workspace work, w, X, y, weights, index, double alpha, double cap, grad):
+def network_gradient(net, Workspace work, w, X, y, weights, index, double alpha, double floor, grad):
     """See `skopt_dl.kernels.generic_network.network_gradient`."""
     if w.dtype == np.float32:
-        return _gradient[float](work, w, X, y, weights, index, alpha, cap, grad)
-    return _gradient[double](work, w, X, y, weights, index, alpha, cap, grad)
+        return _gradient[float](work, w, X, y, weights, index, alpha, floor, grad)
+    return _gradient[double](work, w, X, y, weights, index, alpha, floor, grad)
 
 
 cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
-               const floating[:, ::1] y, weights, index, double alpha, double cap,
+               const floating[:, ::1] y, weights, index, double alpha, double floor,
                floating[::1] grad):
     cdef const floating[::1] s
     cdef const Py_ssize_t[::1] picked
@@ -154,7 +154,7 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
     cdef int m
     cdef bint more = False
     if index is not None:
-        picked = index
+        picked = np.ascontiguousarray(index, np.intp)
         n = picked.shape[0]
         if n:
             pick = &picked[0]
@@ -177,11 +177,11 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
                     if s_all != NULL:
                         some[i] = s_all[pick[low + i]]
                 loss += _chunk(work, m, &rows[0], &targets[0], NULL if s_all == NULL else &some[0],
-                               share, cap, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
+                               share, floor, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
             else:
                 loss += _chunk(work, m, &X[low, 0], &y[low, 0],
                                NULL if s_all == NULL else &s_all[low],
-                               share, cap, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
+                               share, floor, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
             more = True
             low += m
             if low < n:
@@ -195,7 +195,7 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
 
 
 cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, const floating* s,
-                   double share, double cap, const floating* w, floating* rows, floating* back,
+                   double share, double floor, const floating* w, floating* rows, floating* back,
                    floating* other, bint more, floating* grad) noexcept nogil:
     """Add the gradient of ``m`` rows to ``grad``; returns the sum of their losses."""
     cdef int k, last = work.n_layers - 1, fan_in, fan_out, kind
@@ -211,7 +211,7 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
         _bias_activate[floating](rows + work.layer[k + 1], w + work.intercept[k], m, fan_out, kind)
         a = rows + work.layer[k + 1]
     d = rows + work.layer[last + 1]
-    loss = _output_loss[floating](work.output, d, y, s, share, cap, m, work.sizes[last + 1])
+    loss = _output_loss[floating](work.output, d, y, s, share, floor, m, work.sizes[last + 1])
     if floating is float:
         s_column_sums(d, grad + work.intercept[last], m, work.sizes[last + 1])
     else:

@@ -63,7 +63,8 @@ class StochasticSolver(Solver):
         Initial rate, positive.
     schedule : str or Schedule
         "constant", "invscaling", "adaptive", "decreasing" or an instance. "auto" is "decreasing"
-        for a linear model whose rate is automatic too, else "constant".
+        for a linear model whose rate is automatic too, unless a batch has all samples; else
+        "constant".
     batch_size : int or "auto"
         Samples per update; "auto" is ``min(200, n_samples)``.
     shuffle : bool
@@ -103,11 +104,11 @@ class StochasticSolver(Solver):
             # scikit-learn allows momentum=1, a velocity that never fades.
             top = value <= 1 if key == "momentum" else value < 1
             if not (_is_number(value) and value >= 0 and top):
-                raise ValueError(
-                    f"{name}: {key}={value!r}, but it must lie between 0 and 1"
-                )
-        batch_size(self.batch_size, problem.n_samples or 1)
-        decreasing = automatic and Trait.LINEAR_MODEL in problem.traits
+                raise ValueError(f"{name}: {key}={value!r}, but it must lie between 0 and 1")
+        n = problem.n_samples or 1
+        # The gradient of all samples has no noise for which the rate would have to vanish.
+        noisy = batch_size(self.batch_size, n) < n
+        decreasing = automatic and noisy and Trait.LINEAR_MODEL in problem.traits
         schedule = self.schedule
         if schedule == "auto":
             schedule = "decreasing" if decreasing else "constant"

@@ -42,10 +42,10 @@ def batches(order: Any, size: int) -> Iterator[Any]:
 
 def probe(problem: Any, size: int, count: int) -> list[Any]:
     """Up to ``count`` batches of evenly spaced samples, to look at the data before the start."""
-    index = problem.kernels.index_range(problem.n_samples)
-    stride = max(1, problem.n_samples // size)
-    picks = [index[k::stride][:size] for k in range(min(count, stride))]
-    return [on_device(problem, pick) for pick in picks]
+    n = problem.n_samples
+    stride = max(1, n // size)
+    index = stride * problem.kernels.index_range(min(size, n // stride))
+    return [on_device(problem, index + k) for k in range(min(count, stride))]
 
 
 def on_device(problem: Any, order: Any) -> Any:
