@@ -61,7 +61,8 @@ def outputs(model: Any, X: Any) -> dict[str, Any]:
 def test_fits_where_the_data_live_and_equals_numpy(kind: Kind, solver: str) -> None:
     device = DEVICES["device1"]
     X, y = kind.make_data(0)
-    params = {"solver": solver, "max_iter": 10}
+    # Few iterations: where the objective is not convex, later ones magnify the last digit.
+    params = {"solver": solver, "max_iter": 4}
     host = fit(kind.make(**params), X, y)
     native = fit(kind.make(**params), there(X, device), None if y is None else there(y, device))
     for a, b in zip(kind.answer(native), kind.answer(host), strict=True):
@@ -367,7 +368,7 @@ def cupy() -> Any:
 @pytest.mark.parametrize(("kind", "solver"), pairs(), ids=str)
 def test_gpu_native(kind: Kind, solver: str, cupy: Any) -> None:
     X, y = kind.make_data(0)
-    params = {"solver": solver, "max_iter": 10}
+    params = {"solver": solver, "max_iter": 4}
     host = fit(kind.make(**params), X, y)
     native = fit(kind.make(**params), cupy.asarray(X), None if y is None else cupy.asarray(y))
     for a, b in zip(kind.answer(native), kind.answer(host), strict=True):
