@@ -43,10 +43,10 @@ class NetworkProblem(Problem):
     Notes
     -----
     The value that goes with a batch gradient is scikit-learn's report of it, made for reading and
-    for its stopping rule: probabilities are kept ``eps`` away from 0 and 1, and the squared error is a
-    mean over the outputs. A batch carries the whole penalty, divided by its own
-    weight, as in scikit-learn: smaller batches are regularised more. The value of a `Point` is the
-    objective itself.
+    for its stopping rule: probabilities are kept ``eps`` away from 0 and 1, and the squared error
+    is a mean over the outputs. A batch carries the whole penalty, divided by its own weight, as in
+    scikit-learn: smaller batches are regularised more. The value of a `Point` is the objective
+    itself.
     """
 
     n_samples: int
