@@ -69,7 +69,7 @@ class WorkingSet:
         self.n_features = base.shape[1]
         self.index = xp.zeros(0, dtype=xp.int64, device=self.device)
         self.inside = xp.zeros(self.n_features, dtype=xp.bool, device=self.device)
-        self._room = 0
+        self._room, self._everything = 0, False
         self._G: Any = None
         self._q: Any = xp.zeros(0, dtype=xp.float64, device=self.device)
         gathered = SparseColumns if base.layout == "sparse" else DenseColumns
@@ -82,8 +82,8 @@ class WorkingSet:
 
     @property
     def complete(self) -> bool:
-        """Whether every column is in the set; X need not be read any more."""
-        return self.size == self.n_features
+        """Whether the block is that of all columns in their own order: X need not be read."""
+        return self._everything
 
     @property
     def prefers_everything(self) -> bool:
@@ -128,6 +128,7 @@ class WorkingSet:
             B = self.root[part][:, None] * (block if self.mean is None else block - self.mean)
             self._G += B.T @ B
             self._q += B.T @ self.target[part]
+        self._everything = True
         self.index = xp.arange(p, dtype=xp.int64, device=self.device)
         self.inside = ~self.inside | self.inside
 

@@ -146,6 +146,17 @@ def test_ill_conditioned_polynomials_are_certified():
     assert result.success
 
 
+@pytest.mark.parametrize("seed", [0, 6, 14])
+def test_set_that_grows_to_all_columns_one_by_one(seed, monkeypatch):
+    monkeypatch.setattr("skopt_dl.problems.working_set.GRAM_BELOW", 0)
+    rng = np.random.default_rng(seed)
+    X = np.cumsum(rng.normal(size=(400, 20)), axis=1)
+    y = X @ rng.normal(size=20) + rng.normal(size=400)
+    problem = LinearProblem(X, y, Squared(), L1(1e-3), fit_intercept=True)
+    result = run(problem, ActiveSet(), stopping=Stopping(tol=1e-10, max_iter=50))
+    assert result.success
+
+
 def test_shrinkage_out_of_range_is_named():
     problem = LinearProblem(np.eye(3), np.arange(3.0), Squared(), L1(0.1))
     with pytest.raises(ValueError, match="shrinkage=2"):
