@@ -157,8 +157,8 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
     >>> from skopt_dl.neural_network import MLPClassifier
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((20,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.95
+    >>> model = MLPClassifier((20,), "tanh", solver="lbfgs", max_iter=500, random_state=0)
+    >>> model.fit(X, y).score(X, y) > 0.95
     True
     """
 
