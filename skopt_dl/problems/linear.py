@@ -24,7 +24,7 @@ from skopt_dl.linops import (
 )
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
-from skopt_dl.problems import certificates
+from skopt_dl.problems import certificates, reasons
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.line import LinearModelLine
@@ -188,32 +188,13 @@ class LinearProblem(Problem):
 
     # --- oracles ------------------------------------------------------------------------------
 
-    def _no_smooth_loss(self) -> str | None:
-        if self.loss.smoothness < float("inf"):
-            return None
-        return f"the {type(self.loss).__name__} loss is not smooth"
-
-    def _no_gradient(self) -> str | None:
-        if not hasattr(self.penalty, "grad"):
-            return f"{self.penalty.label} has none"
-        return self._no_smooth_loss()
-
-    def _no_curvature(self) -> str | None:
-        if self._no_gradient() is not None:
-            return self._no_gradient()
-        if not hasattr(self.penalty, "curvature"):
-            return f"{self.penalty.label} has none"
-        if not (hasattr(self.loss, "curvature") or hasattr(self.loss, "curvature_product")):
-            return f"the {type(self.loss).__name__} loss has none"
-        return None
-
-    @offers(Oracle.SMOOTH_GRAD, lacks=_no_smooth_loss)
+    @offers(Oracle.SMOOTH_GRAD, lacks=reasons.no_smooth_loss)
     def smooth_value_grad(self, w: Any) -> tuple[Any, Any]:
         """Value and gradient of the loss term."""
         z = self.predict_raw(w)
         return self.loss_value(z), self.loss_grad(z)
 
-    @offers(Oracle.LIPSCHITZ, lacks=_no_smooth_loss)
+    @offers(Oracle.LIPSCHITZ, lacks=reasons.no_smooth_loss)
     def lipschitz(self) -> Any:
         """Bound of the Lipschitz constant of the loss term's gradient, a 0-d array."""
         return self.loss.smoothness * largest_eigenvalue(self.map, self.omega)
@@ -226,7 +207,7 @@ class LinearProblem(Problem):
         coef = self.penalty.prox(v[: self.n_coef], step)
         return self.xp.concat([coef, v[self.n_coef :]])
 
-    @offers(Oracle.GRAD, lacks=_no_gradient)
+    @offers(Oracle.GRAD, lacks=reasons.no_gradient)
     def point(self, w: Any) -> Point:
         """Value and gradient of the whole objective; the cache is ``z = A w``."""
         return self.point_of(w, self.predict_raw(w))
@@ -237,12 +218,7 @@ class LinearProblem(Problem):
         grad = self.loss_grad(z) + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return Point(w, value, grad, z)
 
-    def _no_bounds(self) -> str | None:
-        if not getattr(self.penalty, "positive", False):
-            return f"{self.penalty.label} has no bounds"
-        return self._no_smooth_loss()
-
-    @offers(Oracle.LOWER_BOUNDS, lacks=_no_bounds)
+    @offers(Oracle.LOWER_BOUNDS, lacks=reasons.no_bounds)
     def bounded_point(self, w: Any) -> Point:
         """Value and gradient at a ``w`` within `lower_bounds`, where the objective is smooth."""
         z = self.predict_raw(w)
@@ -266,7 +242,7 @@ class LinearProblem(Problem):
             return self.loss.curvature(self.y, z) * az  # type: ignore[attr-defined]
         return self.loss.curvature_product(self.y, z, az)  # type: ignore[attr-defined]
 
-    @offers(Oracle.HVP, lacks=_no_curvature)
+    @offers(Oracle.HVP, lacks=reasons.no_curvature)
     def hvp(self, point: Point) -> Any:
         """A function ``d -> H d`` with the Hessian at ``point``; the curvature is cached."""
         z, w = point.cache, point.w
@@ -285,10 +261,7 @@ class LinearProblem(Problem):
 
         return product
 
-    def _no_hessian(self) -> str | None:
-        return self._no_curvature()
-
-    @offers(Oracle.HESSIAN, lacks=_no_hessian)
+    @offers(Oracle.HESSIAN, lacks=reasons.no_curvature)
     def hessian(self, point: Point) -> Any:
         """The Hessian at ``point`` as an array of shape ``(size, size)``."""
         xp, z = self.xp, point.cache
@@ -309,19 +282,7 @@ class LinearProblem(Problem):
             H = xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
         return H + diagonal[:, None] * xp.eye(self.size, dtype=self.dtype, device=self.device)
 
-    def _no_coordinates(self) -> str | None:
-        if not self.loss.quadratic:
-            return "the loss is not quadratic (a Newton outer loop around it is: 'prox_newton')"
-        if self.y.ndim != 1:
-            return "there are several outputs at once"
-        return self._not_separable()
-
-    def _not_separable(self) -> str | None:
-        if not hasattr(self.penalty, "prox_coordinate"):
-            return f"{self.penalty.label} does not act on single coordinates"
-        return None
-
-    @offers(Oracle.COORDS, lacks=_no_coordinates)
+    @offers(Oracle.COORDS, lacks=reasons.no_coordinates)
     def coordinates(self, w: Any) -> CoordinateModel:
         """The whole objective seen by coordinates, working in place on ``w``."""
         h = self.loss.smoothness * self.omega
@@ -331,14 +292,7 @@ class LinearProblem(Problem):
             self.base, w, h * r, h, centre=self.centred, penalty=self.penalty, kernels=self.kernels
         )
 
-    def _no_working_set(self) -> str | None:
-        if self._no_coordinates() is not None:
-            return self._no_coordinates()
-        if not hasattr(self.penalty, "elastic_net"):
-            return f"{self.penalty.label} is not an elastic net"
-        return None
-
-    @offers(Oracle.WORKING_SET, lacks=_no_working_set)
+    @offers(Oracle.WORKING_SET, lacks=reasons.no_working_set)
     def working_set(self) -> WorkingSet:
         """The whole objective on chosen columns, by their inner products."""
         l1, l2, positive = self.penalty.elastic_net(  # type: ignore[attr-defined]
@@ -355,24 +309,12 @@ class LinearProblem(Problem):
             kernels=self.kernels,
         )
 
-    def _no_quadratic_model(self) -> str | None:
-        if self.y.ndim != 1:
-            return "there are several outputs at once"
-        if not hasattr(self.loss, "curvature"):
-            return f"the {type(self.loss).__name__} loss has none"
-        return self._not_separable()
-
-    @offers(Oracle.QUADRATIC_MODEL, lacks=_no_quadratic_model)
+    @offers(Oracle.QUADRATIC_MODEL, lacks=reasons.no_quadratic_model)
     def quadratic_model(self, w: Any) -> SecondOrderModel:
         """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates."""
         return SecondOrderModel(self, w)
 
-    def _no_split(self) -> str | None:
-        if not hasattr(self.loss, "prox"):
-            return f"the {type(self.loss).__name__} loss has no prox"
-        return None
-
-    @offers(Oracle.SPLIT, lacks=_no_split)
+    @offers(Oracle.SPLIT, lacks=reasons.no_split)
     def loss_prox(self, v: Any, step: Any) -> Any:
         """``argmin_z sum_i omega_i [loss(y_i, z_i) + |z_i - v_i|^2 / (2 step)]`` over predictions.
 
@@ -389,7 +331,7 @@ class LinearProblem(Problem):
         """The projection onto ``{(w, z): z = A w}``; one factorisation serves every call."""
         return GraphProjection(self.map, self.omega)
 
-    @offers(Oracle.SAMPLE_GRAD, lacks=_no_smooth_loss)
+    @offers(Oracle.SAMPLE_GRAD, lacks=reasons.no_smooth_loss)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the samples ``index``, unbiased for the loss term.
 
@@ -407,17 +349,12 @@ class LinearProblem(Problem):
             grad = grad + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return value, grad
 
-    @offers(Oracle.SAMPLE_SLOPES, lacks=_no_smooth_loss)
+    @offers(Oracle.SAMPLE_SLOPES, lacks=reasons.no_smooth_loss)
     def samples(self, w: Any) -> SampleModel:
         """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
         return SampleModel(self, w)
 
-    def _no_least_squares(self) -> str | None:
-        if not self.loss.quadratic:
-            return "the loss is not quadratic"
-        return self._no_curvature()
-
-    @offers(Oracle.LEAST_SQUARES, lacks=_no_least_squares)
+    @offers(Oracle.LEAST_SQUARES, lacks=reasons.no_least_squares)
     def least_squares(self) -> tuple[Any, Any, Any, Any]:
         """``(A, omega, Y, ridge)`` of ``1/2 sum omega |A w - Y|^2 + 1/2 sum ridge w^2``.
 
@@ -431,10 +368,7 @@ class LinearProblem(Problem):
         ridge = xp.reshape(ridge, (self.map.shape[1], self.n_outputs))
         return self.map, self.loss.smoothness * self.omega, Y, ridge
 
-    def _not_dense(self) -> str | None:
-        return None if self.map.layout == "dense" else "X is sparse (it is never densified)"
-
-    @offers(Oracle.MATRIX, lacks=_not_dense)
+    @offers(Oracle.MATRIX, lacks=reasons.not_dense)
     def dense_matrix(self) -> Any:
         """The matrix of the map as an array of shape ``(n, width)``."""
         return self.map.to_dense()

@@ -1,0 +1,81 @@
+"""Why a linear problem cannot answer an oracle: the phrases that complete its messages.
+
+Each function takes the problem and returns ``None`` where it can answer. What a loss or a penalty
+can do is found out by looking at it, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def no_smooth_loss(problem: Any) -> str | None:
+    if problem.loss.smoothness < float("inf"):
+        return None
+    return f"the {type(problem.loss).__name__} loss is not smooth"
+
+
+def no_gradient(problem: Any) -> str | None:
+    if not hasattr(problem.penalty, "grad"):
+        return f"{problem.penalty.label} has none"
+    return no_smooth_loss(problem)
+
+
+def no_curvature(problem: Any) -> str | None:
+    reason = no_gradient(problem)
+    if reason is not None:
+        return reason
+    if not hasattr(problem.penalty, "curvature"):
+        return f"{problem.penalty.label} has none"
+    if not (hasattr(problem.loss, "curvature") or hasattr(problem.loss, "curvature_product")):
+        return f"the {type(problem.loss).__name__} loss has none"
+    return None
+
+
+def no_least_squares(problem: Any) -> str | None:
+    return no_curvature(problem) if problem.loss.quadratic else "the loss is not quadratic"
+
+
+def no_bounds(problem: Any) -> str | None:
+    if not getattr(problem.penalty, "positive", False):
+        return f"{problem.penalty.label} has no bounds"
+    return no_smooth_loss(problem)
+
+
+def not_separable(problem: Any) -> str | None:
+    if not hasattr(problem.penalty, "prox_coordinate"):
+        return f"{problem.penalty.label} does not act on single coordinates"
+    return None
+
+
+def no_coordinates(problem: Any) -> str | None:
+    if not problem.loss.quadratic:
+        return "the loss is not quadratic (a Newton outer loop around it is: 'prox_newton')"
+    if problem.y.ndim != 1:
+        return "there are several outputs at once"
+    return not_separable(problem)
+
+
+def no_working_set(problem: Any) -> str | None:
+    reason = no_coordinates(problem)
+    if reason is None and not hasattr(problem.penalty, "elastic_net"):
+        return f"{problem.penalty.label} is not an elastic net"
+    return reason
+
+
+def no_quadratic_model(problem: Any) -> str | None:
+    if problem.y.ndim != 1:
+        return "there are several outputs at once"
+    if not hasattr(problem.loss, "curvature"):
+        return f"the {type(problem.loss).__name__} loss has none"
+    return not_separable(problem)
+
+
+def no_split(problem: Any) -> str | None:
+    if not hasattr(problem.loss, "prox"):
+        return f"the {type(problem.loss).__name__} loss has no prox"
+    return None
+
+
+def not_dense(problem: Any) -> str | None:
+    return None if problem.map.layout == "dense" else "X is sparse (it is never densified)"
