@@ -1,11 +1,17 @@
-r"""The inverse Hessian of L-BFGS as an operator: a few pairs and one scale."""
+r"""Inverse Hessians learned from pairs of steps and gradient changes: of a few pairs, and dense."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
 
-from skopt_dl.kernels.namespace import namespace_of, to_float
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+
+
+def _bends(s: Any, curvature: Any, square: Any) -> bool:
+    """Whether ``s'y`` is positive clear of rounding, from it and ``y'y``."""
+    eps = float(namespace_of(s).finfo(s.dtype).eps)
+    return to_float(curvature) > eps * to_float(square)
 
 
 class InverseHessian:
@@ -38,8 +44,7 @@ class InverseHessian:
         A pair without clear positive curvature would cost the operator its definiteness.
         """
         curvature, square = s @ y, y @ y
-        eps = float(namespace_of(s).finfo(s.dtype).eps)
-        if not to_float(curvature) > eps * to_float(square):
+        if not _bends(s, curvature, square):
             return False
         self.pairs.append((s, y, 1 / curvature))
         self.scale = curvature / square
@@ -61,3 +66,48 @@ class InverseHessian:
         for (s, y, rho), weight in zip(self.pairs, reversed(weights), strict=True):
             q = q + (weight - rho * (y @ q)) * s
         return q
+
+
+class DenseInverseHessian:
+    r"""What BFGS updates make of the identity, all of them kept in one matrix.
+
+    .. math::
+
+        H \leftarrow H + \rho\,(1 + \rho\, y'Hy)\, s s' - \rho\,(H y s' + s y' H),
+        \qquad \rho = 1 / s'y
+
+    Parameters
+    ----------
+    scaled : bool
+        Take :math:`(s'y / y'y) I` of the first pair for the identity.
+
+    Attributes
+    ----------
+    H : array of shape (p, p) or None
+        The matrix; ``None`` stands for the identity.
+    """
+
+    def __init__(self, *, scaled: bool = True) -> None:
+        self.scaled = scaled
+        self.H: Any = None
+
+    def push(self, s: Any, y: Any) -> bool:
+        """Update by the pair of a step and its change of gradient; false if it is left out."""
+        xp, curvature, square = namespace_of(s), s @ y, y @ y
+        if not _bends(s, curvature, square):
+            return False
+        if self.H is None:
+            eye = xp.eye(s.shape[0], dtype=s.dtype, device=device_of(s))
+            self.H = (curvature / square) * eye if self.scaled else eye
+        rho, u = 1 / curvature, self.H @ y
+        cross = u[:, None] * s
+        self.H = self.H + (rho * (1 + rho * (y @ u))) * (s[:, None] * s) - rho * (cross + cross.T)
+        return True
+
+    def clear(self) -> None:
+        """Go back to the identity."""
+        self.H = None
+
+    def apply(self, g: Any) -> Any:
+        """``H g``."""
+        return g if self.H is None else self.H @ g

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
     from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
+    from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
     from skopt_dl.solvers.newton import NewtonCG as NewtonCG, NewtonCholesky as NewtonCholesky
     from skopt_dl.solvers.nonlinear_cg import NonlinearCG as NonlinearCG
     from skopt_dl.solvers.prox_newton import ProxNewton as ProxNewton
@@ -25,13 +26,14 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         ISTA as ISTA,
         ProjectedGradient as ProjectedGradient,
     )
-    from skopt_dl.solvers.quasi_newton import LBFGS as LBFGS
+    from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.sgd import (
         SGD as SGD,
         Momentum as Momentum,
         Nesterov as Nesterov,
     )
+    from skopt_dl.solvers.trust_region import TrustRegion as TrustRegion
     from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA
 
 _HOME = {
@@ -39,10 +41,12 @@ _HOME = {
     "ALS": "alternating",
     "ActiveSet": "active_set",
     "Adam": "stochastic.adam",
+    "BFGS": "quasi_newton",
     "Cholesky": "direct",
     "ConjugateGradient": "conjugate_gradient",
     "CoordinateDescent": "coordinate_descent",
     "FISTA": "proximal_gradient",
+    "GradientDescent": "gradient_descent",
     "ISTA": "proximal_gradient",
     "LBFGS": "quasi_newton",
     "LBFGSB": "box_quasi_newton",
@@ -58,6 +62,7 @@ _HOME = {
     "SAGA": "variance_reduced",
     "SGD": "stochastic.sgd",
     "SVD": "direct",
+    "TrustRegion": "trust_region",
 }
 
 __all__ = [*_HOME]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.linops.quasi_newton import InverseHessian
+from skopt_dl.linops.quasi_newton import DenseInverseHessian, InverseHessian
 from skopt_dl.search import strong_wolfe
 from skopt_dl.solvers.descent import (
     DescentSolver,
@@ -29,6 +29,13 @@ class LBFGSState(DescentState):
     """Adds the pairs of steps and gradient changes."""
 
     H: InverseHessian = field(default_factory=lambda: InverseHessian(1))
+
+
+@dataclass
+class BFGSState(DescentState):
+    """Adds the matrix that stands for the inverse Hessian."""
+
+    H: DenseInverseHessian = field(default_factory=DenseInverseHessian)
 
 
 class LBFGS(DescentSolver):
@@ -81,16 +88,77 @@ class LBFGS(DescentSolver):
         return state
 
     def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
-        search = partial(strong_wolfe, decrease=self.sufficient_decrease, curvature=self.curvature)
-        before: Any = state.point
-        d = -state.H.apply(before.grad)
-        slope = to_float(before.grad @ d)
-        t = 1.0 if len(state.H) else first_step(slope)
-        if not (slope < 0 and step_along(problem, state, d, slope, t, search).ok):
-            state.H.clear()
-            verdict = steepest(problem, state, search)
-            if verdict is not None:
-                return verdict
-        after: Any = state.point
-        state.H.push(after.w - before.w, after.grad - before.grad)
-        return None
+        return _quasi_newton_step(self, problem, state, natural=len(state.H) > 0)
+
+
+class BFGS(DescentSolver):
+    """BFGS: every pair kept, in a dense inverse Hessian, with a strong Wolfe line search.
+
+    .. math::
+
+        d = -H g, \\qquad w \\leftarrow w + t d, \\qquad
+        H \\leftarrow (I - \\rho s y') H (I - \\rho y s') + \\rho s s', \\quad \\rho = 1/s'y
+
+    Needs a gradient of the whole objective.
+
+    Parameters
+    ----------
+    initial_scaling : bool
+        Start the matrix as :math:`(s'y / y'y) I` of the first step, not as the identity.
+    sufficient_decrease, curvature : float
+        The constants c1 and c2 of the strong Wolfe conditions.
+
+    Notes
+    -----
+    H is an array of as many rows and columns as there are parameters: for hundreds of them, where
+    `LBFGS` forgets curvature that would pay. The line search makes s'y positive; a pair that
+    rounding has spoilt is left out, so H stays positive definite. SciPy starts from the identity
+    (``initial_scaling=False``).
+
+    References
+    ----------
+    R. Fletcher, "A new approach to variable metric algorithms", Comput. J. 13 (1970); J. Nocedal,
+    S. Wright, "Numerical Optimization" (2006), Algorithm 6.1 and (6.20).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.GRAD)
+    default_max_iter: ClassVar[int] = 10_000
+
+    def __init__(
+        self,
+        *,
+        initial_scaling: bool = True,
+        sufficient_decrease: float = 1e-4,
+        curvature: float = 0.9,
+    ) -> None:
+        self.initial_scaling = initial_scaling
+        self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> BFGSState:
+        check_line_search(self)
+        state = BFGSState(w=w, H=DenseInverseHessian(scaled=self.initial_scaling))
+        state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        return state
+
+    def _iterate(self, problem: Any, state: BFGSState) -> Status | None:
+        return _quasi_newton_step(self, problem, state, natural=state.H.H is not None)
+
+
+def _quasi_newton_step(solver: Any, problem: Any, state: Any, *, natural: bool) -> Status | None:
+    """A step along ``-H g`` and its pair; without memory along ``-g`` where that fails.
+
+    ``natural`` says that H knows the length of a step: then 1 is tried first.
+    """
+    search = partial(strong_wolfe, decrease=solver.sufficient_decrease, curvature=solver.curvature)
+    before: Any = state.point
+    d = -state.H.apply(before.grad)
+    slope = to_float(before.grad @ d)
+    t = 1.0 if natural else first_step(slope)
+    if not (slope < 0 and step_along(problem, state, d, slope, t, search).ok):
+        state.H.clear()
+        verdict = steepest(problem, state, search)
+        if verdict is not None:
+            return verdict
+    after: Any = state.point
+    state.H.push(after.w - before.w, after.grad - before.grad)
+    return None

@@ -1,0 +1,200 @@
+"""Methods for convex problems against definitions, other programs and published counts."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
+
+from skopt_dl.engine import Status, Stopping, run
+from skopt_dl.linops.quasi_newton import DenseInverseHessian
+from skopt_dl.losses import Logistic
+from skopt_dl.penalties import L2
+from skopt_dl.problems import LinearProblem, SmoothProblem
+from skopt_dl.solvers import BFGS, GradientDescent, TrustRegion
+
+SMOOTH = [
+    BFGS(),
+    BFGS(initial_scaling=False),
+    TrustRegion(),
+    GradientDescent(step="barzilai_borwein"),
+]
+
+
+def rosenbrock(p, start=-1.2):
+    return SmoothProblem(
+        rosen, rosen_der, start=np.full(p, start), hvp=rosen_hess_prod, hessian=rosen_hess
+    )
+
+
+def with_eigenvalues(values, seed=0):
+    rng = np.random.default_rng(seed)
+    Q, _ = np.linalg.qr(rng.standard_normal((len(values), len(values))))
+    return (Q * values) @ Q.T
+
+
+def quadratic(A, b, start, offset=0.0):
+    return SmoothProblem(
+        lambda w: offset + 0.5 * w @ (A @ w) - b @ w,
+        lambda w: A @ w - b,
+        hvp=lambda w, d: A @ d,
+        start=start,
+    )
+
+
+def solve(problem, solver, tol=1e-10, max_iter=20_000, seed=0, **kwargs):
+    stopping = Stopping(tol=tol, max_iter=max_iter)
+    return run(problem, solver, stopping=stopping, rng=np.random.default_rng(seed), **kwargs)
+
+
+# --- smooth objectives --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", SMOOTH, ids=repr)
+@pytest.mark.parametrize("p", [2, 5, 10])
+def test_rosenbrock(solver, p):
+    result = solve(rosenbrock(p, start=0.5), solver, max_iter=2000)
+    assert result.status is Status.CONVERGED
+    np.testing.assert_allclose(result.w, 1.0, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", [*SMOOTH, GradientDescent()], ids=repr)
+def test_values_that_say_nothing_near_the_minimum(solver):
+    # A pedestal hides decreases below 1e-11, which are gradients below 1e-5: only slopes lead on.
+    A, b = with_eigenvalues(np.logspace(-1, 1, 8)), np.linspace(-1, 1, 8)
+    result = solve(quadratic(A, b, np.zeros(8), offset=1e5), solver, tol=1e-8)
+    assert result.status is Status.CONVERGED
+    np.testing.assert_allclose(result.w, np.linalg.solve(A, b), atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", [BFGS(), TrustRegion()], ids=repr)
+def test_values_noisier_than_rounding(solver):
+    A, b = with_eigenvalues(np.logspace(0, 2, 8)), np.linspace(-1, 1, 8)
+    problem = SmoothProblem(
+        lambda w: (1 + 0.5 * w @ (A @ w) - b @ w) * (1 + 1e-9 * np.sin(1e9 * w.sum())),
+        lambda w: A @ w - b,
+        hessian=lambda w: A,
+        start=np.ones(8),
+    )
+    result = solve(problem, solver, tol=1e-8)
+    assert result.status is Status.CONVERGED
+    np.testing.assert_allclose(result.w, np.linalg.solve(A, b), atol=1e-7)
+
+
+@pytest.mark.parametrize("offset", [1.0, 1e6])
+@pytest.mark.parametrize("solver", SMOOTH, ids=repr)
+def test_a_tolerance_out_of_reach_ends_by_itself(solver, offset):
+    A, b = with_eigenvalues(np.logspace(0, 3, 10)), np.linspace(-1, 1, 10)
+    result = solve(quadratic(A, b, np.ones(10), offset), solver, tol=1e-30, max_iter=5000)
+    assert result.status is Status.STALLED
+    np.testing.assert_allclose(result.w, np.linalg.solve(A, b), atol=1e-6)
+
+
+def test_the_bfgs_update_replays_scipy():
+    path, start = [np.full(5, -1.2)], np.full(5, -1.2)
+    theirs = minimize(
+        rosen, start, jac=rosen_der, method="BFGS", callback=lambda w: path.append(w.copy())
+    )
+    ours = DenseInverseHessian(scaled=False)
+    # SciPy ends before the update of the last step, which meets its tolerance.
+    for a, b in pairwise(path[:-1]):
+        s, y = b - a, rosen_der(b) - rosen_der(a)
+        assert ours.push(s, y)
+        np.testing.assert_allclose(ours.apply(y), s, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(ours.H, ours.H.T)
+    np.testing.assert_allclose(ours.H, theirs.hess_inv, rtol=1e-8)
+
+
+def test_bfgs_solves_a_quadratic_in_its_dimension():
+    # With nearly exact line searches the directions are conjugate.
+    A, b = with_eigenvalues(np.logspace(0, 1, 6)), np.linspace(-1, 1, 6)
+    problem = quadratic(A, b, np.zeros(6))
+    result = solve(problem, BFGS(curvature=1e-3), tol=1e-6, max_iter=100)
+    assert result.status is Status.CONVERGED
+    assert result.n_iter <= 7
+    np.testing.assert_allclose(result.state.H.H, np.linalg.inv(A), atol=1e-4)
+
+
+def test_pairs_without_positive_curvature_are_left_out():
+    H = DenseInverseHessian()
+    s = np.array([1.0, 0.0])
+    assert H.push(s, np.array([2.0, 1.0]))
+    before = H.H.copy()
+    assert not H.push(s, np.array([-1.0, 3.0]))
+    assert not H.push(s, np.array([0.0, 3.0]))
+    np.testing.assert_array_equal(H.H, before)
+
+
+def test_trust_region_follows_scipy():
+    start, path = np.full(5, -1.2), [np.full(5, -1.2)]
+    minimize(
+        rosen,
+        start,
+        jac=rosen_der,
+        hessp=rosen_hess_prod,
+        method="trust-ncg",
+        callback=lambda w: path.append(w.copy()),
+        options={"gtol": 1e-8},
+    )
+    problem, solver = rosenbrock(5), TrustRegion()
+    state = solver.init(problem, start, None)
+    for w in path[1:]:
+        solver.advance(problem, state, 1)
+        np.testing.assert_allclose(state.w, w, rtol=1e-9)
+    assert len(path) > 30
+
+
+def test_trust_region_leaves_a_saddle():
+    # x^4/4 - x^2/2 + y^2/2 from beside the saddle at 0: to one of the minima at (+-1, 0).
+    problem = SmoothProblem(
+        lambda w: w[0] ** 4 / 4 - w[0] ** 2 / 2 + w[1] ** 2 / 2,
+        lambda w: np.array([w[0] ** 3 - w[0], w[1]]),
+        hessian=lambda w: np.diag([3 * w[0] ** 2 - 1, 1.0]),
+        start=np.array([1e-6, 1.0]),
+    )
+    result = solve(problem, TrustRegion(), max_iter=60)
+    assert result.status is Status.CONVERGED
+    np.testing.assert_allclose(result.w, [1, 0], atol=1e-9)
+
+
+def test_a_constant_step_multiplies_the_error():
+    # On x^2 the error is multiplied by 1 - 2 t.
+    problem = SmoothProblem(lambda w: w @ w, lambda w: 2 * w, start=np.array([3.0, -1.0]))
+    for t in (0.1, 0.45, 0.9):
+        result = run(problem, GradientDescent(step=t), stopping=Stopping(tol=None, max_iter=20))
+        np.testing.assert_allclose(result.w, (1 - 2 * t) ** 20 * problem.start(), rtol=1e-12)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stopping = Stopping(tol=1e-4, max_iter=10_000)
+        grown = run(problem, GradientDescent(step=1.5), stopping=stopping)
+    assert grown.status is Status.NONFINITE
+
+
+def test_barzilai_borwein_needs_fewer_iterations():
+    X = np.random.default_rng(0).standard_normal((200, 10)) * np.logspace(-1, 0.5, 10)
+    y = (X.sum(axis=1) > 0).astype(float)
+    problem = LinearProblem(X, y, Logistic(), L2(1e-2), fit_intercept=True)
+    plain, fast = (
+        solve(problem, GradientDescent(step=s), tol=1e-8) for s in ("armijo", "barzilai_borwein")
+    )
+    assert plain.success and fast.success
+    assert fast.n_iter < plain.n_iter / 2
+
+
+@pytest.mark.parametrize(
+    ("solver", "message"),
+    [
+        (GradientDescent(step="fixed"), r"step='fixed'.*'armijo', 'barzilai_borwein'"),
+        (GradientDescent(step=0.0), r"step=0\.0"),
+        (GradientDescent(step=None), "step=None"),
+        (TrustRegion(initial_radius=2.0, max_radius=1.0), r"initial_radius=2\.0.*max_radius=1\.0"),
+        (TrustRegion(acceptance=0.3), r"acceptance=0\.3"),
+        (TrustRegion(max_inner=0), "max_inner=0"),
+        (BFGS(curvature=1e-5), r"curvature=1e-05"),
+    ],
+    ids=repr,
+)
+def test_bad_settings_of_smooth_methods(solver, message):
+    with pytest.raises(ValueError, match=message):
+        solve(rosenbrock(2), solver)
