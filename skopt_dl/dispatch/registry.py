@@ -134,6 +134,7 @@ SOLVERS = Registry(
         "cg": "skopt_dl.solvers.conjugate_gradient:ConjugateGradient",
         "cholesky": "skopt_dl.solvers.direct:Cholesky",
         "fista": "skopt_dl.solvers.proximal_gradient:FISTA",
+        "frank_wolfe": "skopt_dl.solvers.frank_wolfe:FrankWolfe",
         "gradient_descent": "skopt_dl.solvers.gradient_descent:GradientDescent",
         "ista": "skopt_dl.solvers.proximal_gradient:ISTA",
         "lbfgs": "skopt_dl.solvers.quasi_newton:LBFGS",
@@ -163,9 +164,13 @@ LOSSES = Registry(
     "loss",
     Loss,
     {
+        "huber": "skopt_dl.losses.huber:Huber",
         "logistic": "skopt_dl.losses.logistic:Logistic",
         "multinomial": "skopt_dl.losses.logistic:Multinomial",
+        "poisson": "skopt_dl.losses.poisson:Poisson",
+        "quantile": "skopt_dl.losses.quantile:Quantile",
         "squared": "skopt_dl.losses.squared:Squared",
+        "squared_hinge": "skopt_dl.losses.squared_hinge:SquaredHinge",
     },
 )
 PENALTIES = Registry(

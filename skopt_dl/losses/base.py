@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from skopt_dl.engine.settings import Settings
+from skopt_dl.kernels.namespace import namespace_of, to_float
 
 
 class Loss(Settings, ABC):
@@ -29,11 +30,17 @@ class Loss(Settings, ABC):
     - ``conjugate(y, u)``: the Fenchel conjugate ``sup_z u z - loss(y, z)``, shape ``(n,)``.
     - ``prox(y, v, step)``: ``argmin_z loss(y, z) + (z - v)^2 / (2 step)``; ``step`` may be an array
       of shape ``(n,)`` (or ``(n, 1)`` for several outputs).
+    - ``inverse_link(z)``: the target that the raw prediction stands for, where it is not z itself.
+    - ``check(y)``: raises a `ValueError` for settings or targets that are not valid; asked once,
+      when a problem is made.
 
     Attributes
     ----------
     smoothness : float
         Bound on the second derivative in ``z`` (``inf`` where there is none).
+    differentiable : bool
+        Whether the slope is continuous although ``smoothness`` is infinite. Methods that search for
+        their step can then use it; without either there is a kink.
     quadratic : bool
         Whether the second derivative is the constant ``smoothness``.
     kernel_id : int or None
@@ -42,6 +49,7 @@ class Loss(Settings, ABC):
     """
 
     smoothness: ClassVar[float] = float("inf")
+    differentiable: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
     kernel_id: ClassVar[int | None] = None
 
@@ -52,3 +60,37 @@ class Loss(Settings, ABC):
     @abstractmethod
     def slope(self, y: Any, z: Any) -> Any:
         """Derivative in ``z``, the shape of ``z``."""
+
+
+def check_setting(part: Settings, name: str, low: float, high: float = float("inf")) -> None:
+    """Raise unless the setting ``name`` is a number strictly between ``low`` and ``high``.
+
+    Raises
+    ------
+    ValueError
+        Naming the class, the setting, its value and the range.
+    """
+    value = getattr(part, name)
+    if not (isinstance(value, (int, float)) and low < value < high):
+        bounds = f"> {low:g}" + (f" and < {high:g}" if high < float("inf") else "")
+        raise ValueError(
+            f"{type(part).__name__}: {name}={value!r}, but it must be a number {bounds}"
+        )
+
+
+def check_targets(loss: Loss, y: Any, allowed: Any, what: str) -> None:
+    """Raise unless the mask ``allowed`` holds for every target.
+
+    Raises
+    ------
+    ValueError
+        Naming the loss, the first target that it cannot take and ``what`` it can.
+    """
+    xp = namespace_of(y)
+    if not bool(xp.all(allowed)):
+        wrong = xp.reshape(y, (-1,))[
+            int(xp.argmax(xp.astype(~xp.reshape(allowed, (-1,)), xp.int8)))
+        ]
+        raise ValueError(
+            f"{type(loss).__name__}: a target is {to_float(wrong):g}, but targets must be {what}"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from skopt_dl.kernels.namespace import namespace_of
-from skopt_dl.losses.base import Loss
+from skopt_dl.losses.base import Loss, check_targets
 
 
 def sigmoid(z: Any) -> Any:
@@ -37,6 +37,13 @@ class Logistic(Loss):
 
     smoothness: ClassVar[float] = 0.25
     kernel_id: ClassVar[int | None] = 1
+
+    def check(self, y: Any) -> None:
+        check_targets(self, y, (y >= 0) & (y <= 1), "from 0 to 1")
+
+    def inverse_link(self, z: Any) -> Any:
+        """The probability of ``y = 1``."""
+        return sigmoid(z)
 
     def value(self, y: Any, z: Any) -> Any:
         xp = namespace_of(z)
@@ -76,6 +83,17 @@ class Multinomial(Loss):
 
     smoothness: ClassVar[float] = 0.5
     kernel_id: ClassVar[int | None] = 2
+
+    def check(self, y: Any) -> None:
+        if y.ndim != 2:
+            raise ValueError(
+                f"Multinomial: targets have shape {tuple(y.shape)}, but they must be one-hot rows "
+                "of shape (n_samples, n_classes)"
+            )
+
+    def inverse_link(self, z: Any) -> Any:
+        """The probabilities of the classes."""
+        return namespace_of(z).exp(log_softmax(z))
 
     def value(self, y: Any, z: Any) -> Any:
         return -namespace_of(z).sum(y * log_softmax(z), axis=1)

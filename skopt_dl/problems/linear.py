@@ -24,10 +24,23 @@ from skopt_dl.linops import (
 )
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
-from skopt_dl.problems import certificates, reasons
+from skopt_dl.problems import certificates
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.line import LinearModelLine
+from skopt_dl.problems.reasons import (
+    no_bounds,
+    no_coordinates,
+    no_curvature,
+    no_gradient,
+    no_least_squares,
+    no_linear_minimiser,
+    no_quadratic_model,
+    no_smooth_loss,
+    no_split,
+    no_working_set,
+    not_dense,
+)
 from skopt_dl.problems.samples import SampleModel
 from skopt_dl.problems.second_order import SecondOrderModel
 from skopt_dl.problems.working_set import WorkingSet
@@ -188,13 +201,13 @@ class LinearProblem(Problem):
 
     # --- oracles ------------------------------------------------------------------------------
 
-    @offers(Oracle.SMOOTH_GRAD, lacks=reasons.no_smooth_loss)
+    @offers(Oracle.SMOOTH_GRAD, lacks=no_smooth_loss)
     def smooth_value_grad(self, w: Any) -> tuple[Any, Any]:
         """Value and gradient of the loss term."""
         z = self.predict_raw(w)
         return self.loss_value(z), self.loss_grad(z)
 
-    @offers(Oracle.LIPSCHITZ, lacks=reasons.no_smooth_loss)
+    @offers(Oracle.LIPSCHITZ, lacks=no_smooth_loss)
     def lipschitz(self) -> Any:
         """Bound of the Lipschitz constant of the loss term's gradient, a 0-d array."""
         return self.loss.smoothness * largest_eigenvalue(self.map, self.omega)
@@ -207,7 +220,12 @@ class LinearProblem(Problem):
         coef = self.penalty.prox(v[: self.n_coef], step)
         return self.xp.concat([coef, v[self.n_coef :]])
 
-    @offers(Oracle.GRAD, lacks=reasons.no_gradient)
+    @offers(Oracle.LMO, lacks=no_linear_minimiser)
+    def linear_minimiser(self, g: Any) -> Any:
+        """``argmin_s g's`` over the constraint set."""
+        return self.penalty.linear_minimiser(g)  # type: ignore[attr-defined]
+
+    @offers(Oracle.GRAD, lacks=no_gradient)
     def point(self, w: Any) -> Point:
         """Value and gradient of the whole objective; the cache is ``z = A w``."""
         return self.point_of(w, self.predict_raw(w))
@@ -218,7 +236,7 @@ class LinearProblem(Problem):
         grad = self.loss_grad(z) + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return Point(w, value, grad, z)
 
-    @offers(Oracle.LOWER_BOUNDS, lacks=reasons.no_bounds)
+    @offers(Oracle.LOWER_BOUNDS, lacks=no_bounds)
     def bounded_point(self, w: Any) -> Point:
         """Value and gradient at a ``w`` within `lower_bounds`, where the objective is smooth."""
         z = self.predict_raw(w)
@@ -242,7 +260,7 @@ class LinearProblem(Problem):
             return self.loss.curvature(self.y, z) * az  # type: ignore[attr-defined]
         return self.loss.curvature_product(self.y, z, az)  # type: ignore[attr-defined]
 
-    @offers(Oracle.HVP, lacks=reasons.no_curvature)
+    @offers(Oracle.HVP, lacks=no_curvature)
     def hvp(self, point: Point) -> Any:
         """A function ``d -> H d`` with the Hessian at ``point``; the curvature is cached."""
         z, w = point.cache, point.w
@@ -261,7 +279,7 @@ class LinearProblem(Problem):
 
         return product
 
-    @offers(Oracle.HESSIAN, lacks=reasons.no_curvature)
+    @offers(Oracle.HESSIAN, lacks=no_curvature)
     def hessian(self, point: Point) -> Any:
         """The Hessian at ``point`` as an array of shape ``(size, size)``."""
         xp, z = self.xp, point.cache
@@ -282,7 +300,7 @@ class LinearProblem(Problem):
             H = xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
         return H + diagonal[:, None] * xp.eye(self.size, dtype=self.dtype, device=self.device)
 
-    @offers(Oracle.COORDS, lacks=reasons.no_coordinates)
+    @offers(Oracle.COORDS, lacks=no_coordinates)
     def coordinates(self, w: Any) -> CoordinateModel:
         """The whole objective seen by coordinates, working in place on ``w``."""
         h = self.loss.smoothness * self.omega
@@ -292,7 +310,7 @@ class LinearProblem(Problem):
             self.base, w, h * r, h, centre=self.centred, penalty=self.penalty, kernels=self.kernels
         )
 
-    @offers(Oracle.WORKING_SET, lacks=reasons.no_working_set)
+    @offers(Oracle.WORKING_SET, lacks=no_working_set)
     def working_set(self) -> WorkingSet:
         """The whole objective on chosen columns, by their inner products."""
         l1, l2, positive = self.penalty.elastic_net(  # type: ignore[attr-defined]
@@ -309,12 +327,12 @@ class LinearProblem(Problem):
             kernels=self.kernels,
         )
 
-    @offers(Oracle.QUADRATIC_MODEL, lacks=reasons.no_quadratic_model)
+    @offers(Oracle.QUADRATIC_MODEL, lacks=no_quadratic_model)
     def quadratic_model(self, w: Any) -> SecondOrderModel:
         """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates."""
         return SecondOrderModel(self, w)
 
-    @offers(Oracle.SPLIT, lacks=reasons.no_split)
+    @offers(Oracle.SPLIT, lacks=no_split)
     def loss_prox(self, v: Any, step: Any) -> Any:
         """``argmin_z sum_i omega_i [loss(y_i, z_i) + |z_i - v_i|^2 / (2 step)]`` over predictions.
 
@@ -331,7 +349,7 @@ class LinearProblem(Problem):
         """The projection onto ``{(w, z): z = A w}``; one factorisation serves every call."""
         return GraphProjection(self.map, self.omega)
 
-    @offers(Oracle.SAMPLE_GRAD, lacks=reasons.no_smooth_loss)
+    @offers(Oracle.SAMPLE_GRAD, lacks=no_smooth_loss)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the samples ``index``, unbiased for the loss term.
 
@@ -349,12 +367,12 @@ class LinearProblem(Problem):
             grad = grad + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return value, grad
 
-    @offers(Oracle.SAMPLE_SLOPES, lacks=reasons.no_smooth_loss)
+    @offers(Oracle.SAMPLE_SLOPES, lacks=no_smooth_loss)
     def samples(self, w: Any) -> SampleModel:
         """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
         return SampleModel(self, w)
 
-    @offers(Oracle.LEAST_SQUARES, lacks=reasons.no_least_squares)
+    @offers(Oracle.LEAST_SQUARES, lacks=no_least_squares)
     def least_squares(self) -> tuple[Any, Any, Any, Any]:
         """``(A, omega, Y, ridge)`` of ``1/2 sum omega |A w - Y|^2 + 1/2 sum ridge w^2``.
 
@@ -368,7 +386,7 @@ class LinearProblem(Problem):
         ridge = xp.reshape(ridge, (self.map.shape[1], self.n_outputs))
         return self.map, self.loss.smoothness * self.omega, Y, ridge
 
-    @offers(Oracle.MATRIX, lacks=reasons.not_dense)
+    @offers(Oracle.MATRIX, lacks=not_dense)
     def dense_matrix(self) -> Any:
         """The matrix of the map as an array of shape ``(n, width)``."""
         return self.map.to_dense()

@@ -36,6 +36,12 @@ def no_least_squares(problem: Any) -> str | None:
     return no_curvature(problem) if problem.loss.quadratic else "the loss is not quadratic"
 
 
+def no_linear_minimiser(problem: Any) -> str | None:
+    if not hasattr(problem.penalty, "linear_minimiser"):
+        return f"{problem.penalty.label} has none"
+    return "the intercept is not bounded" if problem.intercept_in_map else None
+
+
 def no_bounds(problem: Any) -> str | None:
     if not getattr(problem.penalty, "positive", False):
         return f"{problem.penalty.label} has no bounds"

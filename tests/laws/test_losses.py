@@ -6,13 +6,68 @@ import numpy as np
 import pytest
 
 from skopt_dl.dispatch import LOSSES
-from skopt_dl.losses import Logistic, Squared
+from skopt_dl.losses import Huber, Logistic, Multinomial, Poisson, Quantile, Squared, SquaredHinge
 from skopt_dl.testing import check_loss
 
 
 @pytest.mark.parametrize("name", LOSSES.names())
 def test_registered_loss(name):
     check_loss(LOSSES.get(name)())
+
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        (Huber(0.3), rng.standard_normal(50)),
+        (Huber(5.0), 3 * rng.standard_normal(50)),
+        (Quantile(0.9, 0.5), rng.standard_normal(50)),
+        (Quantile(0.2, 0.05), rng.standard_normal(50)),
+        (Poisson(), rng.poisson(3.0, 50).astype(float)),
+        (Poisson(), rng.gamma(1.0, 2.0, 50)),
+        (Squared(), rng.standard_normal((50, 2))),
+    ],
+    ids=repr,
+)
+def test_settings_of_losses(loss, y):
+    check_loss(loss, y)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        (Huber(0.0), [1.0], r"Huber: delta=0\.0, but it must be a number > 0"),
+        (Quantile(1.0), [1.0], r"Quantile: quantile=1\.0.*> 0 and < 1"),
+        (Quantile(0.5, -1.0), [1.0], r"smoothing=-1\.0"),
+        (Poisson(), [2.0, -3.0], "Poisson: a target is -3, but targets must be >= 0"),
+        (SquaredHinge(), [0.0, 2.0], "SquaredHinge: a target is 2, but targets must be 0 or 1"),
+        (Logistic(), [0.5, 1.5], "from 0 to 1"),
+        (Multinomial(), [0.0, 1.0], "one-hot rows"),
+    ],
+    ids=lambda part: "" if isinstance(part, list) else str(part)[:20],
+)
+def test_what_a_loss_cannot_take(loss, y, message):
+    with pytest.raises(ValueError, match=message):
+        loss.check(np.asarray(y))
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+def test_the_quantile_loss_is_the_pinball_loss_up_to_its_smoothing(quantile):
+    y, z = 3 * rng.standard_normal(200), 3 * rng.standard_normal(200)
+    pinball = np.maximum(quantile * (y - z), (quantile - 1) * (y - z))
+    below = pinball - Quantile(quantile, 0.01).value(y, z)
+    assert np.all(below >= -1e-15)
+    assert np.max(below) <= 0.01 * max(quantile, 1 - quantile) ** 2 / 2 + 1e-15
+
+
+@pytest.mark.parametrize("step", [1e-6, 1e-2, 1.0, 1e3, 1e8])
+def test_poisson_prox_of_any_step(step):
+    y, v = rng.poisson(5.0, 500).astype(float), 10 * rng.standard_normal(500)
+    z = Poisson().prox(y, v, step)
+    scale = 1 + np.abs(v) + step * y
+    assert np.all(np.abs(z + step * Poisson().slope(y, z) - v) <= 1e-9 * scale)
 
 
 class WrongSlope(Squared):
