@@ -25,6 +25,7 @@ class Oracle(StrEnum):
     SMOOTH_GRAD = "a gradient of the smooth part"
     LIPSCHITZ = "a Lipschitz bound of that gradient"
     PROX = "a prox of the penalty"
+    LMO = "minimisers of linear functions over a constraint set"
     HVP = "Hessian-vector products"
     HESSIAN = "a Hessian matrix"
     COORDS = "columns of X with a coordinate prox"

@@ -11,7 +11,8 @@ looking, so a capability cannot be declared without being there:
 - ``distance(w, g)``: per coordinate, how far ``-g`` is from the subdifferential at ``w``;
 - ``elastic_net(size, xp, dtype, device)``: ``(l1, l2, positive)`` with arrays of weights, for a
   penalty that is one: the compiled coordinate descent reads these;
-- ``prox_coordinate(v, step, j)``: the prox of coordinate ``j``, where the penalty is separable.
+- ``prox_coordinate(v, step, j)``: the prox of coordinate ``j``, where the penalty is separable;
+- ``linear_minimiser(g)``: a vertex of a bounded constraint set at which ``g's`` is smallest.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from skopt_dl.kernels.namespace import namespace_of
+from skopt_dl.kernels.namespace import device_of, namespace_of
 from skopt_dl.penalties.base import Penalty
 from skopt_dl.penalties.elastic_net import soft_threshold
 
@@ -47,6 +47,12 @@ class L1Ball(Penalty):
         # The threshold is excess/k at the last k that still leaves a_k above it.
         threshold = xp.max(xp.where(a * k > excess, excess / k, xp.full_like(a, -xp.inf)))
         return soft_threshold(v, xp.clip(threshold, 0, None))
+
+    def linear_minimiser(self, g: Any) -> Any:
+        """The vertex ``-radius sign(g_j) e_j`` of the largest ``|g_j|``."""
+        xp = namespace_of(g)
+        at = xp.arange(g.shape[0], device=device_of(g)) == xp.argmax(xp.abs(g))
+        return xp.where(at, -self.radius * xp.sign(g), xp.zeros_like(g))
 
     def conjugate(self, v: Any) -> Any:
         """The support function ``radius max |v_j|``, finite everywhere."""

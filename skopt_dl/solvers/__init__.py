@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
     from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
+    from skopt_dl.solvers.frank_wolfe import FrankWolfe as FrankWolfe
     from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
     from skopt_dl.solvers.newton import NewtonCG as NewtonCG, NewtonCholesky as NewtonCholesky
     from skopt_dl.solvers.nonlinear_cg import NonlinearCG as NonlinearCG
@@ -46,6 +47,7 @@ _HOME = {
     "ConjugateGradient": "conjugate_gradient",
     "CoordinateDescent": "coordinate_descent",
     "FISTA": "proximal_gradient",
+    "FrankWolfe": "frank_wolfe",
     "GradientDescent": "gradient_descent",
     "ISTA": "proximal_gradient",
     "LBFGS": "quasi_newton",

@@ -46,6 +46,8 @@ def check_penalty(penalty: Penalty, *, size: int = SIZE, seed: int = 0) -> None:
         _check_feasible_scale(penalty, points)
     if hasattr(penalty, "elastic_net"):
         _check_elastic_net(penalty, inside)
+    if hasattr(penalty, "linear_minimiser"):
+        _check_linear_minimiser(penalty, points, inside)
 
 
 def _check_prox(penalty: Penalty, v: Any, step: float, points: list[Any], rng: Any) -> None:
@@ -145,6 +147,18 @@ def _check_feasible_scale(penalty: Any, points: list[Any]) -> None:
         if c < 1:
             beyond = float(penalty.conjugate(min(1.0, c + 1e-3) * v))
             require("it is the largest such scale", np.isinf(beyond))
+
+
+def _check_linear_minimiser(penalty: Any, points: list[Any], inside: list[Any]) -> None:
+    for g in points:
+        s = penalty.linear_minimiser(g)
+        require("a linear minimiser lies in the set", float(penalty.value(s)) == 0)
+        for w in inside:
+            slack = float(g @ w - g @ s)
+            require("no point of the set is lower", slack >= -1e-10 * (1 + abs(float(g @ s))))
+        if hasattr(penalty, "conjugate"):
+            support = float(penalty.conjugate(-g))
+            require_close("g's = -conjugate(-g)", float(g @ s), -support, 1e-12, 1e-12)
 
 
 def _check_elastic_net(penalty: Any, inside: list[Any]) -> None:

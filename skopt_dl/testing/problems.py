@@ -18,6 +18,7 @@ METHODS = {
     Oracle.SMOOTH_GRAD: "smooth_value_grad",
     Oracle.LIPSCHITZ: "lipschitz",
     Oracle.PROX: "prox",
+    Oracle.LMO: "linear_minimiser",
     Oracle.HVP: "hvp",
     Oracle.HESSIAN: "hessian",
     Oracle.COORDS: "coordinates",
@@ -158,6 +159,14 @@ def _check_prox(p: _Probe) -> None:
         require("prox minimises penalty + |w - v|^2 / (2 step)", cost(u) <= cost(w) + 1e-10)
 
 
+def _check_linear_minimiser(p: _Probe) -> None:
+    q, g = p.problem, p.draw(p.problem.size)
+    s = q.linear_minimiser(g)
+    require("a linear minimiser lies in the set", np.isfinite(p.value(s)))
+    for w in (p.w, p.other, p.third):
+        require("no point of the set is lower", to_float(p.xp.sum(g * (s - w))) <= 1e-12)
+
+
 def _check_curvature(p: _Probe) -> None:
     q, d = p.problem, p.draw(p.problem.size)
     point = q.point(p.w)
@@ -278,6 +287,7 @@ _CHECKS = {
     Oracle.SMOOTH_GRAD: _check_smooth,
     Oracle.LIPSCHITZ: _check_lipschitz,
     Oracle.PROX: _check_prox,
+    Oracle.LMO: _check_linear_minimiser,
     Oracle.HVP: _check_curvature,
     Oracle.COORDS: _check_coordinates,
     Oracle.QUADRATIC_MODEL: _check_quadratic_model,

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
 
+from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.linops.quasi_newton import DenseInverseHessian
-from skopt_dl.losses import Logistic
-from skopt_dl.penalties import L2
+from skopt_dl.losses import Logistic, Squared
+from skopt_dl.penalties import L1, L2, L1Ball
 from skopt_dl.problems import LinearProblem, SmoothProblem
-from skopt_dl.solvers import BFGS, GradientDescent, TrustRegion
+from skopt_dl.solvers import BFGS, FrankWolfe, GradientDescent, ProjectedGradient, TrustRegion
 
 SMOOTH = [
     BFGS(),
@@ -198,3 +199,71 @@ def test_barzilai_borwein_needs_fewer_iterations():
 def test_bad_settings_of_smooth_methods(solver, message):
     with pytest.raises(ValueError, match=message):
         solve(rosenbrock(2), solver)
+
+
+# --- Frank-Wolfe --------------------------------------------------------------------------------
+
+
+def on_a_ball(radius=2.0, loss=None, n=60, p=12, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) + 0.5 * rng.standard_normal((n, 1))
+    y = X @ np.linspace(2, -1, p) + 0.3 * rng.standard_normal(n)
+    if loss is None:
+        return LinearProblem(X, y, Squared(), L1Ball(radius), fit_intercept=True)
+    return LinearProblem(X, (y > 0).astype(float), loss, L1Ball(radius))
+
+
+@pytest.mark.parametrize("radius", [0.5, 3.0, 100.0], ids=["vertices", "a face", "inside"])
+@pytest.mark.parametrize("loss", [None, Logistic()], ids=["squared", "logistic"])
+def test_frank_wolfe_agrees_with_projections(loss, radius):
+    problem = on_a_ball(radius if loss is None else min(radius, 5.0), loss)
+    ours = solve(problem, FrankWolfe(), tol=1e-7, max_iter=20_000)
+    theirs = solve(problem, ProjectedGradient(), tol=1e-12)
+    assert ours.success
+    assert ours.certificate.objective - theirs.certificate.objective <= ours.certificate.gap + 1e-12
+    np.testing.assert_allclose(ours.w, theirs.w, atol=2e-3)
+
+
+def test_the_frank_wolfe_gap_and_its_rate():
+    # Jaggi (2013), Theorem 1: F(w_k) - F* <= 2 C / (k + 2), with C at most L times the diameter^2.
+    problem = on_a_ball(3.0)
+    best = solve(problem, ProjectedGradient(), tol=1e-13).certificate.objective
+    bound = float(problem.lipschitz()) * (2 * 3.0) ** 2
+    solver = FrankWolfe(away_steps=False)
+    state = solver.init(problem, problem.start(), None)
+    for k in range(1, 200):
+        solver.advance(problem, state, 1)
+        error = float(problem.value(state.w)) - best
+        assert error <= float(state.indicator) + 1e-12
+        assert error <= 2 * bound / (k + 2)
+    # The gap is the problem's own certificate.
+    assert float(state.indicator) == pytest.approx(problem.certificate(state.w).gap, rel=1e-6)
+
+
+def test_away_steps_make_frank_wolfe_linear():
+    problem = on_a_ball(3.0)
+    plain, away = (
+        solve(problem, FrankWolfe(away_steps=a), tol=1e-9, max_iter=500) for a in (False, True)
+    )
+    assert away.success
+    assert not plain.success
+    assert away.certificate.value < plain.certificate.value / 100
+    # Vertices that the answer does not need are gone.
+    assert away.state.weights.shape[0] <= np.sum(away.w != 0) + 1
+
+
+def test_frank_wolfe_starts_from_a_point_outside():
+    problem = on_a_ball(1.0)
+    result = solve(problem, FrankWolfe(), tol=1e-8, start=np.full(12, 7.0))
+    assert result.success
+    assert np.sum(np.abs(result.w)) <= 1 + 1e-12
+
+
+def test_frank_wolfe_refuses_a_free_intercept():
+    problem = LinearProblem(
+        np.eye(3), np.array([0.0, 1.0, 1.0]), Logistic(), L1Ball(), fit_intercept=True
+    )
+    with pytest.raises(IncompatibleSolverError, match="the intercept is not bounded"):
+        resolve("frank_wolfe", problem)
+    with pytest.raises(IncompatibleSolverError, match="the L1 penalty has none"):
+        resolve("frank_wolfe", LinearProblem(np.eye(3), np.ones(3), Squared(), L1()))
