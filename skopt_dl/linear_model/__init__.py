@@ -2,7 +2,20 @@
 
 from skopt_dl.linear_model.constrained import ConstrainedLasso
 from skopt_dl.linear_model.lasso import ElasticNet, Lasso
+from skopt_dl.linear_model.lasso_cv import ElasticNetCV, LassoCV
 from skopt_dl.linear_model.logistic import LogisticRegression
+from skopt_dl.linear_model.path import alpha_max, enet_path, lasso_path
 from skopt_dl.linear_model.ridge import Ridge
 
-__all__ = ["ConstrainedLasso", "ElasticNet", "Lasso", "LogisticRegression", "Ridge"]
+__all__ = [
+    "ConstrainedLasso",
+    "ElasticNet",
+    "ElasticNetCV",
+    "Lasso",
+    "LassoCV",
+    "LogisticRegression",
+    "Ridge",
+    "alpha_max",
+    "enet_path",
+    "lasso_path",
+]

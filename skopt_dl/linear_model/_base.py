@@ -37,8 +37,56 @@ class Task:
     start: Any = None
 
 
-class LinearEstimator(EngineEstimator):
+class LinearModel(EngineEstimator):
     """An estimator whose raw prediction is ``X @ coef_.T + intercept_``."""
+
+    def _check_common(self) -> None:
+        """The parameters that every linear estimator has."""
+        check_flag(self, "fit_intercept")
+        check_number(self, "tol", low=0)
+        check_number(self, "max_iter", Integral, low=1, optional=True)
+        check_number(self, "max_time", low=0, open_low=True, optional=True)
+
+    def _name_of_solver(self, result: SolveResult) -> str:
+        """The name the user gave, else the registered name of what ran."""
+        if isinstance(self.solver, str) and self.solver != "auto":
+            return self.solver
+        return SOLVERS.name_of(result.solver)
+
+    def _describe(self, X: Any) -> str:
+        """Completes "solver ... cannot fit" in messages."""
+        kind = f"{X.format.upper()} matrix" if hasattr(X, "format") else "array"
+        return f"{self!r} on this {X.dtype} {kind}"
+
+    def _raw_prediction(self, X: Any, method: str) -> Any:
+        """``X @ coef_.T + intercept_``, of shape ``(n,)`` or ``(n, K)``, for ``method``."""
+        check_is_fitted(self)
+        X = check_X(self, X, method=method)
+        coef = self.coef_
+        z = X @ (coef if coef.ndim == 1 else coef.T)
+        # Sparse times sparsified coefficients is the one product that stays sparse.
+        return (z.toarray() if hasattr(z, "toarray") else z) + self.intercept_
+
+    def _solver(self) -> Any:
+        """What to resolve: the parameter, unless scikit-learn's name for it is another one here."""
+        return self.solver
+
+    def _asked_oracles(self) -> frozenset[Oracle]:
+        """What the chosen solver asks of a problem; nothing where the choice is still open."""
+        try:
+            solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else self.solver
+        except UnknownNameError:
+            return frozenset()
+        return solver.needs.oracles if hasattr(solver, "needs") else frozenset()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = Oracle.MATRIX not in self._asked_oracles()
+        return tags
+
+
+class LinearEstimator(LinearModel):
+    """A linear model that is fitted by one solve, or by one for each output."""
 
     @abstractmethod
     def _check_parameters(self) -> None:
@@ -102,47 +150,3 @@ class LinearEstimator(EngineEstimator):
         """
         self._check_parameters()
         return self._tasks(X, y, sample_weight)[0].problem
-
-    def _check_common(self) -> None:
-        """The parameters that every linear estimator has."""
-        check_flag(self, "fit_intercept")
-        check_number(self, "tol", low=0)
-        check_number(self, "max_iter", Integral, low=1, optional=True)
-        check_number(self, "max_time", low=0, open_low=True, optional=True)
-
-    def _name_of_solver(self, result: SolveResult) -> str:
-        """The name the user gave, else the registered name of what ran."""
-        if isinstance(self.solver, str) and self.solver != "auto":
-            return self.solver
-        return SOLVERS.name_of(result.solver)
-
-    def _describe(self, X: Any) -> str:
-        """Completes "solver ... cannot fit" in messages."""
-        kind = f"{X.format.upper()} matrix" if hasattr(X, "format") else "array"
-        return f"{self!r} on this {X.dtype} {kind}"
-
-    def _raw_prediction(self, X: Any, method: str) -> Any:
-        """``X @ coef_.T + intercept_``, of shape ``(n,)`` or ``(n, K)``, for ``method``."""
-        check_is_fitted(self)
-        X = check_X(self, X, method=method)
-        coef = self.coef_
-        z = X @ (coef if coef.ndim == 1 else coef.T)
-        # Sparse times sparsified coefficients is the one product that stays sparse.
-        return (z.toarray() if hasattr(z, "toarray") else z) + self.intercept_
-
-    def _solver(self) -> Any:
-        """What to resolve: the parameter, unless scikit-learn's name for it is another one here."""
-        return self.solver
-
-    def _asked_oracles(self) -> frozenset[Oracle]:
-        """What the chosen solver asks of a problem; nothing where the choice is still open."""
-        try:
-            solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else self.solver
-        except UnknownNameError:
-            return frozenset()
-        return solver.needs.oracles if hasattr(solver, "needs") else frozenset()
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = Oracle.MATRIX not in self._asked_oracles()
-        return tags

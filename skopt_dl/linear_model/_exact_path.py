@@ -12,6 +12,8 @@ slope of the path (J. Larsson, J. Wallin, "The Hessian screening rule", NeurIPS 
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,8 @@ FIRST_BLOCK, LARGEST_BLOCK = 4, 25
 MARGIN = 0.05
 # Violations below this share of the strength are rounding.
 ROUNDING = 1e-9
+# A working set beyond this many columns needs a Gram block of more than 800 MB: the path ends.
+MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,24 +36,34 @@ class Path:
     Attributes
     ----------
     coefs : array of shape (n_features, n_strengths)
+        NaN from ``n_done`` on.
     gaps : array of shape (n_strengths,)
         Duality gaps in the objective's units (mean over samples).
-    passes : int
-        Products of X' with a block of residuals.
     n_iters : array of int, shape (n_strengths,)
-        Products that the block of each strength took.
+        Products of X' with a block of residuals that each strength took part in.
+    n_done : int
+        Strengths that were solved before time or memory ran out.
     """
 
     coefs: Any
     gaps: Any
-    passes: int
     n_iters: Any
+    n_done: int
 
 
 def gram_path(
-    gram: Any, G: Any, q: Any, square: float, l1: Any, l2: Any, strengths: Any
-) -> tuple[Any, Any]:
-    """``(coefs, gaps)`` along ``strengths`` where the whole Gram matrix is known.
+    gram: Any,
+    G: Any,
+    q: Any,
+    square: float,
+    l1: Any,
+    l2: Any,
+    strengths: Any,
+    *,
+    positive: bool = False,
+    deadline: float = math.inf,
+) -> Path:
+    """The path along ``strengths`` where the whole Gram matrix is known.
 
     Parameters
     ----------
@@ -61,22 +75,39 @@ def gram_path(
         Penalty at strength 1.
     strengths : array of shape (K,)
         Decreasing.
+    positive : bool
+        Whether coefficients are restricted to be non-negative.
+    deadline : float
+        When to stop, in seconds of `time.perf_counter`; at least one strength is solved.
     """
     p, K = q.shape[0], len(strengths)
     w, c = np.zeros(p), q.copy()
-    coefs = np.zeros((p, K))
+    coefs, gaps = np.full((p, K), np.nan), np.full(K, np.nan)
+    done = 0
     for k, t in enumerate(strengths):
+        if k and time.perf_counter() >= deadline:
+            break
         gram.bind(G, t * l2, w, c)
         if np.any(l2 > 0):
             gram.refresh()
         gram.solve(t * l1)
         coefs[:, k] = w
-    C = q[:, None] - G @ coefs
-    rest = np.maximum(square - np.sum(coefs * (q[:, None] + C), axis=0), 0)
-    return coefs, _gaps(C, coefs, rest, square - q @ coefs, l1, l2, strengths)
+        done = k + 1
+    W = coefs[:, :done]
+    C = q[:, None] - G @ W
+    rest = np.maximum(square - np.sum(W * (q[:, None] + C), axis=0), 0)
+    gaps[:done] = _gaps(C, W, rest, square - q @ W, l1, l2, strengths[:done], positive)
+    return Path(coefs, gaps, np.ones(K, dtype=int), done)
 
 
-def working_set_path(work: Any, strengths: Any, tol: float) -> Path:
+def working_set_path(
+    work: Any,
+    strengths: Any,
+    tol: float,
+    *,
+    everything: bool | None = None,
+    deadline: float = math.inf,
+) -> Path:
     """The path of a `WorkingSet` along decreasing ``strengths``.
 
     Parameters
@@ -87,20 +118,34 @@ def working_set_path(work: Any, strengths: Any, tol: float) -> Path:
         Decreasing, positive.
     tol : float
         Bound on the duality gap relative to the objective of the null model.
+    everything : bool, optional
+        Whether to start with the Gram matrix of all columns; by default where that pays.
+    deadline : float
+        When to stop, in seconds of `time.perf_counter`; at least one strength is solved.
     """
-    if work.prefers_everything:
+    strengths = np.asarray(strengths, dtype=np.float64)
+    if work.prefers_everything if everything is None else everything:
         work.add_all()
         square = float(work.target @ work.target)
-        coefs, gaps = gram_path(work.solver(), work.G, work.q, square, work.l1, work.l2, strengths)
-        return Path(coefs, gaps, 1, np.ones(len(strengths), dtype=int))
-    return _Blocks(work, np.asarray(strengths, dtype=np.float64), tol).run()
+        return gram_path(
+            work.solver(),
+            work.G,
+            work.q,
+            square,
+            work.l1,
+            work.l2,
+            strengths,
+            positive=work.positive,
+            deadline=deadline,
+        )
+    return _Blocks(work, strengths, tol, deadline).run()
 
 
 class _Blocks:
     """The state of one path: where it stands, what is accepted, what is predicted."""
 
-    def __init__(self, work: Any, strengths: Any, tol: float) -> None:
-        self.work, self.strengths = work, strengths
+    def __init__(self, work: Any, strengths: Any, tol: float, deadline: float) -> None:
+        self.work, self.strengths, self.deadline = work, strengths, deadline
         K = len(strengths)
         self.square = float(work.target @ work.target)
         self.goal = tol * self.square / 2
@@ -111,21 +156,19 @@ class _Blocks:
         self.slope: Any = None
         strongest = np.max(work.size_of(self.c) / work.positive_l1, initial=0.0)
         self.level = max(float(strongest), float(strengths[0])) if K else 0.0
-        self.coefs = np.zeros((work.n_features, K))
-        self.gaps = np.zeros(K)
+        self.coefs, self.gaps = np.full((work.n_features, K), np.nan), np.full(K, np.nan)
         self.n_iters = np.zeros(K, dtype=int)
-        self.passes = 1
 
     def run(self) -> Path:
         """Accept block after block."""
         done, length = 0, FIRST_BLOCK
-        while done < len(self.strengths):
+        while done < len(self.strengths) and not self._exhausted(done):
             block = self.strengths[done : done + length]
             chosen = self._predicted(float(block[-1]))
             turns, before = 0, self.v.copy()
             while True:
                 self._take(chosen)
-                W, u = self._solve(block[: len(block)])
+                W, u = self._solve(block)
                 C, gaps = self._check(W, u, block)
                 turns += 1
                 good = self._accepted(C, gaps, block)
@@ -137,11 +180,18 @@ class _Blocks:
                     length = min(2 * length, LARGEST_BLOCK)
                     break
                 before = W[:, good - 1].copy() if good else before
+                if self._exhausted(done):
+                    break
                 chosen = self._violators(C[:, good:-1], block[good:])
                 block = block[good:]
-                self._restart(before)
+                self.v = before
             self.v = W[:, -1].copy()
-        return Path(self.coefs, self.gaps, self.passes, self.n_iters)
+        return Path(self.coefs, self.gaps, self.n_iters, done)
+
+    def _exhausted(self, done: int) -> bool:
+        """Whether time or memory ends the path here; the first strength is always solved."""
+        late = time.perf_counter() >= self.deadline
+        return done > 0 and (late or self.work.size > MOST_COLUMNS)
 
     def _predicted(self, target: float) -> Any:
         """Columns outside the set that may matter down to ``target``."""
@@ -159,7 +209,8 @@ class _Blocks:
         return self._strongest(chosen, size)
 
     def _strongest(self, chosen: Any, size: Any) -> Any:
-        most = max(100, self.work.size)
+        # The set grows by a quarter at a time: far predictions name many columns too many.
+        most = max(100, self.work.size // 4)
         if len(chosen) <= most:
             return chosen
         order = np.argpartition(-size[chosen], most - 1)[:most]
@@ -168,9 +219,6 @@ class _Blocks:
     def _take(self, chosen: Any) -> None:
         self.work.add(chosen)
         self.v = np.concatenate([self.v, np.zeros(self.work.size - len(self.v))])
-
-    def _restart(self, w: Any) -> None:
-        self.v = w
 
     def _solve(self, block: Any) -> tuple[Any, Any]:
         """Solutions of the block on the working set, and the slope behind the last."""
@@ -191,7 +239,6 @@ class _Blocks:
         """Correlations of all columns (the slope's in the last one) and duality gaps."""
         work = self.work
         C, rest, cross = work.block_correlations(W, u)
-        self.passes += 1
         full = np.zeros((work.n_features, W.shape[1]))
         full[work.index] = W
         gaps = _gaps(C[:, :-1], full, rest, cross, work.l1, work.l2, block, work.positive)
@@ -210,11 +257,13 @@ class _Blocks:
 
     def _violators(self, C: Any, block: Any) -> Any:
         work = self.work
-        over = work.size_of(C) > (1 + ROUNDING) * np.asarray(block) * work.l1[:, None]
-        return np.flatnonzero(np.any(over, axis=1) & ~work.inside)
+        size = np.max(work.size_of(C) / np.asarray(block), axis=1)
+        over = (size > (1 + ROUNDING) * work.l1) & ~work.inside
+        return self._strongest(np.flatnonzero(over), size)
 
     def _keep(self, start: int, W: Any, gaps: Any, turns: int) -> None:
         part = slice(start, start + W.shape[1])
+        self.coefs[:, part] = 0.0
         self.coefs[self.work.index, part] = W
         self.gaps[part], self.n_iters[part] = gaps, turns
 
@@ -232,21 +281,25 @@ def _gaps(
     """Duality gaps of several solutions.
 
     ``C = B'(t - B w)``, ``rest = |t - B w|^2``, ``cross = t'(t - B w)``, a column or entry per
-    strength. The dual point is the scaled residual; a quadratic penalty is taken as further rows.
+    strength. Of two dual points the better one counts: the residual scaled until it is feasible,
+    a quadratic penalty taken as further rows; or, where every coefficient has a quadratic penalty,
+    the residual itself, which is then feasible.
     """
     t = np.asarray(strengths)
-    ridge = np.sum(t * l2[:, None] * W**2, axis=0)
-    primal = rest / 2 + np.sum(t * l1[:, None] * np.abs(W), axis=0) + ridge / 2
+    l1, l2 = t * l1[:, None], t * l2[:, None]
+    ridge = np.sum(l2 * W**2, axis=0)
+    primal = rest / 2 + np.sum(l1 * np.abs(W), axis=0) + ridge / 2
     # Further rows sqrt(t l2) with target 0: their residual is -sqrt(t l2) w.
-    size = C - t * l2[:, None] * W
+    size = C - l2 * W
     size = size if positive else np.abs(size)
-    bound = np.min(
-        np.where(size > t * l1[:, None], t * l1[:, None] / np.where(size > 0, size, 1), np.inf),
-        axis=0,
-    )
+    ratio = np.where(size > l1, l1 / np.where(size > 0, size, 1), np.inf)
+    bound = np.min(ratio, axis=0, initial=np.inf)
     norm = rest + ridge
     scale = np.minimum(cross / np.where(norm > 0, norm, 1), bound)
     if not positive:
         scale = np.maximum(scale, -bound)
     dual = scale * cross - scale**2 * norm / 2
+    if np.all(l2 > 0):
+        over = np.maximum((C if positive else np.abs(C)) - l1, 0)
+        dual = np.maximum(dual, cross - rest / 2 - np.sum(over**2 / (2 * l2), axis=0))
     return np.maximum(primal - dual, 0)

@@ -99,10 +99,24 @@ def target_tasks(
     """Squared loss plus ``penalty``, one task per target; the data are raw."""
     X, y = check_X_y(owner, X, y, multi_output=True)
     weights = check_weights(sample_weight, X)
+    starts = _warm_coef(owner, (1 if y.ndim == 1 else y.shape[1], X.shape[1]), X.dtype)
+    return tasks_of(owner, X, y, weights, penalty, precompute=precompute, starts=starts)
+
+
+def tasks_of(
+    owner: Any,
+    X: Any,
+    y: Any,
+    weights: Any,
+    penalty: Penalty,
+    *,
+    precompute: Any = False,
+    starts: Any = None,
+) -> list[Task]:
+    """The same for validated data; ``starts`` has a row of coefficients for each target."""
     xp, fit_intercept = namespace_of(y), owner.fit_intercept
     description = partial(owner._describe, X)
     Y = y[:, None] if y.ndim == 1 else y
-    starts = _warm_coef(owner, (Y.shape[1], X.shape[1]), X.dtype)
     # One design for all targets: what it caches (contiguous columns) is made once.
     shared, compressed = design(X), None
     # NumPy's booleans, as grids of parameters hold them, are no Gram matrices.

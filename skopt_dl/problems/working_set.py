@@ -70,7 +70,7 @@ class WorkingSet:
         self.index = xp.zeros(0, dtype=xp.int64, device=self.device)
         self.inside = xp.zeros(self.n_features, dtype=xp.bool, device=self.device)
         self._room, self._everything = 0, False
-        self._G: Any = None
+        self._G: Any = xp.zeros((0, 0), dtype=xp.float64, device=self.device)
         self._q: Any = xp.zeros(0, dtype=xp.float64, device=self.device)
         gathered = SparseColumns if base.layout == "sparse" else DenseColumns
         self._columns = gathered(base, self.root, self.mean)
@@ -176,7 +176,11 @@ class WorkingSet:
         Arguments are coefficients on the set, of shape (m,).
         """
         W = self.xp.stack([w, *directions], axis=1)
-        C, _ = self._products(W, 1)
+        if self.complete:
+            C = -(self.G @ W)
+            C[:, 0] += self.q
+        else:
+            C, _ = self._products(W, 1)
         return [C[:, k] for k in range(C.shape[1])]
 
     def block_correlations(self, W: Any, direction: Any) -> tuple[Any, Any, Any]:
@@ -192,10 +196,6 @@ class WorkingSet:
     def _products(self, W: Any, n_solutions: int) -> tuple[Any, Any]:
         """``B'R`` over all columns and ``R = t 1' - B W``; without t beyond ``n_solutions``."""
         xp = self.xp
-        if self.complete:
-            C = -(self.G @ W)
-            C[:, :n_solutions] += self.q[:, None]
-            return C, None
         R = xp.zeros((self.base.shape[0], W.shape[1]), dtype=xp.float64, device=self.device)
         R[:, :n_solutions] = self.target[:, None]
         used = xp.nonzero(xp.any(W != 0, axis=1))[0]

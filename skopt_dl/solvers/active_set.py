@@ -72,8 +72,12 @@ class ActiveSet(Solver):
             raise ValueError(
                 f"ActiveSet: shrinkage={self.shrinkage!r}, but it must lie between 0 and 1"
             )
+        return ActiveSetState(w=w)
+
+    def _begin(self, problem: Problem, s: ActiveSetState) -> None:
+        """The first working set; not in `init`, as a start that is good enough needs none."""
         work = problem.working_set()  # type: ignore[attr-defined]
-        xp = work.xp
+        xp, w = work.xp, s.w
         support = xp.nonzero(w != 0)[0]
         if work.prefers_everything:
             work.add_all()
@@ -81,14 +85,15 @@ class ActiveSet(Solver):
         else:
             work.add(support)
             v = xp.astype(xp.take(w, support), xp.float64)
-        gram = work.solver()
         (c,) = work.correlations(v)
         level = xp.max(xp.where(work.l1 > 0, work.size_of(c) / work.positive_l1, 0 * c))
-        # A start with a support is a warm start: stay at its level instead of going back to the top.
-        level = 1.0 if support.shape[0] else max(1.0, float(level))
-        return ActiveSetState(w=w, work=work, gram=gram, v=v, c=c, level=level)
+        # A start with a support is a warm start: it does not go back to the top of the path.
+        s.level = 1.0 if support.shape[0] else max(1.0, float(level))
+        s.work, s.gram, s.v, s.c = work, work.solver(), v, c
 
     def advance(self, problem: Problem, state: ActiveSetState, n: int) -> Status:
+        if state.work is None:
+            self._begin(problem, state)
         for _ in range(n):
             status = self._pass(state)
             if status is not Status.RUNNING:
@@ -121,7 +126,7 @@ class ActiveSet(Solver):
         return Status.RUNNING
 
     def _violation(self, work: Any, c: Any, v: Any) -> Any:
-        """Largest violation of the optimality conditions: of columns at zero, and on the support."""
+        """Largest violation of the optimality conditions, at zero and on the support."""
         xp = work.xp
         at_zero = xp.max(work.size_of(c) - work.l1)
         mine = xp.take(c, work.index)

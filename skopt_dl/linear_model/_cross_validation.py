@@ -1,0 +1,247 @@
+"""Validation errors of elastic-net paths over folds, without copying X.
+
+Two ways, by the shape of the data. Tall dense data whose folds partition the rows: the moments of
+each fold give its training problem and its errors (`skopt_dl.linear_model._moments`). Otherwise:
+the samples that a fold leaves out get weight zero in a problem on the same X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+
+from skopt_dl.kernels import bind
+from skopt_dl.linear_model._exact_path import Path, gram_path
+from skopt_dl.linear_model._moments import Moments, sum_of_others
+from skopt_dl.linear_model._paths import PathSettings, solve_path
+from skopt_dl.linops import design
+from skopt_dl.losses import Squared
+from skopt_dl.penalties import ElasticNet
+from skopt_dl.problems import LinearProblem
+from skopt_dl.problems.working_set import GRAM_BELOW
+
+# More folds than this are solved apart: the Gram blocks of all of them are held at once.
+MOST_BLOCKS = 30
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A split: sample indices to train on (repetitions count) and to validate on."""
+
+    train: Any
+    test: Any
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a cross-validation found.
+
+    Attributes
+    ----------
+    mse : array of shape (n_ratios, n_folds, n_alphas)
+        Mean squared errors; NaN where time ran out.
+    gap : float
+        Largest duality gap of a training problem, relative to its null model.
+    answer : callable or None
+        From ``(l1_ratio, alpha)`` to coefficients that fit all the data, where that costs no pass
+        over X.
+    """
+
+    mse: Any
+    gap: float
+    answer: Callable[[float, float], Any] | None = None
+
+
+def cross_validate(
+    X: Any,
+    y: Any,
+    weights: Any,
+    folds: list[Fold],
+    grids: list[tuple[float, Any]],
+    settings: PathSettings,
+    *,
+    fit_intercept: bool,
+    positive: bool,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Validation:
+    """Errors on each fold of the models along each grid.
+
+    Parameters
+    ----------
+    X, y, weights : arrays
+        Validated host data; ``weights`` may be None.
+    folds : list of Fold
+        The splits.
+    grids : list of (float, array)
+        An l1_ratio and its decreasing strengths.
+    settings : PathSettings
+        How paths are computed.
+    fit_intercept, positive : bool
+        The model.
+    n_jobs, verbose : int
+        Threads over folds, and joblib's messages.
+    """
+    omega = np.ones(X.shape[0], dtype=X.dtype) if weights is None else weights
+    for k, fold in enumerate(folds):
+        for what, rows in (("training", fold.train), ("validation", fold.test)):
+            if not np.sum(omega[rows]) > 0:
+                raise ValueError(
+                    f"the {what} samples of fold {k} have no weight: choose another cv, or "
+                    "sample_weight with a positive weight there"
+                )
+    kind = _Tall if _fits_moments(X, folds, settings, grids) else _Weighted
+    method = kind(X, y, omega, folds, fit_intercept, positive, settings)
+    jobs = (
+        delayed(method.errors)(k, ratio, alphas)
+        for ratio, alphas in grids
+        for k in range(len(folds))
+    )
+    found = Parallel(n_jobs=n_jobs, verbose=int(verbose), prefer="threads")(jobs)
+    mse = np.reshape([e for e, _ in found], (len(grids), len(folds), -1))
+    return Validation(mse, max(gap for _, gap in found), getattr(method, "answer", None))
+
+
+def _fits_moments(X: Any, folds: list[Fold], settings: PathSettings, grids: Any) -> bool:
+    """Whether one Gram block for each fold is the way."""
+    if hasattr(X, "tocsc") or settings.precompute is False or not settings.exact:
+        return False
+    if any(not ratio > 0 or not alphas[-1] > 0 for ratio, alphas in grids):
+        return False
+    n, p = X.shape
+    tall = settings.precompute is True or (n >= 2 * p and p <= GRAM_BELOW)
+    if not tall or not 2 <= len(folds) <= MOST_BLOCKS:
+        return False
+    counts = np.zeros(n, dtype=np.intp)
+    for fold in folds:
+        np.add.at(counts, fold.test, 1)
+    if not np.all(counts == 1):
+        return False
+    return all(_is_complement(fold, n) for fold in folds)
+
+
+def _is_complement(fold: Fold, n: int) -> bool:
+    used = np.zeros(n, dtype=np.intp)
+    np.add.at(used, fold.train, 1)
+    return not np.any(used[fold.test]) and int(np.sum(used)) == n - len(fold.test) == np.sum(used > 0)
+
+
+def _relative(gaps: Any, unit: float) -> float:
+    return float(np.nanmax(gaps, initial=0.0)) / (unit if unit > 0 else 1.0)
+
+
+class _Tall:
+    """Folds by their moments."""
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        omega: Any,
+        folds: list[Fold],
+        fit_intercept: bool,
+        positive: bool,
+        settings: PathSettings,
+    ) -> None:
+        self.X, self.y, self.omega, self.folds = X, y, omega, folds
+        self.fit_intercept, self.positive, self.settings = fit_intercept, positive, settings
+        self.kernels = bind(np, np.dtype(np.float64), "dense")
+        self.origin: tuple[Any, Any] = (np.zeros(X.shape[1]), 0.0)
+        if fit_intercept:
+            share = omega / np.sum(omega)
+            self.origin = ((share @ X).astype(np.float64), float(share @ y))
+        self.blocks = [Moments.of_rows(X, y, omega, fold.test, self.origin) for fold in folds]
+
+    def _path(self, moments: Moments, ratio: float, alphas: Any) -> tuple[Path, float]:
+        G, q, square = moments.centred(self.fit_intercept)
+        p = len(q)
+        path = gram_path(
+            self.kernels.GramLasso(p, self.positive),
+            G,
+            q,
+            square,
+            np.full(p, ratio),
+            np.full(p, 1.0 - ratio),
+            alphas,
+            positive=self.positive,
+            deadline=self.settings.deadline,
+        )
+        return path, square / 2
+
+    def errors(self, k: int, ratio: float, alphas: Any) -> tuple[Any, float]:
+        """Errors on fold ``k`` along ``alphas``, and the largest relative gap."""
+        train = sum_of_others(self.blocks, k)
+        path, unit = self._path(train, ratio, alphas)
+        W = path.coefs
+        b = train.intercepts(W) if self.fit_intercept else np.zeros(W.shape[1])
+        mse, lost = self.blocks[k].errors(W, b)
+        if np.any(lost):
+            mse[lost] = self._errors_of_rows(k, W[:, lost], b[lost])
+        return mse, _relative(path.gaps, unit)
+
+    def _errors_of_rows(self, k: int, W: Any, b: Any) -> Any:
+        rows, (x0, y0) = self.folds[k].test, self.origin
+        t = self.y[rows].astype(np.float64) - y0
+        R = (self.X[rows].astype(np.float64) - x0) @ W + b - t[:, None]
+        return np.average(R**2, axis=0, weights=self.omega[rows])
+
+    def answer(self, ratio: float, alpha: float) -> Any:
+        """Coefficients for all the data."""
+        total = sum_of_others(self.blocks, -1)
+        return self._path(total, ratio, np.asarray([alpha]))[0].coefs[:, 0].astype(self.X.dtype)
+
+
+class _Weighted:
+    """Folds by weights of zero: every problem is on the same X."""
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        omega: Any,
+        folds: list[Fold],
+        fit_intercept: bool,
+        positive: bool,
+        settings: PathSettings,
+    ) -> None:
+        self.y, self.omega, self.folds = y, omega, folds
+        self.fit_intercept, self.positive, self.settings = fit_intercept, positive, settings
+        self.base = design(X)
+        if fit_intercept:
+            # Once for all folds; their problems then find nothing left to move.
+            self.base, _ = self.base.near_zero(omega / np.sum(omega))
+
+    def errors(self, k: int, ratio: float, alphas: Any) -> tuple[Any, float]:
+        """Errors on fold ``k`` along ``alphas``, and the largest relative gap."""
+        fold = self.folds[k]
+        counts = np.bincount(fold.train, minlength=len(self.y)).astype(self.omega.dtype)
+        problem = LinearProblem(
+            self.base,
+            self.y,
+            Squared(),
+            ElasticNet(ratio, 1.0 - ratio, self.positive),
+            sample_weight=counts * self.omega,
+            fit_intercept=self.fit_intercept,
+            description=f"the training samples of fold {k}",
+        )
+        path = solve_path(problem, alphas, self.settings)
+        unit = float(problem.omega @ problem.y**2) / 2
+        return self._validate(problem, fold.test, path.coefs), _relative(path.gaps, unit)
+
+    def _validate(self, problem: LinearProblem, rows: Any, W: Any) -> Any:
+        W = W.astype(problem.dtype)
+        used = np.flatnonzero(np.any(W != 0, axis=1))
+        columns = problem.base.take_columns(used)
+        if columns.layout == "dense":
+            Z = columns.take_rows(rows).matvec(W[used])
+        else:
+            # By columns: the product for all rows costs less than to find some of them.
+            Z = columns.matvec(W[used])[rows]
+        if self.fit_intercept:
+            Z = Z + (problem.y_mean - problem.map.mean @ W)
+        R = Z - self.y[rows][:, None]
+        return np.average(R**2, axis=0, weights=self.omega[rows])

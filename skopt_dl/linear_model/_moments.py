@@ -1,0 +1,114 @@
+r"""Second moments of blocks of rows: what cross-validation on tall data needs of them.
+
+With the columns moved by one common origin, a block of rows :math:`T` is
+:math:`G = Z'\Omega Z,\ c = Z'\Omega t,\ a = Z'\Omega 1,\ \dots` The moments of a training set are the
+sum over the blocks of the others (a difference to the total would lose the digits of small rows
+beside large ones), and the squared error of a model on a block follows from its moments alone. So
+all folds cost one pass over X.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# An error below this share of the block's sum of squares has lost digits to cancellation: it is
+# computed from the rows.
+CANCELLED = 1e-5
+# Entries of X that are converted at a time.
+BLOCK = 2**21
+
+
+@dataclass
+class Moments:
+    """Weighted sums over rows of ``z``, ``t`` and their products.
+
+    Attributes
+    ----------
+    G, c, a : arrays of shape (p, p), (p,) and (p,)
+        Sums of ``z z'``, ``z t`` and ``z``.
+    tt, t, weight : float
+        Sums of ``t^2``, ``t`` and 1.
+    """
+
+    G: Any
+    c: Any
+    a: Any
+    tt: float
+    t: float
+    weight: float
+
+    @classmethod
+    def of_rows(cls, X: Any, y: Any, omega: Any, rows: Any, origin: tuple[Any, Any]) -> Moments:
+        """The moments of ``rows`` of a dense ``X``, in float64, about ``origin``."""
+        p, x0, y0 = X.shape[1], *origin
+        total = cls(np.zeros((p, p)), np.zeros(p), np.zeros(p), 0.0, 0.0, 0.0)
+        size = max(1, BLOCK // max(1, p))
+        rows = as_slice(rows)
+        length = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        for i in range(0, length, size):
+            if isinstance(rows, slice):
+                part: Any = slice(rows.start + i, min(rows.start + i + size, rows.stop))
+            else:
+                part = rows[i : i + size]
+            w = omega[part].astype(np.float64)
+            root = np.sqrt(w)
+            t = root * (y[part].astype(np.float64) - y0)
+            Z = np.subtract(X[part], x0, dtype=np.float64)
+            Z *= root[:, None]
+            total.G += Z.T @ Z
+            total.c += Z.T @ t
+            total.a += root @ Z
+            total.tt += float(t @ t)
+            total.t += float(root @ t)
+            total.weight += float(np.sum(w))
+        return total
+
+    def centred(self, fit_intercept: bool) -> tuple[Any, Any, float]:
+        """``(G, q, square)`` of the mean over the rows, about their own mean with an intercept."""
+        s = self.weight
+        G, q, square = self.G / s, self.c / s, self.tt / s
+        if fit_intercept:
+            a, t = self.a / s, self.t / s
+            G -= a[:, None] * a
+            q -= a * t
+            square -= t**2
+        return G, q, square
+
+    def intercepts(self, W: Any) -> Any:
+        """The best intercept about the origin for each column of coefficients ``W``."""
+        return (self.t - self.a @ W) / self.weight
+
+    def errors(self, W: Any, b: Any) -> tuple[Any, Any]:
+        """Mean squared errors of models ``(W, b)``, and which of them have lost their digits."""
+        GW = self.G @ W
+        squares = self.tt + np.sum(W * (GW - 2 * self.c[:, None]), axis=0)
+        squares = squares - 2 * b * (self.t - self.a @ W) + b**2 * self.weight
+        scale = self.tt + np.sum(W * GW, axis=0) + b**2 * self.weight
+        return squares / self.weight, squares <= CANCELLED * scale
+
+
+def sum_of_others(blocks: list[Moments], k: int) -> Moments:
+    """The moments of all rows but those of block ``k``; of all rows for ``k = -1``."""
+    others = [m for i, m in enumerate(blocks) if i != k]
+    G = others[0].G.copy()
+    for m in others[1:]:
+        G += m.G
+    return Moments(
+        G,
+        sum(m.c for m in others),
+        sum(m.a for m in others),
+        sum(m.tt for m in others),
+        sum(m.t for m in others),
+        sum(m.weight for m in others),
+    )
+
+
+def as_slice(rows: Any) -> Any:
+    """``rows`` as a slice where they are consecutive, which NumPy reads without a copy."""
+    n = len(rows)
+    if n and rows[-1] - rows[0] == n - 1 and bool(np.all(np.diff(rows) == 1)):
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
