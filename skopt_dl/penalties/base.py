@@ -1,6 +1,7 @@
 r"""Penalties: what a coefficient costs. A constraint set is the penalty that is 0 on it.
 
-A penalty is a convex function :math:`\Omega(w)` of a flat array (it never sees the intercept).
+A penalty is a function :math:`\Omega(w)` of a flat array (it never sees the intercept), convex
+unless it says otherwise. With several outputs the array is a flattened ``(p, K)`` matrix.
 The base class asks for a value and a prox. What else an instance implements is found out by
 looking, so a capability cannot be declared without being there:
 
@@ -21,10 +22,11 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from skopt_dl.engine.settings import Settings
+from skopt_dl.kernels.namespace import device_of, namespace_of
 
 
 class Penalty(Settings, ABC):
-    """A convex penalty of the coefficients.
+    """A penalty of the coefficients.
 
     Attributes
     ----------
@@ -32,10 +34,17 @@ class Penalty(Settings, ABC):
         The name in messages: "the L1 penalty".
     constraint : bool
         Whether it is the indicator of a set (its prox is then the projection).
+    convex : bool
+        Whether it is convex. If not, the certificate is stationarity, and methods that rely on
+        convexity are not offered.
+    strengths : tuple of str
+        Names of the settings that are strengths: what an estimator's ``alpha`` multiplies.
     """
 
     label: ClassVar[str] = "this penalty"
     constraint: ClassVar[bool] = False
+    convex: ClassVar[bool] = True
+    strengths: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def value(self, w: Any) -> Any:
@@ -44,3 +53,47 @@ class Penalty(Settings, ABC):
     @abstractmethod
     def prox(self, v: Any, step: Any) -> Any:
         """``argmin_w Omega(w) + |w - v|^2 / (2 step)``, a new array."""
+
+
+def per_coefficient(setting: Any, like: Any) -> Any:
+    """A setting as a formula takes it: a number, or an array with an entry for each of ``like``.
+
+    An array with an entry per feature serves all its outputs.
+    """
+    if not is_array(setting):
+        return setting
+    xp = namespace_of(like)
+    each = xp.asarray(setting, dtype=like.dtype, device=device_of(like))
+    n = each.shape[0]
+    return each if n == like.shape[0] else xp.repeat(each, like.shape[0] // n)
+
+
+def check_strength(penalty: Penalty, name: str, size: int, *, low: float = 0.0) -> None:
+    """Raise unless ``name`` is a number ``>= low`` or an array of such, one per feature.
+
+    Raises
+    ------
+    ValueError
+        Naming the class, the setting, its value and what would do.
+    """
+    value = getattr(penalty, name)
+    who = f"{type(penalty).__name__}: {name}"
+    if not is_array(value):
+        # Written so that NaN fails.
+        if not value >= low:
+            raise ValueError(f"{who}={value!r}, but it must be >= {low:g}")
+        return
+    n = len(value)
+    if n == 0 or size % n:
+        raise ValueError(
+            f"{who} has {n} entries, but there are {size} coefficients; give a number or an array "
+            "with one entry per feature"
+        )
+    worst = min(float(v) for v in value)
+    if not worst >= low:
+        raise ValueError(f"{who} has an entry {worst:g}, but entries must be >= {low:g}")
+
+
+def is_array(setting: Any) -> bool:
+    """Whether a setting has entries, as an array of any namespace or as a list."""
+    return bool(getattr(setting, "ndim", 0)) or isinstance(setting, (list, tuple))

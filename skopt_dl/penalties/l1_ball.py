@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from skopt_dl.kernels.namespace import device_of, namespace_of
 from skopt_dl.penalties.base import Penalty
 from skopt_dl.penalties.elastic_net import soft_threshold
+from skopt_dl.penalties.simplex import check_radius, simplex_threshold
 
 
 class L1Ball(Penalty):
@@ -39,14 +40,12 @@ class L1Ball(Penalty):
         inside = norm <= self.radius + slack
         return xp.where(inside, xp.zeros_like(norm), xp.full_like(norm, xp.inf))
 
+    def check(self, size: int) -> None:
+        check_radius(self)
+
     def prox(self, v: Any, step: Any) -> Any:
         xp = namespace_of(v)
-        a = xp.flip(xp.sort(xp.abs(v)))
-        k = xp.cumulative_sum(xp.ones_like(a))
-        excess = xp.cumulative_sum(a) - self.radius
-        # The threshold is excess/k at the last k that still leaves a_k above it.
-        threshold = xp.max(xp.where(a * k > excess, excess / k, xp.full_like(a, -xp.inf)))
-        return soft_threshold(v, xp.clip(threshold, 0, None))
+        return soft_threshold(v, xp.clip(simplex_threshold(xp.abs(v), self.radius), 0, None))
 
     def linear_minimiser(self, g: Any) -> Any:
         """The vertex ``-radius sign(g_j) e_j`` of the largest ``|g_j|``."""
