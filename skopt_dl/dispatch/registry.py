@@ -177,10 +177,16 @@ PENALTIES = Registry(
     "penalty",
     Penalty,
     {
+        "box": "skopt_dl.penalties.box:Box",
         "elastic_net": "skopt_dl.penalties.elastic_net:ElasticNet",
+        "group_lasso": "skopt_dl.penalties.group_lasso:GroupLasso",
         "l1": "skopt_dl.penalties.elastic_net:L1",
         "l1_ball": "skopt_dl.penalties.l1_ball:L1Ball",
         "l2": "skopt_dl.penalties.l2:L2",
+        "mcp": "skopt_dl.penalties.concave:MCP",
+        "scad": "skopt_dl.penalties.concave:SCAD",
+        "simplex": "skopt_dl.penalties.simplex:Simplex",
+        "slope": "skopt_dl.penalties.slope:SLOPE",
     },
 )
 
