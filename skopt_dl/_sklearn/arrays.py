@@ -204,8 +204,10 @@ def _arrays_in(value: Any) -> Iterable[Any]:
         for item in value.values():
             yield from _arrays_in(item)
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _arrays_in(item)
+        # A list is of one kind: a loss curve is not searched for arrays.
+        if value and not isinstance(value[0], (bool, int, float, str)):
+            for item in value:
+                yield from _arrays_in(item)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from _arrays_in(getattr(value, field.name))

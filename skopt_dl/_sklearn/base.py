@@ -98,7 +98,9 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
     """
 
     # Fitted arrays that are NumPy's wherever the model lives: labels, and numbers to be read.
-    _host_attributes: ClassVar[frozenset[str]] = frozenset({"classes_", "dual_gap_", "n_iter_"})
+    _host_attributes: ClassVar[frozenset[str]] = frozenset(
+        {"classes_", "dual_gap_", "n_iter_", "solve_report_"}
+    )
 
     # The documentation moves with one variable: set it to the address where docs/ is published.
     _doc_link_module = "skopt_dl"

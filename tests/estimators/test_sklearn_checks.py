@@ -7,31 +7,44 @@ from typing import Any
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from zoo import KINDS, Kind, is_stochastic, solvers_of
 
+from skopt_dl.dispatch import SOLVERS
+from skopt_dl.engine import Oracle
+
 # Deterministic solvers reach the optimum to rounding, which the tightest checks (rtol 1e-7) need.
 TIGHT = {"tol": 1e-14, "max_iter": 2000}
 # float32 cannot reach that tolerance; ADMM would spend its whole budget there, at a softmax prox an
 # iteration.
-BUDGET = {"admm": 300}
-# Solvers that sample rows would need very long for that; the checks of weights and of exact
-# repetition are expected to fail for them instead, see `expected`.
-QUICK = {"max_iter": 200}
+BUDGET = {"admm": 150}
+# Stochastic solvers would need very long for that (see `expected`), and no check of a completion
+# asks for its optimum.
+QUICK = {"max_iter": 100}
 NETWORK = {"max_iter": 100}
+# A Hessian product costs twice a gradient, and there are many an iteration.
+NETWORK_BUDGET = {"newton_cg": {"max_iter": 20, "alpha": 0.01}, "trust_region": {"max_iter": 10}}
 
 SAMPLED = (
-    "the solver samples rows: a row of weight w is drawn as often as others, so its path differs "
-    "from that of w copies, though not what it converges to"
+    "the solver draws single rows: one of weight w is drawn as often as others, so its path is not "
+    "that of w copies, though it converges to the same point"
 )
-LOCAL = "the objective is not convex: other samples or orders of them lead to another minimum"
+
+AMPLIFIED = (
+    "where the Hessian of the network is indefinite, a truncated Newton step magnifies rounding "
+    "(of sums in another order): 1e-15 after 4 iterations, 1e-2 after 20"
+)
+WEIGHTS = (
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+)
 
 
 def instance(kind: Kind, solver: str) -> Any:
     """The estimator as it is checked."""
     params: dict[str, Any] = {"solver": solver}
     if kind.name.startswith("MLP"):
-        params |= NETWORK
-    elif is_stochastic(solver):
+        params |= NETWORK | NETWORK_BUDGET.get(solver, {})
+    elif is_stochastic(solver) or kind.name == "MatrixCompletion":
         params |= QUICK
-    elif kind.name != "MatrixCompletion":
+    else:
         params |= TIGHT | {"max_iter": BUDGET.get(solver, TIGHT["max_iter"])}
     estimator = kind.make()
     known = estimator.get_params(deep=False)
@@ -40,15 +53,11 @@ def instance(kind: Kind, solver: str) -> Any:
 
 def expected(estimator: Any) -> dict[str, str]:
     """Checks that must fail, each with the reason."""
-    name = type(estimator).__name__
-    weights = {
-        "check_sample_weight_equivalence_on_dense_data",
-        "check_sample_weight_equivalence_on_sparse_data",
-    }
-    if name.startswith("MLP"):
-        return dict.fromkeys(weights, LOCAL)
-    if is_stochastic(estimator.solver):
-        return dict.fromkeys(weights, SAMPLED)
+    # Solvers by batches take all rows of these small data at once, and pass.
+    if Oracle.SAMPLE_SLOPES in SOLVERS.get(estimator.solver).needs.oracles:
+        return dict.fromkeys(WEIGHTS, SAMPLED)
+    if type(estimator).__name__ == "MLPRegressor" and estimator.solver == "newton_cg":
+        return dict.fromkeys(WEIGHTS, AMPLIFIED)
     return {}
 
 
