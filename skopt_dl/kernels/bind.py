@@ -1,6 +1,6 @@
 """Which kernels serve a problem: bound once per solve, named in the report.
 
-The functions of `skopt_dl.kernels.generic`, ``generic_network`` and ``generic_observed`` are the
+The functions of `skopt_dl.kernels.generic` and of the ``generic_...`` modules beside it are the
 specification. A compiled twin has the same name and signature and is tested against it; where there
 is none the generic function runs.
 """
@@ -9,10 +9,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from skopt_dl.kernels import cython, generic, generic_gram, generic_network, generic_observed
+from skopt_dl.kernels import (
+    cython,
+    generic,
+    generic_gram,
+    generic_network,
+    generic_observed,
+    generic_updates,
+)
 from skopt_dl.kernels.namespace import is_numpy
 
-GENERIC: tuple[Any, ...] = (generic, generic_gram, generic_network, generic_observed)
+GENERIC: tuple[Any, ...] = (
+    generic,
+    generic_gram,
+    generic_network,
+    generic_observed,
+    generic_updates,
+)
 
 
 class KernelSet:

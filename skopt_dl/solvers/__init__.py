@@ -28,6 +28,25 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         ProjectedGradient as ProjectedGradient,
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
+    from skopt_dl.solvers.stochastic.adagrad import (
+        AdaGrad as AdaGrad,
+        AdaGradNorm as AdaGradNorm,
+    )
+    from skopt_dl.solvers.stochastic.rmsprop import (
+        RMSprop as RMSprop,
+        RMSpropNesterov as RMSpropNesterov,
+        AdaDelta as AdaDelta,
+    )
+    from skopt_dl.solvers.stochastic.adam_variants import (
+        AMSGrad as AMSGrad,
+        AdamW as AdamW,
+        NAdam as NAdam,
+        RAdam as RAdam,
+    )
+    from skopt_dl.solvers.stochastic.beliefs import (
+        AdaBelief as AdaBelief,
+        Yogi as Yogi,
+    )
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.sgd import (
         SGD as SGD,
@@ -40,8 +59,14 @@ if TYPE_CHECKING:  # "as" marks a name as exported
 _HOME = {
     "ADMM": "admm",
     "ALS": "alternating",
+    "AMSGrad": "stochastic.adam_variants",
     "ActiveSet": "active_set",
+    "AdaBelief": "stochastic.beliefs",
+    "AdaDelta": "stochastic.rmsprop",
+    "AdaGrad": "stochastic.adagrad",
+    "AdaGradNorm": "stochastic.adagrad",
     "Adam": "stochastic.adam",
+    "AdamW": "stochastic.adam_variants",
     "BFGS": "quasi_newton",
     "Cholesky": "direct",
     "ConjugateGradient": "conjugate_gradient",
@@ -54,17 +79,22 @@ _HOME = {
     "LBFGSB": "box_quasi_newton",
     "LSQR": "conjugate_gradient",
     "Momentum": "stochastic.sgd",
+    "NAdam": "stochastic.adam_variants",
     "Nesterov": "stochastic.sgd",
     "NewtonCG": "newton",
     "NewtonCholesky": "newton",
     "NonlinearCG": "nonlinear_cg",
     "ProjectedGradient": "proximal_gradient",
     "ProxNewton": "prox_newton",
+    "RAdam": "stochastic.adam_variants",
+    "RMSprop": "stochastic.rmsprop",
+    "RMSpropNesterov": "stochastic.rmsprop",
     "SAG": "variance_reduced",
     "SAGA": "variance_reduced",
     "SGD": "stochastic.sgd",
     "SVD": "direct",
     "TrustRegion": "trust_region",
+    "Yogi": "stochastic.beliefs",
 }
 
 __all__ = [*_HOME]

@@ -36,6 +36,24 @@ SINGLE = 1e-5
 EPOCHS, FEW_EPOCHS = 300, 5
 
 
+def is_sibling(name) -> bool:
+    """Whether a rule of batches with the same needs comes before this one.
+
+    Such rules ask the problem the same questions: what layouts, dtypes and weights do to the
+    answers the first of them shows, and its siblings solve the plain cases.
+    """
+    solver = SOLVERS.get(name)
+    first = next(other for other in NAMES if SOLVERS.get(other).needs == solver.needs)
+    return wanders(solver) and name != first
+
+
+PLAIN = ("lasso", "ridge", "l2 logistic", "multinomial l2")
+SOLVED = [(n, case) for n in NAMES for case in CASES if case.name in PLAIN or not is_sibling(n)]
+DESCENDED = [
+    (n, case) for n in NAMES for case in NONCONVEX if case == "network" or not is_sibling(n)
+]
+
+
 def make(name):
     """The solver by its defaults; a method of batches gets batches smaller than the data."""
     solver = SOLVERS.get(name)()
@@ -59,8 +77,7 @@ def test_settings(name):
     assert SOLVERS.name_of(solver) == name
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "case"), SOLVED, ids=str)
 def test_solved_or_refused(name, case):
     solver, problem = make(name), case.problem()
     missing = solver.needs.missing(problem)
@@ -88,8 +105,7 @@ def test_every_solver_has_a_case(name):
     assert any(not SOLVERS.get(name).needs.missing(problem) for problem in problems)
 
 
-@pytest.mark.parametrize("case", NONCONVEX)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "case"), DESCENDED)
 def test_descent_or_refusal_without_convexity(name, case):
     solver, problem = make(name), NONCONVEX[case]()
     assert Trait.CONVEX not in problem.traits

@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
 from skopt_dl.search.schedules import Schedule
-from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState, curvature_step
-
-# Kingma and Ba's own value, for networks, whose weights are of order one by construction.
-NETWORK_RATE = 1e-3
+from skopt_dl.solvers.stochastic.averaging import Average
+from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
+from skopt_dl.solvers.stochastic.rates import coordinate_rate
 
 
 @dataclass
@@ -54,6 +53,10 @@ class Adam(StochasticSolver):
         Samples per update; "auto" is ``min(200, n_samples)``.
     shuffle : bool
         Permute the samples before each epoch.
+    max_grad_norm : float, optional
+        A longer gradient is shortened to this length; its direction stays.
+    average : {"polyak", "ema"} or Average, optional
+        Return an average of the iterates as the answer.
 
     Notes
     -----
@@ -78,10 +81,13 @@ class Adam(StochasticSolver):
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
+        max_grad_norm: float | None = None,
+        average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.schedule = learning_rate, schedule
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> AdamState:
         if not self.epsilon > 0:
@@ -90,10 +96,7 @@ class Adam(StochasticSolver):
         return AdamState(w=w, m=xp.zeros_like(w), v=xp.zeros_like(w))
 
     def _auto_rate(self, problem: Any, w: Any) -> float:
-        if Trait.LINEAR_MODEL not in problem.traits:
-            return NETWORK_RATE
-        step, slope = curvature_step(problem, w, self.batch_size)
-        return step * slope
+        return coordinate_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: AdamState, g: Any) -> None:
         t = state.n_updates

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Problem, Solver, State, Status, Trait
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.search.schedules import Schedule, schedule_of
+from skopt_dl.solvers.stochastic.averaging import Average, average_of
+from skopt_dl.solvers.stochastic.ranges import check_ranges, is_number
 from skopt_dl.solvers.stochastic.sampling import batch_size, batches, on_device, probe, reshuffled
 
 # The curvature that sets an automatic rate: the largest of a few batches, each from a few turns of
@@ -40,6 +42,13 @@ class StochasticState(State):
         Updates done, samples seen.
     loss : float or 0-d array
         Mean of the batch values over the last epoch, each taken before its update.
+    at : array, optional
+        Where the next gradient is taken, for rules that do not take it at their iterate.
+    batch : tuple of array and float, optional
+        The samples of the current update and their value, while it is made.
+    average : Average, optional
+        How the answer is averaged; the iterate that the rule moves is then ``iterate`` between
+        epochs, and ``w`` is ``mean``.
     """
 
     rng: Any = None
@@ -50,12 +59,18 @@ class StochasticState(State):
     n_updates: int = 0
     n_samples: int = 0
     loss: Any = math.nan
+    at: Any = None
+    batch: Any = None
+    average: Average | None = None
+    iterate: Any = None
+    mean: Any = None
 
 
 class StochasticSolver(Solver):
     """A rule that moves along gradients of batches. A subclass says how it moves.
 
-    Its constructor has at least the parameters below.
+    Its constructor has the parameters below; one that makes no sense for the rule it may fix as a
+    class attribute.
 
     Parameters
     ----------
@@ -63,21 +78,35 @@ class StochasticSolver(Solver):
         Initial rate, positive.
     schedule : str or Schedule
         "constant", "invscaling", "adaptive", "decreasing" or an instance. "auto" is "decreasing"
-        for a linear model whose rate is automatic too, unless a batch has all samples; else
-        "constant".
+        for a linear model whose rate is automatic too, where the rule asks for it (``decreases``);
+        else "constant".
     batch_size : int or "auto"
         Samples per update; "auto" is ``min(200, n_samples)``.
     shuffle : bool
         Permute the samples before each epoch.
+    max_grad_norm : float, optional
+        A longer gradient is shortened to this length; its direction stays.
+    average : {"polyak", "ema"} or Average, optional
+        Return an average of the iterates as the answer.
+
+    Attributes
+    ----------
+    decreases : {"never", "noise", "always"}
+        When the automatic schedule lowers an automatic rate on a linear model: where batches are
+        noisy, or always (steps that do not shrink with the gradient), or never (steps that shrink
+        by themselves).
     """
 
     unit: ClassVar = "epoch"
     default_max_iter: ClassVar[int] = 1000
+    decreases: ClassVar[Literal["never", "noise", "always"]] = "noise"
 
     learning_rate: float | str
     schedule: str | Schedule
     batch_size: int | str
     shuffle: bool
+    max_grad_norm: float | None = None
+    average: str | Average | None = None
 
     @abstractmethod
     def _start(self, problem: Any, w: Any) -> Any:
@@ -94,28 +123,25 @@ class StochasticSolver(Solver):
     def init(self, problem: Problem, w: Any, rng: Any) -> Any:
         name = type(self).__name__
         automatic = self.learning_rate == "auto"
-        if not automatic and not (_is_number(self.learning_rate) and self.learning_rate > 0):  # type: ignore[operator]
+        if not automatic and not (is_number(self.learning_rate) and self.learning_rate > 0):  # type: ignore[operator]
             raise ValueError(
                 f"{name}: learning_rate={self.learning_rate!r}, but it must be 'auto' or a "
                 "number > 0"
             )
-        for key in ("momentum", "beta_1", "beta_2"):
-            value = getattr(self, key, 0.0)
-            # scikit-learn allows momentum=1, a velocity that never fades.
-            top = value <= 1 if key == "momentum" else value < 1
-            if not (_is_number(value) and value >= 0 and top):
-                raise ValueError(f"{name}: {key}={value!r}, but it must lie between 0 and 1")
+        check_ranges(self)
         n = problem.n_samples or 1
         # The gradient of all samples has no noise for which the rate would have to vanish.
         noisy = batch_size(self.batch_size, n) < n
-        decreasing = automatic and noisy and Trait.LINEAR_MODEL in problem.traits
+        lowers = self.decreases == "always" or (self.decreases == "noise" and noisy)
+        decreasing = automatic and lowers and Trait.LINEAR_MODEL in problem.traits
         schedule = self.schedule
         if schedule == "auto":
             schedule = "decreasing" if decreasing else "constant"
         state = self._start(problem, w)
-        state.schedule = schedule_of(schedule)
-        state.rate = self._auto_rate(problem, w) if automatic else float(self.learning_rate)
-        state.initial_rate = state.rate
+        state.schedule, state.average = schedule_of(schedule), average_of(self.average)
+        initial = self._auto_rate(problem, w) if automatic else float(self.learning_rate)
+        state.rate = state.schedule.after_epoch(initial, initial, 0, 0)
+        state.initial_rate = initial
         state.rng = rng
         return state
 
@@ -135,12 +161,20 @@ class StochasticSolver(Solver):
             state.order = problem.kernels.index_range(n)
         if self.shuffle:
             state.order = reshuffled(state.order, state.rng)
+        if state.iterate is not None:
+            state.w = state.iterate
         total = 0.0
         for index in batches(on_device(problem, state.order), size):
-            value, g = problem.sample_grad(state.w, index)
+            value, g = problem.sample_grad(state.w if state.at is None else state.at, index)
             total = total + value * index.shape[0]
             state.n_updates += 1
-            self._step(problem, state, g)
+            state.batch = index, value
+            self._step(problem, state, clipped(problem.xp, g, self.max_grad_norm))
+            if state.average is not None:
+                _average(problem.xp, state)
+        state.batch = None
+        if state.average is not None:
+            state.iterate, state.w = state.w, state.mean
         state.loss = total / n
         state.n_iter += 1
         state.n_epochs += 1
@@ -150,8 +184,22 @@ class StochasticSolver(Solver):
         )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def clipped(xp: Any, g: Any, limit: float | None) -> Any:
+    """``g``, shortened to the length ``limit`` if it is longer."""
+    if limit is None:
+        return g
+    norm = xp.linalg.vector_norm(g)
+    # The limit in the denominator too: nothing is divided by zero, and short gradients stay.
+    return g * (limit / xp.where(norm > limit, norm, xp.full_like(norm, limit)))
+
+
+def _average(xp: Any, state: Any) -> None:
+    share = state.average.share(state.n_updates)
+    if state.mean is None or share == 1:
+        state.mean = xp.asarray(state.w, copy=True)
+    else:
+        # A new array: the old one may be the answer of the epoch before.
+        state.mean = state.mean + share * (state.w - state.mean)
 
 
 def curvature_step(problem: Any, w: Any, setting: Any) -> tuple[float, float]:

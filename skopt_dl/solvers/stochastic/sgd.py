@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
 from skopt_dl.search.schedules import Schedule
+from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState, curvature_step
 
 
@@ -39,6 +40,10 @@ class SGD(StochasticSolver):
         Samples per update; "auto" is ``min(200, n_samples)``.
     shuffle : bool
         Permute the samples before each epoch.
+    max_grad_norm : float, optional
+        A longer gradient is shortened to this length; its direction stays.
+    average : {"polyak", "ema"} or Average, optional
+        Return an average of the iterates as the answer.
 
     Notes
     -----
@@ -61,9 +66,12 @@ class SGD(StochasticSolver):
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
+        max_grad_norm: float | None = None,
+        average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.schedule = learning_rate, schedule
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> StochasticState:
         return StochasticState(w=w)
@@ -89,7 +97,7 @@ class Momentum(StochasticSolver):
 
     Parameters
     ----------
-    learning_rate, schedule, batch_size, shuffle
+    learning_rate, schedule, batch_size, shuffle, max_grad_norm, average
         As for `SGD`; the automatic rate is multiplied by ``1 - momentum``, because the velocity
         sums that many gradients.
     momentum : float
@@ -117,9 +125,12 @@ class Momentum(StochasticSolver):
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
+        max_grad_norm: float | None = None,
+        average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.momentum, self.schedule = learning_rate, momentum, schedule
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> VelocityState:
         return VelocityState(w=w, v=problem.xp.zeros_like(w))
@@ -144,7 +155,7 @@ class Nesterov(StochasticSolver):
 
     Parameters
     ----------
-    learning_rate, schedule, batch_size, shuffle
+    learning_rate, schedule, batch_size, shuffle, max_grad_norm, average
         As for `SGD`; the automatic rate is multiplied by ``1 - momentum``.
     momentum : float
         Share of the velocity that is kept, in [0, 1].
@@ -171,9 +182,12 @@ class Nesterov(StochasticSolver):
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
+        max_grad_norm: float | None = None,
+        average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.momentum, self.schedule = learning_rate, momentum, schedule
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> VelocityState:
         return VelocityState(w=w, v=problem.xp.zeros_like(w))

@@ -1,0 +1,133 @@
+"""Updates of the stochastic rules in plain array code, in place on the iterate and its moments.
+
+Letters as in the rules: w the iterate, g the gradient on a batch, which is never written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.kernels.generic_network import momentum_update
+from skopt_dl.kernels.namespace import namespace_of
+
+
+def over_root(g: Any, r: Any, epsilon: float) -> Any:
+    """``g / (sqrt(r) + epsilon)``; 0 where that is 0/0, at a coordinate without slope so far."""
+    xp = namespace_of(g)
+    root = xp.sqrt(r) + epsilon
+    return g / xp.where(root > 0, root, xp.ones_like(root))
+
+
+def mean_update(mean: Any, new: Any, decay: float) -> None:
+    """``mean = decay mean + (1 - decay) new``."""
+    mean *= decay
+    mean += (1 - decay) * new
+
+
+def moments_update(g: Any, m: Any, v: Any, beta_1: float, beta_2: float) -> None:
+    """Adam's two moments, without a step."""
+    mean_update(m, g, beta_1)
+    mean_update(v, g * g, beta_2)
+
+
+def adagrad_update(w: Any, g: Any, r: Any, rate: float, epsilon: float) -> None:
+    """``r += g^2``, then ``w -= rate g / (sqrt(r) + epsilon)``."""
+    r += g * g
+    w -= rate * over_root(g, r, epsilon)
+
+
+def adagrad_norm_update(w: Any, g: Any, r: Any, rate: float) -> None:
+    """``r += |g|^2``, then ``w -= rate g / sqrt(r)``; ``r`` has shape ``(1,)``."""
+    r += g @ g
+    w -= rate * over_root(g, r, 0.0)
+
+
+def rmsprop_update(
+    w: Any, g: Any, r: Any, m: Any, rate: float, decay: float, epsilon: float
+) -> None:
+    """The mean square ``r``, the mean ``m`` (``None``: not centred), then the scaled step."""
+    mean_update(r, g * g, decay)
+    second = r
+    if m is not None:
+        mean_update(m, g, decay)
+        second = namespace_of(w).clip(r - m * m, 0, None)
+    w -= rate * over_root(g, second, epsilon)
+
+
+def rmsprop_nesterov_update(
+    w: Any, g: Any, r: Any, v: Any, rate: float, momentum: float, decay: float, epsilon: float
+) -> None:
+    """The mean square ``r``, then Nesterov's step along the scaled gradient."""
+    mean_update(r, g * g, decay)
+    momentum_update(w, over_root(g, r, epsilon), v, rate, momentum, True)
+
+
+def adadelta_update(w: Any, g: Any, r: Any, s: Any, decay: float, epsilon: float) -> None:
+    """The mean square ``r``, the step, and only then the mean square ``s`` of the steps."""
+    xp = namespace_of(w)
+    mean_update(r, g * g, decay)
+    step = xp.sqrt(s + epsilon) * over_root(g, r + epsilon, 0.0)
+    w -= step
+    mean_update(s, step * step, decay)
+
+
+def amsgrad_update(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    top: Any,
+    step: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """Adam's moments, the largest second moment ``top``, and the step by that."""
+    moments_update(g, m, v, beta_1, beta_2)
+    top[...] = namespace_of(w).maximum(top, v)
+    w -= step * over_root(m, top, epsilon)
+
+
+def nadam_update(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    step_m: float,
+    step_g: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """Adam's moments, then ``w -= (step_m m + step_g g) / (sqrt(v) + epsilon)``."""
+    moments_update(g, m, v, beta_1, beta_2)
+    w -= over_root(step_m * m + step_g * g, v, epsilon)
+
+
+def adabelief_update(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    step: float,
+    correction: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """``v`` averages ``(g - m)^2`` with the new ``m``; ``correction`` multiplies it in the step."""
+    mean_update(m, g, beta_1)
+    surprise = g - m
+    mean_update(v, surprise * surprise, beta_2)
+    v += epsilon
+    w -= step * over_root(m, correction * v, epsilon)
+
+
+def yogi_update(
+    w: Any, g: Any, m: Any, v: Any, step: float, beta_1: float, beta_2: float, epsilon: float
+) -> None:
+    """``v`` moves towards ``g^2`` by ``(1 - beta_2) g^2``; then Adam's step."""
+    mean_update(m, g, beta_1)
+    square = g * g
+    v -= (1 - beta_2) * namespace_of(w).sign(v - square) * square
+    w -= step * over_root(m, v, epsilon)

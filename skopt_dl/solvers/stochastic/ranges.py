@@ -1,0 +1,68 @@
+"""What the parameters of stochastic rules may be: one range for a name, wherever it occurs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``; each end belongs to it unless it is open."""
+
+    low: float = 0.0
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        return above and (value < self.high if self.open_high else value <= self.high)
+
+    def __str__(self) -> str:
+        text = f"{'>' if self.open_low else '>='} {self.low:g}"
+        if self.high < math.inf:
+            text += f" and {'<' if self.open_high else '<='} {self.high:g}"
+        return text
+
+
+FRACTION = Range(0.0, 1.0, open_high=True)
+NON_NEGATIVE = Range(0.0)
+POSITIVE = Range(0.0, open_low=True)
+
+RANGES: dict[str, Range] = {
+    # scikit-learn allows momentum=1, a velocity that never fades.
+    "momentum": Range(0.0, 1.0),
+    "beta_1": FRACTION,
+    "beta_2": FRACTION,
+    "decay": FRACTION,
+    "epsilon": NON_NEGATIVE,
+    "weight_decay": NON_NEGATIVE,
+    "initial_norm": NON_NEGATIVE,
+    "momentum_decay": NON_NEGATIVE,
+    "max_grad_norm": POSITIVE,
+}
+
+
+def is_number(value: Any) -> bool:
+    """A finite real number that is no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_ranges(rule: Any) -> None:
+    """Raise unless every parameter of ``rule`` that has a range lies in it; ``None`` is "not used".
+
+    Raises
+    ------
+    ValueError
+        Naming the class, the parameter, its value and the range.
+    """
+    for name, value in rule.get_params(deep=False).items():
+        known = RANGES.get(name)
+        if known is None or value is None:
+            continue
+        if not (is_number(value) and value in known):
+            raise ValueError(
+                f"{type(rule).__name__}: {name}={value!r}, but it must be a number {known}"
+            )

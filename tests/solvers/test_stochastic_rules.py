@@ -1,0 +1,337 @@
+"""The named stochastic rules: each against an independent formula, iterate by iterate.
+
+A reference is a function of the gradient, the count and a dictionary of its own moments; it
+returns the change of the iterate. All of them follow the papers' formulas, whose errata and
+variants the rules' notes tell.
+"""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from skopt_dl.dispatch import SOLVERS
+from skopt_dl.engine import Stopping, run
+from skopt_dl.losses import Logistic, Squared
+from skopt_dl.penalties import L2
+from skopt_dl.problems import LinearProblem
+from skopt_dl.solvers import (
+    AdaBelief,
+    AdaDelta,
+    AdaGrad,
+    AdaGradNorm,
+    Adam,
+    AdamW,
+    AMSGrad,
+    NAdam,
+    RAdam,
+    RMSprop,
+    RMSpropNesterov,
+    Yogi,
+)
+
+
+def ridge(n=48, p=5, scale=1.0):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, p)) * scale
+    y = X @ np.arange(1.0, p + 1) + 0.3 * rng.normal(size=n)
+    return LinearProblem(X, y, Squared(), L2(0.1), fit_intercept=True)
+
+
+def logistic(n=48, p=5):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n, p))
+    y = (X[:, 0] + rng.normal(size=n) > 0) * 1.0
+    return LinearProblem(X, y, Logistic(), L2(0.05), fit_intercept=True)
+
+
+def train(problem, solver, epochs, seed=0, **kwargs):
+    stopping = Stopping(tol=None, max_iter=epochs)
+    return run(problem, solver, stopping=stopping, rng=np.random.RandomState(seed), **kwargs)
+
+
+def follow(problem, change, settings, epochs, size=16, seed=0):
+    """The reference's path: the same permutations as a solve with this seed."""
+    rng, n = np.random.RandomState(seed), problem.n_samples
+    w, order, t, own = problem.start(), np.arange(n), 0, {}
+    for _ in range(epochs):
+        order = order[rng.permutation(n)]
+        for low in range(0, n, size):
+            g, t = np.array(problem.sample_grad(w, order[low : low + size])[1]), t + 1
+            w = w + change(own, g, t, w, **settings)
+    return w
+
+
+def mean(own, name, new, decay):
+    own[name] = decay * own.get(name, 0.0) + (1 - decay) * new
+    return own[name]
+
+
+def adagrad(own, g, t, w, learning_rate, epsilon):
+    own["r"] = own.get("r", 0.0) + g**2
+    return -learning_rate * g / (np.sqrt(own["r"]) + epsilon)
+
+
+def adagrad_norm(own, g, t, w, learning_rate, initial_norm):
+    own["b2"] = own.get("b2", initial_norm**2) + np.sum(g**2)
+    return -learning_rate * g / np.sqrt(own["b2"])
+
+
+def rmsprop(own, g, t, w, learning_rate, decay, epsilon, centered=False):
+    r = mean(own, "r", g**2, decay)
+    if centered:
+        r = r - mean(own, "m", g, decay) ** 2
+    return -learning_rate * g / (np.sqrt(r) + epsilon)
+
+
+def rmsprop_nesterov(own, g, t, w, learning_rate, momentum, decay, epsilon):
+    """The textbook's two points: x is kept here, w is the one looked ahead to."""
+    x, v = own.get("x", w), own.get("v", 0.0)
+    v = momentum * v - learning_rate * g / (np.sqrt(mean(own, "r", g**2, decay)) + epsilon)
+    own["x"], own["v"] = x + v, v
+    return own["x"] + momentum * v - w
+
+
+def adadelta(own, g, t, w, decay, epsilon):
+    r = mean(own, "r", g**2, decay)
+    step = -np.sqrt(own.get("s", 0.0) + epsilon) / np.sqrt(r + epsilon) * g
+    mean(own, "s", step**2, decay)
+    return step
+
+
+def corrected(own, g, t, beta_1, beta_2):
+    return (
+        mean(own, "m", g, beta_1) / (1 - beta_1**t),
+        mean(own, "v", g**2, beta_2) / (1 - beta_2**t),
+    )
+
+
+def amsgrad(own, g, t, w, learning_rate, beta_1, beta_2, epsilon):
+    m, _ = corrected(own, g, t, beta_1, beta_2)
+    own["top"] = np.maximum(own.get("top", 0.0), own["v"])
+    early = epsilon / math.sqrt(1 - beta_2**t)
+    return -learning_rate * m / (np.sqrt(own["top"] / (1 - beta_2**t)) + early)
+
+
+def adamw(own, g, t, w, learning_rate, beta_1, beta_2, epsilon, weight_decay):
+    m, v = corrected(own, g, t, beta_1, beta_2)
+    early = epsilon / math.sqrt(1 - beta_2**t)
+    return -learning_rate * (m / (np.sqrt(v) + early) + weight_decay * w)
+
+
+def nadam(own, g, t, w, learning_rate, beta_1, beta_2, epsilon, momentum_decay):
+    mu = [beta_1 * (1 - 0.5 * 0.96 ** (i * momentum_decay)) for i in range(1, t + 2)]
+    m, v = mean(own, "m", g, beta_1), mean(own, "v", g**2, beta_2) / (1 - beta_2**t)
+    ahead = mu[t] * m / (1 - math.prod(mu)) + (1 - mu[t - 1]) * g / (1 - math.prod(mu[:t]))
+    return -learning_rate * ahead / (np.sqrt(v) + epsilon / math.sqrt(1 - beta_2**t))
+
+
+def radam(own, g, t, w, learning_rate, beta_1, beta_2, epsilon):
+    m, v = corrected(own, g, t, beta_1, beta_2)
+    top = 2 / (1 - beta_2) - 1
+    rho = top - 2 * t * beta_2**t / (1 - beta_2**t)
+    if rho <= 5:
+        return -learning_rate * m
+    r = math.sqrt((rho - 4) * (rho - 2) * top / ((top - 4) * (top - 2) * rho))
+    return -learning_rate * r * m / (np.sqrt(v) + epsilon / math.sqrt(1 - beta_2**t))
+
+
+def adabelief(own, g, t, w, learning_rate, beta_1, beta_2, epsilon):
+    m = mean(own, "m", g, beta_1)
+    own["s"] = beta_2 * own.get("s", 0.0) + (1 - beta_2) * (g - m) ** 2 + epsilon
+    root = np.sqrt(own["s"] / (1 - beta_2**t))
+    return -learning_rate * m / (1 - beta_1**t) / (root + epsilon)
+
+
+def yogi(own, g, t, w, learning_rate, beta_1, beta_2, epsilon):
+    m, v = mean(own, "m", g, beta_1), own.get("v", np.zeros_like(g))
+    own["v"] = v = np.where(v > g**2, v - (1 - beta_2) * g**2, v + (1 - beta_2) * g**2)
+    early = epsilon / math.sqrt(1 - beta_2**t)
+    return -learning_rate * m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + early)
+
+
+MOMENTS = {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}
+REFERENCES = [
+    (AdaGrad, adagrad, {"learning_rate": 0.5, "epsilon": 1e-3}),
+    (AdaGradNorm, adagrad_norm, {"learning_rate": 0.5, "initial_norm": 0.3}),
+    (RMSprop, rmsprop, {"learning_rate": 0.02, "decay": 0.8, "epsilon": 1e-3}),
+    (RMSprop, rmsprop, {"learning_rate": 0.02, "decay": 0.8, "epsilon": 0.1, "centered": True}),
+    (
+        RMSpropNesterov,
+        rmsprop_nesterov,
+        {"learning_rate": 0.01, "momentum": 0.7, "decay": 0.8, "epsilon": 1e-3},
+    ),
+    (AdaDelta, adadelta, {"decay": 0.9, "epsilon": 1e-3}),
+    (AMSGrad, amsgrad, {"learning_rate": 0.1, **MOMENTS}),
+    (AdamW, adamw, {"learning_rate": 0.1, **MOMENTS, "weight_decay": 0.3}),
+    (NAdam, nadam, {"learning_rate": 0.1, **MOMENTS, "momentum_decay": 0.1}),
+    (RAdam, radam, {"learning_rate": 0.1, **MOMENTS}),
+    (AdaBelief, adabelief, {"learning_rate": 0.1, **MOMENTS}),
+    (Yogi, yogi, {"learning_rate": 0.1, **MOMENTS}),
+]
+NAMES = sorted({SOLVERS.name_of(rule()) for rule, _, _ in REFERENCES})
+
+
+@pytest.mark.parametrize(("rule", "change", "settings"), REFERENCES)
+@pytest.mark.parametrize("build", [ridge, logistic])
+def test_rule_follows_its_formula(rule, change, settings, build):
+    problem = build()
+    for epochs in (1, 2, 3, 20):
+        w = train(problem, rule(**settings, batch_size=16), epochs).w
+        expected = follow(problem, change, settings, epochs)
+        np.testing.assert_allclose(w, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_solve_goes_on_exactly_where_it_stopped(name):
+    problem, solver = ridge(), SOLVERS.get(name)(batch_size=16)
+    whole, half = train(problem, solver, 6), train(problem, solver, 3)
+    state = pickle.loads(pickle.dumps(half.state))
+    rest = run(problem, solver, stopping=Stopping(tol=None, max_iter=3), state=state)
+    np.testing.assert_array_equal(rest.w, whole.w)
+
+
+class Seen:
+    """A problem whose gradients a rule sees through another pair of glasses."""
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    def __getattr__(self, name):
+        return getattr(self.problem, name)
+
+
+class Rotated(Seen):
+    """In the coordinates u of w = Q u the gradient is Q' g."""
+
+    def __init__(self, problem, Q):
+        super().__init__(problem)
+        self.Q = Q
+
+    def sample_grad(self, u, index):
+        value, g = self.problem.sample_grad(self.Q @ u, index)
+        return value, self.Q.T @ g
+
+
+class Scaled(Seen):
+    """Gradients times c, a number or one for each coordinate."""
+
+    def __init__(self, problem, c):
+        super().__init__(problem)
+        self.c = c
+
+    def sample_grad(self, w, index):
+        value, g = self.problem.sample_grad(w, index)
+        return value, self.c * g
+
+
+def steps(problem, solver, n=12):
+    """Iterates of full-batch updates without the engine."""
+    state = solver.init(problem, problem.start(), np.random.RandomState(0))
+    path = []
+    for _ in range(n):
+        solver.advance(problem, state, 1)
+        path.append(np.array(state.w))
+    return np.array(path)
+
+
+def test_adamw_without_decay_is_adam():
+    settings = {"learning_rate": 0.1, "batch_size": 16}
+    one = train(ridge(), AdamW(weight_decay=0.0, **settings), 5).w
+    np.testing.assert_array_equal(one, train(ridge(), Adam(**settings), 5).w)
+
+
+def test_the_decay_of_adamw_is_no_penalty():
+    """At rest the gradient is not minus the decay times w, as a penalty's would be."""
+    problem = ridge()
+    solver = AdamW(learning_rate=0.01, weight_decay=0.5, batch_size=48, schedule="decreasing")
+    w = train(problem, solver, 3000).w
+    g = problem.sample_grad(w, np.arange(48))[1]
+    assert np.max(np.abs(g + 0.5 * w)) > 0.1
+
+
+def test_adagrad_does_not_see_the_scale_of_a_gradient():
+    problem, c = ridge(), 2.0 ** np.arange(-2, 3)
+    solver = AdaGrad(learning_rate=0.3, epsilon=0.0, batch_size=48)
+    # Powers of two: not a bit differs.
+    np.testing.assert_array_equal(steps(problem, solver), steps(Scaled(problem, c), solver))
+
+
+def test_adagrad_stays_where_there_is_no_slope():
+    X, y = np.array(ridge().map.base.X), ridge().y
+    X[:, 2] = 0.0
+    problem = LinearProblem(X, y, Squared(), L2(0.1))
+    w = train(problem, AdaGrad(epsilon=0.0, learning_rate=0.3), 3).w
+    assert w[2] == 0
+    assert np.all(np.isfinite(w))
+
+
+def test_adagrad_norm_commutes_with_rotations():
+    problem = ridge()
+    Q = np.linalg.qr(np.random.default_rng(3).normal(size=(5, 5)))[0]
+    solver = AdaGradNorm(learning_rate=0.7, batch_size=48)
+    path, turned = steps(problem, solver), steps(Rotated(problem, Q), solver)
+    np.testing.assert_allclose(turned @ Q.T, path, rtol=1e-12, atol=1e-13)
+    apart = steps(Rotated(problem, Q), AdaGrad(learning_rate=0.7, batch_size=48)) @ Q.T
+    assert np.max(np.abs(apart - steps(problem, AdaGrad(learning_rate=0.7, batch_size=48)))) > 0.1
+
+
+def test_rmsprop_nesterov_without_momentum_is_rmsprop():
+    settings = {"learning_rate": 0.02, "decay": 0.8, "batch_size": 16}
+    one = train(ridge(), RMSpropNesterov(momentum=0.0, **settings), 5).w
+    np.testing.assert_allclose(one, train(ridge(), RMSprop(**settings), 5).w, rtol=1e-14)
+
+
+def test_adadelta_does_not_see_the_scale_of_the_loss():
+    solver = AdaDelta(epsilon=1e-12, batch_size=48)
+    path = steps(ridge(), solver)
+    np.testing.assert_allclose(steps(Scaled(ridge(), 1e3), solver), path, rtol=1e-6)
+
+
+def test_amsgrad_solves_what_adam_does_not():
+    """Reddi's example: gradient C every third update, else -1, on [-1, 1]; -1 is the optimum."""
+
+    def end(rule):
+        solver = rule(learning_rate=0.1, beta_1=0.0, beta_2=1 / (1 + 4.0**2), epsilon=1e-12)
+        problem = ridge()
+        state = solver.init(problem, np.zeros(1), None)
+        state.n_updates = 0
+        for t in range(10_000):
+            state.n_updates += 1
+            state.rate = 0.1 / math.sqrt(1 + t)
+            solver._step(problem, state, np.array([4.0 if t % 3 == 0 else -1.0]))
+            state.w = np.clip(state.w, -1, 1)
+        return state.w[0]
+
+    assert end(Adam) > 0.9
+    assert end(AMSGrad) < -0.5
+
+
+def test_yogi_begins_like_adam():
+    settings = {"learning_rate": 0.1, "batch_size": 48, "epsilon": 1e-8}
+    one, two = (steps(ridge(), rule(**settings), 1) for rule in (Adam, Yogi))
+    np.testing.assert_allclose(one, two, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("solver", "words"),
+    [
+        (AdaGrad(epsilon=-1.0), r"AdaGrad: epsilon=-1.0, .* >= 0"),
+        (AdaGradNorm(initial_norm=-1.0), "initial_norm=-1.0"),
+        (RMSprop(decay=1.0), "decay=1.0, .* < 1"),
+        (RMSprop(decay=True), "decay=True"),
+        (AdamW(weight_decay=-0.1), "weight_decay=-0.1"),
+        (NAdam(momentum_decay=math.inf), "momentum_decay=inf"),
+    ],
+)
+def test_bad_settings_are_named(solver, words):
+    with pytest.raises(ValueError, match=words):
+        train(ridge(), solver, 1)
+
+
+def test_settings_are_not_shared():
+    solver = AdamW(average="ema")
+    assert copy.copy(solver) == solver
+    assert "average='ema'" in repr(solver)
