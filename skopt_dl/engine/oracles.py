@@ -37,6 +37,7 @@ class Oracle(StrEnum):
     SPLIT = "a prox of the loss in the predictions"
     SAMPLE_GRAD = "gradients on batches of samples"
     SAMPLE_SLOPES = "one slope per sample of a linear model"
+    DUAL_COORDS = "dual variables of single samples"
     LOWER_BOUNDS = "a smooth objective with lower bounds"
     BLOCK_SOLVE = "exact minimisation over a block of parameters"
 

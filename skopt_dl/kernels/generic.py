@@ -103,19 +103,30 @@ def saga_steps(model: Any, order: Any) -> None:
     """
     m = model
     for i in map(int, order):
-        columns, x = m.row(i)
-        W = m.W[columns, :]
-        slope = m.slope(i, x @ W + m.b)
-        d = slope - m.table[i, :]
-        m.table[i, :] = slope
-        grad = x[:, None] * d
-        old = m.average[columns, :]
-        V = W - m.step * (m.boost[i] * grad + m.reach[columns][:, None] * old)
-        m.average[columns, :] = old + grad / m.n
-        m.W[columns, :] = m.prox(V, columns)
+        columns, x, d = _reduced_step(m, i)
+        m.table[i, :] = m.table[i, :] + d
+        m.average[columns, :] = m.average[columns, :] + x[:, None] * d / m.n
         if m.intercept:
-            m.b = m.b - m.step * (m.boost[i] * d + m.average_b)
             m.average_b = m.average_b + d / m.n
+
+
+def svrg_steps(model: Any, order: Any) -> None:
+    """SVRG on a `SampleModel`: the steps of `saga_steps`, with a table that stays as it is."""
+    for i in map(int, order):
+        _reduced_step(model, i)
+
+
+def _reduced_step(m: Any, i: int) -> tuple[Any, Any, Any]:
+    """A variance-reduced step on sample i: ``(columns, row, d)``."""
+    columns, x = m.row(i)
+    W = m.W[columns, :]
+    d = m.slope(i, x @ W + m.b) - m.table[i, :]
+    grad = m.boost[i] * (x[:, None] * d)
+    V = W - m.step * (grad + m.reach[columns][:, None] * m.average[columns, :])
+    m.W[columns, :] = m.prox(V, columns)
+    if m.intercept:
+        m.b = m.b - m.step * (m.boost[i] * d + m.average_b)
+    return columns, x, d
 
 
 def sag_steps(model: Any, order: Any) -> None:
@@ -136,3 +147,22 @@ def sag_steps(model: Any, order: Any) -> None:
         if m.intercept:
             m.average_b = m.average_b + d / m.n
             m.b = m.b - m.step * m.average_b
+
+
+def dual_epoch(model: Any, order: Any) -> float:
+    """Dual coordinate ascent on a `DualModel`, a step per index of ``order``; in place on ``u, v``.
+
+    With the raw prediction z of the sample: zhat = prox of sigma times the loss at z + sigma u,
+    then u = (z + sigma u - zhat) / sigma. Returns the largest change of a dual variable.
+    """
+    m, largest = model, 0.0
+    for i in map(int, order):
+        if not m.omega[i] > 0:
+            continue
+        columns, x = m.row(i)
+        old = m.u[i, :]
+        d = m.best(i, x @ m.coefficients(columns) + m.sigma[i] * old) - old
+        m.u[i, :] = old + d
+        m.v[columns, :] = m.v[columns, :] - m.omega[i] * (x[:, None] * d)
+        largest = max(largest, float(m.xp.max(m.xp.abs(d))))
+    return largest

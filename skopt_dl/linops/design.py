@@ -52,6 +52,8 @@ class Dense(LinearMap):
     def __init__(self, X: Any) -> None:
         self.X, self.shape, self.xp = X, X.shape, namespace_of(X)
         self._near: Any = None
+        # The Gram matrix of the last weights, kept for targets that are solved one by one.
+        self.kept_gram: tuple[Any, bool, Any] | None = None
 
     def matvec(self, w: Any) -> Any:
         if is_numpy(self.xp) and w.ndim == 1 and self.shape[1] >= GATHER_ABOVE:
@@ -143,10 +145,11 @@ class Dense(LinearMap):
         """X with contiguous rows, for the compiled row kernels; a copy only if it is not."""
         return self.xp.asarray(self.X, order="C") if is_numpy(self.xp) else self.X
 
-    def row_squares(self, shift: Any) -> Any:
-        """``sum_j (X_ij - shift_j)^2``, with temporaries of a block of rows."""
+    def row_squares(self, shift: Any, weights: Any = None) -> Any:
+        """``sum_j weights_j (X_ij - shift_j)^2``, with temporaries of a block of rows."""
         xp, X = self.xp, self.X
-        return xp.concat([xp.sum((X[b, :] - shift) ** 2, axis=1) for b in self._blocks()])
+        weights = xp.ones_like(shift) if weights is None else weights
+        return xp.concat([(X[b, :] - shift) ** 2 @ weights for b in self._blocks()])
 
 
 class Sparse(LinearMap):
@@ -253,8 +256,8 @@ class Sparse(LinearMap):
             rows.sum_duplicates()
         return rows
 
-    def row_squares(self, shift: Any) -> Any:
-        """``sum_j X_ij^2``; a sparse row is not shifted.
+    def row_squares(self, shift: Any, weights: Any = None) -> Any:
+        """``sum_j weights_j X_ij^2``; a sparse row is not shifted.
 
         Raises
         ------
@@ -263,8 +266,9 @@ class Sparse(LinearMap):
         """
         if self.xp.any(shift != 0):
             raise ValueError("row_squares: shift must be zero, a shifted sparse row is dense")
-        ones = self.xp.ones(self.shape[1], dtype=self.X.dtype)
-        return self.rows.multiply(self.rows) @ ones
+        if weights is None:
+            weights = self.xp.ones(self.shape[1], dtype=self.X.dtype)
+        return self.rows.multiply(self.rows) @ weights
 
 
 def design(X: Any) -> Dense | Sparse:

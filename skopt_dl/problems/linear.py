@@ -27,14 +27,19 @@ from skopt_dl.penalties import Penalty
 from skopt_dl.problems import certificates
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
+from skopt_dl.problems.curvature import hessian_matrix, hessian_product
+from skopt_dl.problems.dual import DualModel
+from skopt_dl.problems.intercept import best_intercept
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.reasons import (
     no_bounds,
     no_coordinates,
     no_curvature,
+    no_dual_coordinates,
     no_gradient,
     no_least_squares,
     no_linear_minimiser,
+    no_lipschitz,
     no_quadratic_model,
     no_smooth_loss,
     no_split,
@@ -92,6 +97,10 @@ class LinearProblem(Problem):
         n, p = self.base.shape
         self.n_samples, self.n_features = n, p
         self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        self.n_coef = p * self.n_outputs
+        for part, given in ((loss, y), (penalty, self.n_coef)):
+            if hasattr(part, "check"):
+                part.check(given)
         self.fit_intercept = fit_intercept
         if sample_weight is None:
             self.omega = xp.full(n, 1.0 / n, dtype=self.dtype, device=self.device)
@@ -112,7 +121,6 @@ class LinearProblem(Problem):
         self.intercept_in_map = fit_intercept and not self.centred
         self.y = y
         width = self.map.shape[1]
-        self.n_coef = p * self.n_outputs
         self.size = width * self.n_outputs
         self.blocks = {
             "coef": slice(0, self.n_coef),
@@ -120,13 +128,16 @@ class LinearProblem(Problem):
         }
         self.traits = self._traits()
         self.criterion, self.scale = criterion, scale
-        self._unit: float | None = None
+        self._units: dict[str, float] = {}
+        self._lipschitz: Any = None
 
     def _traits(self) -> frozenset[Trait]:
-        traits = {Trait.CONVEX, Trait.LINEAR_MODEL, Trait.FINITE_SUM}
+        traits = {Trait.LINEAR_MODEL, Trait.FINITE_SUM}
+        if self.penalty.convex:
+            traits.add(Trait.CONVEX)
         if self.loss.quadratic:
             traits.add(Trait.QUADRATIC)
-        if hasattr(self.penalty, "grad") and self.loss.smoothness < float("inf"):
+        if no_gradient(self) is None:
             traits.add(Trait.SMOOTH)
         if self.penalty.constraint:
             traits.add(Trait.CONSTRAINED)
@@ -140,7 +151,14 @@ class LinearProblem(Problem):
     # --- parameters ---------------------------------------------------------------------------
 
     def start(self) -> Any:
-        return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
+        """Zeros, or what of a constraint set is nearest to them."""
+        w = self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
+        if self.penalty.constraint:
+            w = self.prox(w, 1.0)
+        if self.intercept_in_map and no_lipschitz(self) is not None:
+            # Without a bound of the curvature no step is safe far out: begin at the null model.
+            w[-1] = best_intercept(self, self.xp.zeros_like(self.y))[0]
+        return w
 
     def matrix(self, w: Any) -> Any:
         """``w`` in the shape the map takes."""
@@ -185,7 +203,7 @@ class LinearProblem(Problem):
         """Gradient in ``w`` of the loss term, at the predictions ``z``."""
         return self.flat(self.map.rmatvec(along_rows(self.omega, self.loss.slope(self.y, z))))
 
-    def _on_coef(self, function: Any, w: Any) -> Any:
+    def on_coef(self, function: Any, w: Any) -> Any:
         """``function`` of the coefficients, continued by zeros over the intercept."""
         if self.n_coef == self.size:
             return function(w)
@@ -207,10 +225,12 @@ class LinearProblem(Problem):
         z = self.predict_raw(w)
         return self.loss_value(z), self.loss_grad(z)
 
-    @offers(Oracle.LIPSCHITZ, lacks=no_smooth_loss)
+    @offers(Oracle.LIPSCHITZ, lacks=no_lipschitz)
     def lipschitz(self) -> Any:
         """Bound of the Lipschitz constant of the loss term's gradient, a 0-d array."""
-        return self.loss.smoothness * largest_eigenvalue(self.map, self.omega)
+        if self._lipschitz is None:
+            self._lipschitz = self.loss.smoothness * largest_eigenvalue(self.map, self.omega)
+        return self._lipschitz
 
     @offers(Oracle.PROX)
     def prox(self, v: Any, step: Any) -> Any:
@@ -233,7 +253,7 @@ class LinearProblem(Problem):
     def point_of(self, w: Any, z: Any) -> Point:
         """The point ``w`` whose prediction ``z = A w`` is known."""
         value = self.loss_value(z) + self.nonsmooth_value(w)
-        grad = self.loss_grad(z) + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
+        grad = self.loss_grad(z) + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return Point(w, value, grad, z)
 
     @offers(Oracle.LOWER_BOUNDS, lacks=no_bounds)
@@ -242,7 +262,7 @@ class LinearProblem(Problem):
         z = self.predict_raw(w)
         value = self.loss_value(z) + self.nonsmooth_value(w)
         inside = self.penalty.grad_inside  # type: ignore[attr-defined]
-        return Point(w, value, self.loss_grad(z) + self._on_coef(inside, w), z)
+        return Point(w, value, self.loss_grad(z) + self.on_coef(inside, w), z)
 
     def lower_bounds(self) -> Any:
         """Zeros for the coefficients, minus infinity for the intercept."""
@@ -263,42 +283,12 @@ class LinearProblem(Problem):
     @offers(Oracle.HVP, lacks=no_curvature)
     def hvp(self, point: Point) -> Any:
         """A function ``d -> H d`` with the Hessian at ``point``; the curvature is cached."""
-        z, w = point.cache, point.w
-        diagonal = self._on_coef(self.penalty.curvature, w)  # type: ignore[attr-defined]
-        if self.y.ndim == 1:
-            h = self.omega * self.loss.curvature(self.y, z)  # type: ignore[attr-defined]
-
-            def product(d: Any) -> Any:
-                return self.map.rmatvec(h * self.map.matvec(d)) + diagonal * d
-
-        else:
-
-            def product(d: Any) -> Any:
-                ad = self.curvature_product(z, self.map.matvec(self.matrix(d)))
-                return self.flat(self.map.rmatvec(along_rows(self.omega, ad))) + diagonal * d
-
-        return product
+        return hessian_product(self, point)
 
     @offers(Oracle.HESSIAN, lacks=no_curvature)
     def hessian(self, point: Point) -> Any:
         """The Hessian at ``point`` as an array of shape ``(size, size)``."""
-        xp, z = self.xp, point.cache
-        diagonal = self._on_coef(self.penalty.curvature, point.w)  # type: ignore[attr-defined]
-        if self.y.ndim == 1:
-            h = self.omega * self.loss.curvature(self.y, z)  # type: ignore[attr-defined]
-            H = self.map.gram(h)
-        else:
-            K, width = self.n_outputs, self.map.shape[1]
-            blocks = []
-            for k in range(K):
-                unit = xp.zeros_like(z)
-                unit[:, k] = 1
-                column = self.curvature_product(z, unit)
-                blocks.append([self.map.gram(self.omega * column[:, i]) for i in range(K)])
-            # (K, K, width, width) -> rows (feature, output), columns (feature, output).
-            H = xp.stack([xp.stack(row) for row in blocks])
-            H = xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
-        return H + diagonal[:, None] * xp.eye(self.size, dtype=self.dtype, device=self.device)
+        return hessian_matrix(self, point)
 
     @offers(Oracle.COORDS, lacks=no_coordinates)
     def coordinates(self, w: Any) -> CoordinateModel:
@@ -364,13 +354,18 @@ class LinearProblem(Problem):
         grad = self.flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
         if Trait.SMOOTH in self.traits:
             value = value + self.nonsmooth_value(w)
-            grad = grad + self._on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
+            grad = grad + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return value, grad
 
-    @offers(Oracle.SAMPLE_SLOPES, lacks=no_smooth_loss)
+    @offers(Oracle.SAMPLE_SLOPES, lacks=no_lipschitz)
     def samples(self, w: Any) -> SampleModel:
         """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
         return SampleModel(self, w)
+
+    @offers(Oracle.DUAL_COORDS, lacks=no_dual_coordinates)
+    def dual_coordinates(self, w: Any) -> DualModel:
+        """The dual objective seen by samples; its ``primal`` is the point that goes with it."""
+        return DualModel(self, w)
 
     @offers(Oracle.LEAST_SQUARES, lacks=no_least_squares)
     def least_squares(self) -> tuple[Any, Any, Any, Any]:
@@ -381,7 +376,7 @@ class LinearProblem(Problem):
         """
         xp = self.xp
         zero = xp.zeros(self.size, dtype=self.dtype, device=self.device)
-        ridge = self._on_coef(self.penalty.curvature, zero)  # type: ignore[attr-defined]
+        ridge = self.on_coef(self.penalty.curvature, zero)  # type: ignore[attr-defined]
         Y = xp.reshape(self.y, (self.n_samples, self.n_outputs))
         ridge = xp.reshape(ridge, (self.map.shape[1], self.n_outputs))
         return self.map, self.loss.smoothness * self.omega, Y, ridge
@@ -397,6 +392,4 @@ class LinearProblem(Problem):
 
     def certificate(self, w: Any) -> Certificate:
         """Duality gap and stationarity at ``w``; see `skopt_dl.problems.certificates`."""
-        if self._unit is None:
-            self._unit = certificates.unit(self)
-        return certificates.certify(self, w, self._unit)
+        return certificates.certify(self, w, self._units)

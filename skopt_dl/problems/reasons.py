@@ -10,9 +10,17 @@ from typing import Any
 
 
 def no_smooth_loss(problem: Any) -> str | None:
-    if problem.loss.smoothness < float("inf"):
+    if problem.loss.differentiable or problem.loss.smoothness < float("inf"):
         return None
     return f"the {type(problem.loss).__name__} loss is not smooth"
+
+
+def no_lipschitz(problem: Any) -> str | None:
+    if problem.loss.smoothness < float("inf"):
+        return None
+    if problem.loss.differentiable:
+        return f"the curvature of the {type(problem.loss).__name__} loss has no bound"
+    return no_smooth_loss(problem)
 
 
 def no_gradient(problem: Any) -> str | None:
@@ -74,13 +82,28 @@ def no_quadratic_model(problem: Any) -> str | None:
         return "there are several outputs at once"
     if not hasattr(problem.loss, "curvature"):
         return f"the {type(problem.loss).__name__} loss has none"
-    return not_separable(problem)
+    return no_smooth_loss(problem) or not_separable(problem)
 
 
 def no_split(problem: Any) -> str | None:
     if not hasattr(problem.loss, "prox"):
         return f"the {type(problem.loss).__name__} loss has no prox"
     return None
+
+
+def no_dual_coordinates(problem: Any) -> str | None:
+    if not hasattr(problem.penalty, "elastic_net"):
+        return f"{problem.penalty.label} is not an elastic net"
+    _, l2, _ = problem.penalty.elastic_net(
+        problem.n_coef, problem.xp, problem.dtype, problem.device
+    )
+    if not bool(problem.xp.all(l2 > 0)):
+        return f"{problem.penalty.label} is not strongly convex (its l2 must be above 0)"
+    if problem.intercept_in_map:
+        return "the intercept has no penalty"
+    if problem.centred and problem.map.layout == "sparse":
+        return "an intercept would fill the rows of sparse X"
+    return no_split(problem)
 
 
 def not_dense(problem: Any) -> str | None:

@@ -95,8 +95,7 @@ class SampleModel:
         # Read from the class itself: a subclass with another slope must not inherit the number.
         self.loss_id = vars(type(self.loss)).get("kernel_id")
         self.compiled = self.elastic and self.loss_id is not None
-        self.table = self._slopes()
-        self.refresh()
+        self.snapshot()
 
     def _layout(self, flat: Any, shape: tuple[int, int]) -> Any:
         """A matrix in the order in which the compiled kernels run through it."""
@@ -155,6 +154,11 @@ class SampleModel:
         z = self.base.matvec(self.W) + (self.b - self.mean @ self.W)
         slopes = self.loss.slope(self.problem.y, self.xp.reshape(z, self.problem.y.shape))
         return self.xp.reshape(along_rows(self.scale, slopes), self.y.shape)
+
+    def snapshot(self) -> None:
+        """Fill the table with the slopes at the present point: one pass."""
+        self.table = self._slopes()
+        self.refresh()
 
     def refresh(self) -> None:
         """Recompute the average from the table, so that rounding does not pile up in it."""
@@ -217,6 +221,10 @@ class SampleModel:
     def saga(self, order: Any) -> None:
         """SAGA steps on the samples ``order``, in place."""
         (self.kernels if self.compiled else generic).saga_steps(self, order)
+
+    def svrg(self, order: Any) -> None:
+        """SVRG steps on the samples ``order``, in place."""
+        (self.kernels if self.compiled else generic).svrg_steps(self, order)
 
     def sag(self, order: Any) -> None:
         """SAG steps on the samples ``order``, in place."""

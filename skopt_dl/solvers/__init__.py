@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
     from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
+    from skopt_dl.solvers.dual_ascent import SDCA as SDCA
     from skopt_dl.solvers.frank_wolfe import FrankWolfe as FrankWolfe
     from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
     from skopt_dl.solvers.newton import NewtonCG as NewtonCG, NewtonCholesky as NewtonCholesky
@@ -32,14 +33,10 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         AdaGrad as AdaGrad,
         AdaGradNorm as AdaGradNorm,
     )
-    from skopt_dl.solvers.stochastic.rmsprop import (
-        RMSprop as RMSprop,
-        RMSpropNesterov as RMSpropNesterov,
-        AdaDelta as AdaDelta,
-    )
+    from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.adam_variants import (
-        AMSGrad as AMSGrad,
         AdamW as AdamW,
+        AMSGrad as AMSGrad,
         NAdam as NAdam,
         RAdam as RAdam,
     )
@@ -47,14 +44,18 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         AdaBelief as AdaBelief,
         Yogi as Yogi,
     )
-    from skopt_dl.solvers.stochastic.adam import Adam as Adam
+    from skopt_dl.solvers.stochastic.rmsprop import (
+        AdaDelta as AdaDelta,
+        RMSprop as RMSprop,
+        RMSpropNesterov as RMSpropNesterov,
+    )
     from skopt_dl.solvers.stochastic.sgd import (
         SGD as SGD,
         Momentum as Momentum,
         Nesterov as Nesterov,
     )
     from skopt_dl.solvers.trust_region import TrustRegion as TrustRegion
-    from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA
+    from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA, SVRG as SVRG
 
 _HOME = {
     "ADMM": "admm",
@@ -91,8 +92,10 @@ _HOME = {
     "RMSpropNesterov": "stochastic.rmsprop",
     "SAG": "variance_reduced",
     "SAGA": "variance_reduced",
+    "SDCA": "dual_ascent",
     "SGD": "stochastic.sgd",
     "SVD": "direct",
+    "SVRG": "variance_reduced",
     "TrustRegion": "trust_region",
     "Yogi": "stochastic.beliefs",
 }

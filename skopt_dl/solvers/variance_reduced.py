@@ -1,6 +1,7 @@
-r"""Variance-reduced stochastic gradients for linear models: SAGA and SAG.
+r"""Variance-reduced stochastic gradients for linear models: SAGA, SVRG and SAG.
 
-Both keep the last slope seen of every sample and the average gradient that these slopes stand for.
+All keep a slope of every sample and the average gradient that these slopes stand for; SAGA and SAG
+the last one seen, SVRG the one at a snapshot.
 Letters: w the point, i the sample drawn, s and t its slope now and in the table, a the average.
 """
 
@@ -89,6 +90,66 @@ class SAGA(Solver):
 
     def advance(self, problem: Problem, state: SampleState, n: int) -> Status:
         return _epochs(problem, state, state.model.saga, n)
+
+
+class SVRG(Solver):
+    """SVRG: unbiased steps corrected by the gradient at a snapshot, with a prox.
+
+    .. math::
+
+        w \\leftarrow \\operatorname{prox}_{\\gamma\\Omega}\\Big(w - \\gamma\\Big(
+        \\frac{(s - \\tilde s)\\, x_i}{n q_i} + \\tilde g\\Big)\\Big)
+
+    with the slopes :math:`\\tilde s` and the gradient :math:`\\tilde g` of the loss at the snapshot
+    :math:`\\tilde w`, which is renewed every ``snapshot_every`` epochs.
+
+    Needs one slope per sample of a linear model and a prox of the penalty.
+
+    Parameters
+    ----------
+    snapshot_every : int
+        Epochs of n steps between two snapshots. A snapshot is a pass of its own: it counts in the
+        report's epochs, not in its iterations.
+
+    Notes
+    -----
+    Draws and sparse rows as in `SAGA`. The step is :math:`\\gamma = 1/(4L)`, and :math:`1/(5L)` for
+    the sparse form. The slopes at the snapshot are kept, one a sample and output, so that no step
+    asks for two gradients; the next snapshot is the last point.
+
+    References
+    ----------
+    R. Johnson, T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013; L. Xiao, T. Zhang, "A proximal stochastic gradient method with
+    progressive variance reduction", SIAM J. Optim. 24 (2014).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_SLOPES, Oracle.PROX)
+    unit: ClassVar = "epoch"
+    chunk: ClassVar[int] = 10
+
+    def __init__(self, *, snapshot_every: int = 2) -> None:
+        self.snapshot_every = snapshot_every
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> SampleState:
+        if self.snapshot_every < 1:
+            raise ValueError(
+                f"SVRG: snapshot_every={self.snapshot_every!r}, but it must be at least 1"
+            )
+        state = _start(problem, w, rng)
+        bound = (5 if state.model.gaps else 4) * state.model.lipschitz
+        state.model.set_step(1 / bound if bound > 0 else 1.0)
+        return state
+
+    def advance(self, problem: Problem, state: SampleState, n: int) -> Status:
+        def sweep(order: Any) -> None:
+            # The model comes with the slopes at the start.
+            if state.n_iter and state.n_iter % self.snapshot_every == 0:
+                state.model.snapshot()
+                state.n_epochs += 1
+            state.model.svrg(order)
+
+        return _epochs(problem, state, sweep, n)
 
 
 class SAG(Solver):

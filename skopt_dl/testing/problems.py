@@ -29,6 +29,7 @@ METHODS = {
     Oracle.SPLIT: "loss_prox",
     Oracle.SAMPLE_GRAD: "sample_grad",
     Oracle.SAMPLE_SLOPES: "samples",
+    Oracle.DUAL_COORDS: "dual_coordinates",
 }
 
 

@@ -171,6 +171,20 @@ def test_saga(layout, dtype, loss, uniform, intercept, positive):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("loss", LOSSES)
+def test_svrg(layout, dtype, loss):
+    penalty = ElasticNet(0.01, 0.02)
+    ours, spec, order = sample_models(layout, dtype, loss, penalty, uniform=False, intercept=True)
+    kept = {name: getattr(ours, name).copy() for name in ("table", "average", "average_b")}
+    ours.kernels.svrg_steps(ours, order)
+    generic.svrg_steps(spec, order)
+    equal_models(ours, spec, dtype)
+    for name, before in kept.items():
+        np.testing.assert_array_equal(getattr(ours, name), before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
     ("uniform", "intercept", "alpha"), [(True, True, 0.1), (False, True, 0.0), (True, False, 1e-3)]
 )
@@ -181,6 +195,32 @@ def test_sag(layout, dtype, loss, uniform, intercept, alpha):
     ours.kernels.sag_steps(ours, order)
     generic.sag_steps(spec, order)
     equal_models(ours, spec, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("positive", [False, True])
+def test_dual_epoch(layout, dtype, loss, positive):
+    X, rng = data(layout, dtype)
+    y = rng.standard_normal((N, 2)) if loss == "squared" else rng.integers(2, size=N)
+    problem = LinearProblem(
+        X,
+        np.asarray(y, dtype=dtype, order="F"),
+        LOSSES[loss],
+        ElasticNet(0.01, 0.02, positive),
+        sample_weight=weights(rng, dtype, uniform=False),
+        fit_intercept=loss == "squared" and layout.startswith("dense"),
+    )
+    start = rng.standard_normal(problem.size).astype(dtype)
+    ours, spec = (problem.dual_coordinates(start) for _ in range(2))
+    order = problem.kernels.index_range(N)
+    assert ours.compiled
+    for _ in range(2):
+        moved = ours.kernels.dual_epoch(ours, order), generic.dual_epoch(spec, order)
+        close(np.asarray(moved[0], dtype), np.asarray(moved[1], dtype), dtype, scale=4.0)
+    close(ours.u, spec.u, dtype, scale=4.0)
+    close(ours.v, spec.v, dtype, scale=4.0)
 
 
 def test_saga_with_draws_by_length():

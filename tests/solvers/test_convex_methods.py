@@ -6,15 +6,26 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
+from sklearn.datasets import load_breast_cancer, load_iris
 
 from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.linops.quasi_newton import DenseInverseHessian
-from skopt_dl.losses import Logistic, Squared
-from skopt_dl.penalties import L1, L2, L1Ball
+from skopt_dl.losses import Logistic, Multinomial, Squared
+from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
 from skopt_dl.problems import LinearProblem, SmoothProblem
-from skopt_dl.solvers import BFGS, FrankWolfe, GradientDescent, ProjectedGradient, TrustRegion
+from skopt_dl.solvers import (
+    BFGS,
+    SDCA,
+    SVRG,
+    CoordinateDescent,
+    FrankWolfe,
+    GradientDescent,
+    ProjectedGradient,
+    TrustRegion,
+)
 
 SMOOTH = [
     BFGS(),
@@ -267,3 +278,137 @@ def test_frank_wolfe_refuses_a_free_intercept():
         resolve("frank_wolfe", problem)
     with pytest.raises(IncompatibleSolverError, match="the L1 penalty has none"):
         resolve("frank_wolfe", LinearProblem(np.eye(3), np.ones(3), Squared(), L1()))
+
+
+# --- sums over samples --------------------------------------------------------------------------
+
+
+def cancer(unit_rows=True, **options):
+    X, y = load_breast_cancer(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    if unit_rows:
+        X /= np.linalg.norm(X, axis=1, keepdims=True)
+    return LinearProblem(X, y.astype(float), Logistic(), L2(1 / len(y)), **options)
+
+
+def passes_to(problem, solver, accuracy, limit):
+    """Passes over the data until the objective is within ``accuracy`` of the optimum."""
+    best = solve(problem, BFGS(), tol=1e-14, max_iter=500).certificate.objective
+    state = solver.init(problem, problem.start(), np.random.default_rng(0))
+    while float(problem.value(state.w)) - best > accuracy and state.n_epochs < limit:
+        solver.advance(problem, state, 1)
+    return state.n_epochs
+
+
+@pytest.mark.parametrize("solver", [SVRG(), SVRG(snapshot_every=1), SDCA()], ids=repr)
+def test_passes_on_rows_of_unit_length(solver):
+    assert passes_to(cancer(), solver, 1e-12, 100) <= 30
+
+
+def test_dual_ascent_minds_rows_of_unlike_length_little():
+    assert passes_to(cancer(unit_rows=False), SDCA(), 1e-12, 200) <= 120
+
+
+def test_svrg_follows_its_definition():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 4)) + 1, rng.standard_normal(20)
+    penalty, solver = L1(0.05), SVRG(snapshot_every=2)
+    problem = LinearProblem(X, y, Squared(), penalty, fit_intercept=True)
+    Xc, yc = X - X.mean(axis=0), y - y.mean()
+    step = 1 / (4 * np.max(np.sum(Xc**2, axis=1)))
+    draws, model = np.random.default_rng(7), problem.samples(problem.start())
+    w, order = np.zeros(4), [model.draw(draws) for _ in range(4)]
+    for epoch in range(4):
+        if epoch % 2 == 0:
+            at = w
+            full = Xc.T @ (Xc @ at - yc) / 20
+        for i in order[epoch]:
+            g = Xc[i] * (Xc[i] @ (w - at)) + full
+            w = penalty.prox(w - step * g, step)
+    result = run(
+        problem, solver, stopping=Stopping(tol=None, max_iter=4), rng=np.random.default_rng(7)
+    )
+    np.testing.assert_allclose(result.w, w, rtol=1e-11)
+    assert (result.n_iter, result.n_epochs) == (4, 6)
+
+
+def test_svrg_with_a_snapshot_each_step_is_proximal_gradient():
+    problem = cancer()
+    model, w = problem.samples(problem.start()), problem.start()
+    step = 0.3
+    model.set_step(step)
+    for i in (3, 14, 15):
+        model.snapshot()
+        model.svrg(np.asarray([i], dtype=np.intp))
+        w = problem.prox(w - step * problem.smooth_value_grad(w)[1], step)
+        np.testing.assert_allclose(model.W[:, 0], w, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("positive", [False, True])
+def test_dual_ascent_climbs(layout, positive):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 8)) * (rng.random((50, 8)) < 0.5)
+    y = X @ np.linspace(1, -1, 8) + 0.1 * rng.standard_normal(50)
+    weights = rng.integers(0, 3, 50).astype(float)
+    penalty = ElasticNet(0.05, 0.1, positive)
+    problem = LinearProblem(layout(X), y, Squared(), penalty, sample_weight=weights)
+
+    def dual(m):
+        conjugates = problem.omega @ problem.loss.conjugate(y, m.u[:, 0])
+        return -float(conjugates + penalty.conjugate(m.v[:, 0]))
+
+    model = problem.dual_coordinates(problem.start())
+    values = [dual(model)]
+    for i in rng.permutation(50):
+        model.epoch(np.asarray([i]))
+        values.append(dual(model))
+    assert np.min(np.diff(values)) >= -1e-15
+    kept = model.v.copy()
+    model.refresh()
+    np.testing.assert_allclose(model.v, kept, atol=1e-13)
+    result = solve(problem, SDCA(), tol=1e-10, max_iter=2000)
+    best = solve(problem, CoordinateDescent(), tol=1e-12)
+    assert result.success
+    np.testing.assert_allclose(result.w, best.w, atol=1e-5)
+    assert result.certificate.objective >= dual(result.state.model) - 1e-12
+
+
+def test_dual_steps_are_exact_without_l1():
+    # Then the dual is quadratic in u_i, and a second step on the same sample has nothing to do.
+    problem = cancer()
+    model = problem.dual_coordinates(problem.start())
+    sample = np.asarray([5])
+    assert model.epoch(sample) > 1e-2
+    assert model.epoch(sample) < 1e-12
+
+
+def test_dual_ascent_of_several_outputs():
+    X, y = load_iris(return_X_y=True)
+    X, y = (X - X.mean(axis=0))[::3], y[::3]
+    problem = LinearProblem(X, np.eye(3)[y], Multinomial(), L2(0.1))
+    ours, theirs = solve(problem, SDCA(), tol=1e-7), solve(problem, BFGS(), tol=1e-12)
+    assert ours.success
+    np.testing.assert_allclose(ours.w, theirs.w, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"penalty": L1(0.1)}, "not strongly convex"),
+        ({"penalty": L1Ball()}, "not an elastic net"),
+        ({"loss": Logistic(), "fit_intercept": True}, "the intercept has no penalty"),
+        ({"X": sp.csr_array(np.eye(4)), "fit_intercept": True}, "would fill the rows"),
+    ],
+    ids=str,
+)
+def test_dual_ascent_says_why_not(options, reason):
+    given = {"X": np.eye(4), "y": np.array([0.0, 1, 1, 0]), "loss": Squared(), "penalty": L2()}
+    problem = LinearProblem(**(given | options))
+    with pytest.raises(IncompatibleSolverError, match=reason):
+        resolve("sdca", problem)
+
+
+def test_bad_settings_of_svrg():
+    with pytest.raises(ValueError, match="snapshot_every=0"):
+        solve(cancer(), SVRG(snapshot_every=0))

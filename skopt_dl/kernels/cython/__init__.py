@@ -41,8 +41,10 @@ MODULES = {
         Compiled(
             cd_epochs="_cd_dense",
             column_moments="_cd_dense",
+            dual_epoch="_dual",
             saga_steps="_saga_dense",
             sag_steps="_saga_dense",
+            svrg_steps="_saga_dense",
         ),
         GRAM,
         OBSERVED,
@@ -53,8 +55,10 @@ MODULES = {
         Compiled(
             cd_epochs="_cd_sparse",
             column_moments="_cd_sparse",
+            dual_epoch="_dual",
             saga_steps="_saga_sparse",
             sag_steps="_saga_sparse",
+            svrg_steps="_saga_sparse",
         ),
         GRAM,
         OBSERVED,

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""SAGA and SAG on dense rows: compiled twins of ``saga_steps`` and ``sag_steps`` in ``generic``."""
+"""SAGA, SVRG and SAG on dense rows: compiled twins of the functions in ``generic``."""
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, malloc
@@ -9,16 +9,21 @@ from skopt_dl.kernels.cython._slopes cimport floating, slopes
 
 def saga_steps(model, order):
     """See `skopt_dl.kernels.generic.saga_steps`."""
-    _bind(model, order, True)
+    _bind(model, order, True, True)
+
+
+def svrg_steps(model, order):
+    """See `skopt_dl.kernels.generic.svrg_steps`."""
+    _bind(model, order, True, False)
 
 
 def sag_steps(model, order):
     """See `skopt_dl.kernels.generic.sag_steps`."""
-    _bind(model, order, False)
+    _bind(model, order, False, True)
 
 
-def _bind(m, order, bint saga):
-    _steps(m, saga, m.base.rows, m.y, m.mean, m.scale, m.boost, m.W, m.b, m.table, m.average,
+def _bind(m, order, bint saga, bint remember):
+    _steps(m, saga, remember, m.base.rows, m.y, m.mean, m.scale, m.boost, m.W, m.b, m.table, m.average,
            m.average_b, m.threshold, m.shrink, m.l2, order)
 
 
@@ -58,7 +63,7 @@ cdef void _sag(Py_ssize_t p, const floating* x, const floating* mean, floating s
         w[j] -= step * (average[j] + l2[j] * w[j])
 
 
-def _steps(model, bint saga, const floating[:, ::1] X, const floating[:, ::1] y,
+def _steps(model, bint saga, bint remember, const floating[:, ::1] X, const floating[:, ::1] y,
            const floating[::1] mean, const floating[::1] scale, const floating[::1] boost,
            floating[::1, :] W, floating[::1] b, floating[:, ::1] table, floating[::1, :] average,
            floating[::1] average_b, const floating[::1, :] threshold,
@@ -87,8 +92,10 @@ def _steps(model, bint saga, const floating[:, ::1] X, const floating[:, ::1] y,
                 slopes(loss, K, &y[i, 0], z)
                 for k in range(K):
                     d = scale[i] * z[k] - table[i, k]
-                    table[i, k] += <floating>d
-                    share = d / n
+                    share = 0
+                    if remember:
+                        table[i, k] += <floating>d
+                        share = d / n
                     if saga:
                         direct = boost[i] * d
                         _saga(p, &X[i, 0], &mean[0], <floating>step, <floating>direct,

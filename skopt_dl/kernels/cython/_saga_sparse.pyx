@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""SAGA and SAG on CSR rows: compiled twins of ``saga_steps`` and ``sag_steps`` in ``generic``.
+"""SAGA, SVRG and SAG on CSR rows: compiled twins of the functions in ``generic``.
 
 A step costs the nonzeros of its row. SAGA's step touches nothing else by construction; SAG's missed
 steps of a column have a closed form, since its average stands still until a row touches it:
@@ -20,17 +20,22 @@ ctypedef fused integer:
 
 def saga_steps(model, order):
     """See `skopt_dl.kernels.generic.saga_steps`."""
-    _bind(model, order, True)
+    _bind(model, order, True, True)
+
+
+def svrg_steps(model, order):
+    """See `skopt_dl.kernels.generic.svrg_steps`."""
+    _bind(model, order, True, False)
 
 
 def sag_steps(model, order):
     """See `skopt_dl.kernels.generic.sag_steps`."""
-    _bind(model, order, False)
+    _bind(model, order, False, True)
 
 
-def _bind(m, order, bint saga):
+def _bind(m, order, bint saga, bint remember):
     X = m.base.rows
-    _steps(m, saga, X.data, X.indices, X.indptr, m.y, m.scale, m.boost, m.reach, m.W, m.b, m.table,
+    _steps(m, saga, remember, X.data, X.indices, X.indptr, m.y, m.scale, m.boost, m.reach, m.W, m.b, m.table,
            m.average, m.average_b, m.threshold, m.shrink, m.l2, order)
 
 
@@ -48,7 +53,7 @@ cdef inline double _caught_up(double w, double a, double l2, double step,
     return w + e * (w + a / l2)
 
 
-def _steps(model, bint saga, const floating[::1] data, const integer[::1] columns,
+def _steps(model, bint saga, bint remember, const floating[::1] data, const integer[::1] columns,
            const integer[::1] ptr, const floating[:, ::1] y, const floating[::1] scale,
            const floating[::1] boost, const floating[::1] reach, floating[:, ::1] W,
            floating[::1] b, floating[:, ::1] table, floating[:, ::1] average,
@@ -59,7 +64,7 @@ def _steps(model, bint saga, const floating[::1] data, const integer[::1] column
     cdef Py_ssize_t turn, i, j, k, at
     cdef int loss = model.loss_id
     cdef bint intercept = model.intercept, positive = model.positive
-    cdef double step = model.step, x, v, t, d
+    cdef double step = model.step, x, v, t, d, share = 1.0 / n if remember else 0.0
     # Columns are met in random order: fewer of them than dense entries between two heartbeats.
     cdef Py_ssize_t work = 0, beat = 1 << 21
     cdef double* z = <double*>malloc(max(K, 1) * sizeof(double))
@@ -92,14 +97,15 @@ def _steps(model, bint saga, const floating[::1] data, const integer[::1] column
                 slopes(loss, K, &y[i, 0], z)
                 for k in range(K):
                     d = scale[i] * z[k] - table[i, k]
-                    table[i, k] += <floating>d
+                    if remember:
+                        table[i, k] += <floating>d
                     z[k] = d
                 for at in range(ptr[i], ptr[i + 1]):
                     j, x = columns[at], data[at]
                     for k in range(K):
                         if saga:
                             v = W[j, k] - step * (boost[i] * z[k] * x + reach[j] * average[j, k])
-                            average[j, k] += <floating>(z[k] * x / n)
+                            average[j, k] += <floating>(z[k] * x * share)
                             t = threshold[j, k]
                             if positive:
                                 v = max(v - t, 0)
@@ -107,16 +113,16 @@ def _steps(model, bint saga, const floating[::1] data, const integer[::1] column
                                 v -= min(max(v, -t), t)
                             W[j, k] = <floating>(v * shrink[j, k])
                         else:
-                            average[j, k] += <floating>(z[k] * x / n)
+                            average[j, k] += <floating>(z[k] * x * share)
                             W[j, k] -= <floating>(step * (average[j, k] + l2[j, k] * W[j, k]))
                 if intercept:
                     for k in range(K):
                         d = z[k]
                         if saga:
                             b[k] -= <floating>(step * (boost[i] * d + average_b[k]))
-                            average_b[k] += <floating>(d / n)
+                            average_b[k] += <floating>(d * share)
                         else:
-                            average_b[k] += <floating>(d / n)
+                            average_b[k] += <floating>(d * share)
                             b[k] -= <floating>(step * average_b[k])
             if not saga:
                 for j in range(p):
