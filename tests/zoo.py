@@ -11,11 +11,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.datasets import make_classification, make_regression
 
 import skopt_dl
-from skopt_dl.dispatch import SOLVERS, fitting
+from skopt_dl.dispatch import SOLVERS, auto, fitting
+from skopt_dl.engine import Solver
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,33 @@ def is_stochastic(solver: str) -> bool:
     return bool(sampling & SOLVERS.get(solver).needs.oracles)
 
 
-def pairs(kinds: tuple[Kind, ...] = KINDS) -> list[tuple[Kind, str]]:
-    """Every estimator with every solver it can use."""
-    return [(kind, solver) for kind in kinds for solver in solvers_of(kind.name)]
+@cache
+def taken_by_auto(name: str) -> str:
+    """The solver that "auto" takes for the estimator's data."""
+    kind = BY_NAME[name]
+    choice = auto.choose(build_problem(kind.make(), *kind.make_data(0)))
+    assert choice is not None
+    return choice[0]
+
+
+def is_variant(kind: Kind, solver: str) -> bool:
+    """Whether another solver of this estimator, of the same abstract base, stands for this one.
+
+    Rules of one family (the stochastic ones, say) share their loop and differ by an update. Where
+    time is short one of them is enough: the one that "auto" takes, or else the first.
+    """
+    family = SOLVERS.get(solver).__mro__[1]
+    if family is Solver:
+        return False
+    members = [s for s in solvers_of(kind.name) if SOLVERS.get(s).__mro__[1] is family]
+    best = taken_by_auto(kind.name)
+    return solver != (best if best in members else members[0])
+
+
+def pairs(kinds: tuple[Kind, ...] = KINDS) -> list[Any]:
+    """Every estimator with every solver it can use, as parameters; variants are marked slow."""
+    return [
+        pytest.param(kind, solver, marks=[pytest.mark.slow] if is_variant(kind, solver) else [])
+        for kind in kinds
+        for solver in solvers_of(kind.name)
+    ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from zoo import KINDS, Kind, is_stochastic, solvers_of
+from zoo import KINDS, Kind, is_stochastic, is_variant, solvers_of
 
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Oracle
@@ -61,10 +62,26 @@ def expected(estimator: Any) -> dict[str, str]:
     return {}
 
 
+def instances(*, variants: bool) -> list[Any]:
+    """Estimators with one solver of each family, or with the others."""
+    return [
+        instance(kind, solver)
+        for kind in KINDS
+        for solver in solvers_of(kind.name)
+        if is_variant(kind, solver) == variants
+    ]
+
+
 @parametrize_with_checks(
-    [instance(kind, solver) for kind in KINDS for solver in solvers_of(kind.name)],
-    expected_failed_checks=expected,
-    xfail_strict=True,
+    instances(variants=False), expected_failed_checks=expected, xfail_strict=True
 )
 def test_sklearn_contract(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    instances(variants=True), expected_failed_checks=expected, xfail_strict=True
+)
+def test_sklearn_contract_of_variants(estimator: Any, check: Any) -> None:
     check(estimator)
