@@ -28,12 +28,14 @@ from skopt_dl.problems import certificates
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.curvature import hessian_matrix, hessian_product
+from skopt_dl.problems.dual import DualModel
 from skopt_dl.problems.intercept import best_intercept
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.reasons import (
     no_bounds,
     no_coordinates,
     no_curvature,
+    no_dual_coordinates,
     no_gradient,
     no_least_squares,
     no_linear_minimiser,
@@ -359,6 +361,11 @@ class LinearProblem(Problem):
     def samples(self, w: Any) -> SampleModel:
         """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
         return SampleModel(self, w)
+
+    @offers(Oracle.DUAL_COORDS, lacks=no_dual_coordinates)
+    def dual_coordinates(self, w: Any) -> DualModel:
+        """The dual objective seen by samples; its ``primal`` is the point that goes with it."""
+        return DualModel(self, w)
 
     @offers(Oracle.LEAST_SQUARES, lacks=no_least_squares)
     def least_squares(self) -> tuple[Any, Any, Any, Any]:

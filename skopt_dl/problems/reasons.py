@@ -91,5 +91,20 @@ def no_split(problem: Any) -> str | None:
     return None
 
 
+def no_dual_coordinates(problem: Any) -> str | None:
+    if not hasattr(problem.penalty, "elastic_net"):
+        return f"{problem.penalty.label} is not an elastic net"
+    _, l2, _ = problem.penalty.elastic_net(
+        problem.n_coef, problem.xp, problem.dtype, problem.device
+    )
+    if not bool(problem.xp.all(l2 > 0)):
+        return f"{problem.penalty.label} is not strongly convex (its l2 must be above 0)"
+    if problem.intercept_in_map:
+        return "the intercept has no penalty"
+    if problem.centred and problem.map.layout == "sparse":
+        return "an intercept would fill the rows of sparse X"
+    return no_split(problem)
+
+
 def not_dense(problem: Any) -> str | None:
     return None if problem.map.layout == "dense" else "X is sparse (it is never densified)"
