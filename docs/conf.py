@@ -34,7 +34,10 @@ suppress_warnings = ["config.cache"]
 nitpicky = False
 
 templates_path = ["_templates"]
-autosummary_generate = ["api/index.rst", "generated/reference.rst"]
+autosummary_generate = [
+    "api/index.rst",
+    *[f"generated/{kind}_reference.rst" for kind in ("solver", "loss", "penalty")],
+]
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
 import skopt_dl
-from skopt_dl.dispatch import SOLVERS
+from skopt_dl.dispatch import LOSSES, PENALTIES, SOLVERS
+from skopt_dl.dispatch.registry import Registry
 from skopt_dl.engine import Problem
 from skopt_dl.inspection import solver_table
+from skopt_dl.losses import Loss
+from skopt_dl.penalties import Penalty
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- solvers: begin -->", "<!-- solvers: end -->"
@@ -44,7 +48,8 @@ class Row:
 def estimators() -> dict[str, Any]:
     """The public estimators that take ``solver=``."""
     found = {}
-    for name in (n for n in skopt_dl.__all__ if n[0].isupper()):
+    # Classes; a model with cross-validation takes the solvers of the model itself.
+    for name in (n for n in skopt_dl.__all__ if n[0].isupper() and not n.endswith("CV")):
         part = getattr(skopt_dl, name)
         if issubclass(part, BaseEstimator) and "solver" in part().get_params():
             found[name] = part
@@ -128,10 +133,20 @@ def as_rst_matrix(table: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_rst_summary(table: list[Row]) -> str:
-    """The solver classes for the reference, each with a page of its own."""
-    lines = [".. autosummary::", "    :toctree: ../api/generated/", ""]
-    return "\n".join([*lines, *[f"    {path}" for path in sorted({r.path for r in table})]]) + "\n"
+def as_rst_reference(parts: Iterable[Any]) -> str:
+    """Classes and functions for the reference, each with a page of its own."""
+    lines = [
+        ".. autosummary::",
+        "    :toctree: ../api/generated/",
+        "",
+    ]
+    paths = sorted({f"{part.__module__}.{part.__qualname__}" for part in parts})
+    return "\n".join([*lines, *[f"    {path}" for path in paths]]) + "\n"
+
+
+def registered(registry: Registry) -> list[Any]:
+    """Everything that has a name in ``registry``."""
+    return [registry.get(name) for name in registry.names()]
 
 
 def problem_types(base: type[Problem] = Problem) -> list[type[Problem]]:
@@ -186,7 +201,14 @@ def write(folder: Path) -> None:
     (folder / "solvers.rst").write_text(as_rst(table), encoding="utf-8")
     (folder / "matrix.rst").write_text(as_rst_matrix(table), encoding="utf-8")
     (folder / "oracles.rst").write_text(as_rst_oracles(), encoding="utf-8")
-    (folder / "reference.rst").write_text(as_rst_summary(table), encoding="utf-8")
+    lists = {
+        "solver": registered(SOLVERS),
+        "loss": [Loss, *registered(LOSSES)],
+        "penalty": [Penalty, *registered(PENALTIES)],
+    }
+    for kind, parts in lists.items():
+        text = as_rst_reference(parts)
+        (folder / f"{kind}_reference.rst").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

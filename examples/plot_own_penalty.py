@@ -4,7 +4,7 @@ A penalty of your own: weights that sum to one
 
 A blend of several models' predictions should have weights that are not negative and sum to one.
 That is a constraint set, the probability simplex, and all that a constraint set needs is its
-projection: about twenty lines.
+projection: about twenty lines. (``skopt_dl.penalties`` has this one; here is how it is written.)
 """
 
 # %%

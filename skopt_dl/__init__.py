@@ -26,7 +26,9 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.linear_model import (
         ConstrainedLasso as ConstrainedLasso,
         ElasticNet as ElasticNet,
+        ElasticNetCV as ElasticNetCV,
         Lasso as Lasso,
+        LassoCV as LassoCV,
         LogisticRegression as LogisticRegression,
         Ridge as Ridge,
     )
@@ -41,8 +43,10 @@ if TYPE_CHECKING:  # "as" marks a name as exported
 _HOME = {
     "ConstrainedLasso": "linear_model",
     "ElasticNet": "linear_model",
+    "ElasticNetCV": "linear_model",
     "IncompatibleSolverError": "dispatch",
     "Lasso": "linear_model",
+    "LassoCV": "linear_model",
     "LogisticRegression": "linear_model",
     "Loss": "losses",
     "MLPClassifier": "neural_network",

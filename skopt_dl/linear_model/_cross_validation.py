@@ -127,7 +127,8 @@ def _fits_moments(X: Any, folds: list[Fold], settings: PathSettings, grids: Any)
 def _is_complement(fold: Fold, n: int) -> bool:
     used = np.zeros(n, dtype=np.intp)
     np.add.at(used, fold.train, 1)
-    return not np.any(used[fold.test]) and int(np.sum(used)) == n - len(fold.test) == np.sum(used > 0)
+    whole = int(np.sum(used)) == n - len(fold.test) == np.sum(used > 0)
+    return not np.any(used[fold.test]) and whole
 
 
 def _relative(gaps: Any, unit: float) -> float:

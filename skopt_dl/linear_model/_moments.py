@@ -1,7 +1,7 @@
 r"""Second moments of blocks of rows: what cross-validation on tall data needs of them.
 
 With the columns moved by one common origin, a block of rows :math:`T` is
-:math:`G = Z'\Omega Z,\ c = Z'\Omega t,\ a = Z'\Omega 1,\ \dots` The moments of a training set are the
+:math:`G = Z'\Omega Z,\ c = Z'\Omega t,\ a = Z'\Omega 1,\ \dots` Those of a training set are the
 sum over the blocks of the others (a difference to the total would lose the digits of small rows
 beside large ones), and the squared error of a model on a block follows from its moments alone. So
 all folds cost one pass over X.

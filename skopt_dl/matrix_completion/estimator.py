@@ -99,10 +99,10 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
 
     Attributes
     ----------
-    components_ : array of shape (n_components_, n_columns)
+    components_ : array of shape (n_components, n_columns)
         Column factors ``V'``, orthogonal (columns count by their entries) and in decreasing order
         of size. Columns without any entry have zeros.
-    row_factors_ : array of shape (n_rows, n_components_)
+    row_factors_ : array of shape (n_rows, n_components)
         Row factors ``U`` of the training data: those that `transform` would compute.
     row_bias_, col_bias_ : arrays of shape (n_rows,) and (n_columns,)
         Biases ``a`` and ``c``; zeros where they are not fitted.
