@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.datasets import make_classification, make_regression
 
@@ -114,6 +115,14 @@ def solvers_of(name: str) -> tuple[str, ...]:
     kind = BY_NAME[name]
     X, y = kind.make_data(0)
     return tuple(fitting(build_problem(kind.make(), X, y)))
+
+
+@cache
+def sparse_solvers_of(name: str) -> tuple[str, ...]:
+    """The same for data in a CSR matrix."""
+    kind = BY_NAME[name]
+    X, y = kind.make_data(0)
+    return tuple(fitting(build_problem(kind.make(), csr_matrix(np.nan_to_num(X)), y)))
 
 
 def is_stochastic(solver: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from zoo import KINDS, Kind, is_stochastic, is_variant, solvers_of
+from zoo import KINDS, Kind, is_stochastic, is_variant, solvers_of, sparse_solvers_of
 
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Oracle
@@ -32,6 +32,7 @@ AMPLIFIED = (
     "where the Hessian of the network is indefinite, a truncated Newton step magnifies rounding "
     "(of sums in another order): 1e-15 after 4 iterations, 1e-2 after 20"
 )
+DENSE = "the estimator takes sparse data, but this solver does not, and says so"
 WEIGHTS = (
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
@@ -54,12 +55,16 @@ def instance(kind: Kind, solver: str) -> Any:
 
 def expected(estimator: Any) -> dict[str, str]:
     """Checks that must fail, each with the reason."""
+    name, solver = type(estimator).__name__, estimator.solver
+    checks: dict[str, str] = {}
     # Solvers by batches take all rows of these small data at once, and pass.
-    if Oracle.SAMPLE_SLOPES in SOLVERS.get(estimator.solver).needs.oracles:
-        return dict.fromkeys(WEIGHTS, SAMPLED)
-    if type(estimator).__name__ == "MLPRegressor" and estimator.solver == "newton_cg":
-        return dict.fromkeys(WEIGHTS, AMPLIFIED)
-    return {}
+    if Oracle.SAMPLE_SLOPES in SOLVERS.get(solver).needs.oracles:
+        checks |= dict.fromkeys(WEIGHTS, SAMPLED)
+    if name == "MLPRegressor" and solver == "newton_cg":
+        checks |= dict.fromkeys(WEIGHTS, AMPLIFIED)
+    if solver not in sparse_solvers_of(name):
+        checks |= dict.fromkeys(["check_estimator_sparse_tag", WEIGHTS[1]], DENSE)
+    return checks
 
 
 def instances(*, variants: bool) -> list[Any]:
