@@ -52,6 +52,7 @@ class Trait(StrEnum):
     CONSTRAINED = "a constraint set as the penalty"
     UNIFORM_ROWS = "a penalty that treats every parameter alike"
     FINITE_SUM = "an objective that is a mean over samples"
+    MATRICES = "matrices among its parameters"
 
 
 @dataclass(frozen=True)

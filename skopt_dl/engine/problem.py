@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from skopt_dl.engine.oracles import Oracle, Trait
@@ -74,6 +75,8 @@ class Problem(ABC):
         The kernels bound to them.
     blocks : mapping of str to slice
         Named views into the flat array.
+    shapes : mapping of str to tuple of int
+        Rows and columns of the blocks that are matrices, for methods that treat them as such.
     description : str
         Completes "cannot fit ..." in messages.
     n_samples : int or None
@@ -87,6 +90,7 @@ class Problem(ABC):
     device: Any
     kernels: Any
     blocks: Mapping[str, slice]
+    shapes: Mapping[str, tuple[int, int]] = MappingProxyType({})
     description: str = "this problem"
     n_samples: int | None = None
 

@@ -131,3 +131,21 @@ def yogi_update(
     square = g * g
     v -= (1 - beta_2) * namespace_of(w).sign(v - square) * square
     w -= step * over_root(m, v, epsilon)
+
+
+def lion_update(
+    w: Any, g: Any, m: Any, rate: float, beta_1: float, beta_2: float, weight_decay: float
+) -> None:
+    """``w`` by the sign of the mean with ``beta_1``, then the mean ``m`` itself with ``beta_2``."""
+    w -= rate * (namespace_of(w).sign(beta_1 * m + (1 - beta_1) * g) + weight_decay * w)
+    mean_update(m, g, beta_2)
+
+
+def factored_scale(G: Any, rows: Any, columns: Any, decay: float, epsilon: float) -> Any:
+    """``G`` over the root of the rank-one second moment; ``rows`` (n, 1) and ``columns`` (1, m)
+    are the running means of its squares."""
+    xp = namespace_of(G)
+    square = G * G + epsilon
+    mean_update(rows, xp.mean(square, axis=1, keepdims=True), decay)
+    mean_update(columns, xp.mean(square, axis=0, keepdims=True), decay)
+    return G / (xp.sqrt(rows / xp.mean(rows)) * xp.sqrt(columns))

@@ -77,7 +77,8 @@ class FactorProblem(Problem):
         )
         self.size = m * self.kp + n * self.kq
         self.blocks = {"rows": slice(0, m * self.kp), "cols": slice(m * self.kp, self.size)}
-        self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH})
+        self.shapes = {"rows": (m, self.kp), "cols": (n, self.kq)}
+        self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH, Trait.MATRICES})
         self._null: float | None = None
 
     # --- parameters ---------------------------------------------------------------------------

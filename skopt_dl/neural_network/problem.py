@@ -75,7 +75,8 @@ class NetworkProblem(Problem):
         self.dtype, self.device = y.dtype, device_of(y)
         self.kernels = bind(xp, self.dtype, "sparse" if sparse else "dense")
         self.n_samples, self.size, self.blocks = X.shape[0], net.size, net.blocks
-        traits = {Trait.FINITE_SUM, Trait.SMOOTH}
+        self.shapes = {f"coef{k}": shape for k, shape in enumerate(net.shapes)}
+        traits = {Trait.FINITE_SUM, Trait.SMOOTH, Trait.MATRICES}
         # Without hidden layers it is a generalised linear model.
         self.traits = frozenset(traits | {Trait.CONVEX} if len(net.shapes) == 1 else traits)
         self.n_evaluations = 0

@@ -33,6 +33,14 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         AdaGrad as AdaGrad,
         AdaGradNorm as AdaGradNorm,
     )
+    from skopt_dl.solvers.stochastic.signs import (
+        SignSGD as SignSGD,
+        Signum as Signum,
+        Lion as Lion,
+    )
+    from skopt_dl.solvers.stochastic.adafactor import (
+        Adafactor as Adafactor,
+    )
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.adam_variants import (
         AdamW as AdamW,
@@ -66,6 +74,7 @@ _HOME = {
     "AdaDelta": "stochastic.rmsprop",
     "AdaGrad": "stochastic.adagrad",
     "AdaGradNorm": "stochastic.adagrad",
+    "Adafactor": "stochastic.adafactor",
     "Adam": "stochastic.adam",
     "AdamW": "stochastic.adam_variants",
     "BFGS": "quasi_newton",
@@ -79,6 +88,7 @@ _HOME = {
     "LBFGS": "quasi_newton",
     "LBFGSB": "box_quasi_newton",
     "LSQR": "conjugate_gradient",
+    "Lion": "stochastic.signs",
     "Momentum": "stochastic.sgd",
     "NAdam": "stochastic.adam_variants",
     "Nesterov": "stochastic.sgd",
@@ -96,6 +106,8 @@ _HOME = {
     "SGD": "stochastic.sgd",
     "SVD": "direct",
     "SVRG": "variance_reduced",
+    "SignSGD": "stochastic.signs",
+    "Signum": "stochastic.signs",
     "TrustRegion": "trust_region",
     "Yogi": "stochastic.beliefs",
 }

@@ -15,22 +15,38 @@ import pytest
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Stopping, run
 from skopt_dl.losses import Logistic, Squared
+from skopt_dl.neural_network import MLPRegressor
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem
+from skopt_dl.search.schedules import (
+    Cosine,
+    Exponential,
+    OneCycle,
+    Step,
+    WarmUp,
+)
 from skopt_dl.solvers import (
+    SGD,
     AdaBelief,
     AdaDelta,
+    Adafactor,
     AdaGrad,
     AdaGradNorm,
     Adam,
     AdamW,
     AMSGrad,
+    Lion,
+    Momentum,
     NAdam,
     RAdam,
     RMSprop,
     RMSpropNesterov,
+    SignSGD,
+    Signum,
     Yogi,
 )
+from skopt_dl.solvers.stochastic.averaging import EMA, PolyakAverage
+from skopt_dl.solvers.stochastic.base import clipped
 
 
 def ridge(n=48, p=5, scale=1.0):
@@ -45,6 +61,14 @@ def logistic(n=48, p=5):
     X = rng.normal(size=(n, p))
     y = (X[:, 0] + rng.normal(size=n) > 0) * 1.0
     return LinearProblem(X, y, Logistic(), L2(0.05), fit_intercept=True)
+
+
+def network(n=48, p=5, hidden=(4, 3), outputs=2):
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(n, p))
+    y = np.tanh(X[:, :outputs]) + 0.1 * rng.normal(size=(n, outputs))
+    model = MLPRegressor(hidden_layer_sizes=hidden, activation="tanh", random_state=0)
+    return model._build_problem(X, y)
 
 
 def train(problem, solver, epochs, seed=0, **kwargs):
@@ -152,6 +176,41 @@ def yogi(own, g, t, w, learning_rate, beta_1, beta_2, epsilon):
     return -learning_rate * m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + early)
 
 
+def sign_sgd(own, g, t, w, learning_rate):
+    return -learning_rate * np.sign(g)
+
+
+def signum(own, g, t, w, learning_rate, momentum):
+    return -learning_rate * np.sign(mean(own, "m", g, momentum))
+
+
+def lion(own, g, t, w, learning_rate, beta_1, beta_2, weight_decay):
+    u = np.sign(beta_1 * own.get("m", 0.0) + (1 - beta_1) * g)
+    mean(own, "m", g, beta_2)
+    return -learning_rate * (u + weight_decay * w)
+
+
+def adafactor(own, g, t, w, learning_rate, decay_power, epsilon, max_rms):
+    """Without matrices: every entry has its own mean square."""
+    u = g / np.sqrt(mean(own, "v", g**2 + epsilon, 1 - t**-decay_power))
+    return -learning_rate * u / max(1.0, np.sqrt(np.mean(u**2)) / max_rms)
+
+
+def adafactor_on_network(own, g, t, w, learning_rate, decay_power, epsilon, max_rms):
+    step, low = [], 0
+    for shape in [(5, 4), (4, 3), (3, 2), (4,), (3,), (2,)]:
+        G = g[low : low + math.prod(shape)].reshape(shape)
+        low, beta = low + G.size, 1 - t**-decay_power
+        if G.ndim == 2:
+            R = mean(own, f"R{low}", np.sum(G**2 + epsilon, axis=1), beta)
+            C = mean(own, f"C{low}", np.sum(G**2 + epsilon, axis=0), beta)
+            U = G / np.sqrt(np.outer(R, C) / np.sum(R))
+        else:
+            U = G / np.sqrt(mean(own, f"v{low}", G**2 + epsilon, beta))
+        step.append(-learning_rate * U.ravel() / max(1.0, np.sqrt(np.mean(U**2)) / max_rms))
+    return np.concatenate(step)
+
+
 MOMENTS = {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}
 REFERENCES = [
     (AdaGrad, adagrad, {"learning_rate": 0.5, "epsilon": 1e-3}),
@@ -170,8 +229,16 @@ REFERENCES = [
     (RAdam, radam, {"learning_rate": 0.1, **MOMENTS}),
     (AdaBelief, adabelief, {"learning_rate": 0.1, **MOMENTS}),
     (Yogi, yogi, {"learning_rate": 0.1, **MOMENTS}),
+    (SignSGD, sign_sgd, {"learning_rate": 0.05}),
+    (Signum, signum, {"learning_rate": 0.05, "momentum": 0.8}),
+    (
+        Lion,
+        lion,
+        {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "weight_decay": 0.1},
+    ),
 ]
-NAMES = sorted({SOLVERS.name_of(rule()) for rule, _, _ in REFERENCES})
+FACTORS = {"learning_rate": 0.1, "decay_power": 0.7, "epsilon": 1e-6, "max_rms": 0.8}
+NAMES = sorted({SOLVERS.name_of(rule()) for rule, _, _ in REFERENCES} | {"adafactor"})
 
 
 @pytest.mark.parametrize(("rule", "change", "settings"), REFERENCES)
@@ -182,6 +249,30 @@ def test_rule_follows_its_formula(rule, change, settings, build):
         w = train(problem, rule(**settings, batch_size=16), epochs).w
         expected = follow(problem, change, settings, epochs)
         np.testing.assert_allclose(w, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_adafactor_follows_its_formula():
+    # One block, without an intercept: the update is shortened block by block.
+    X, y = np.array(ridge().map.base.X), ridge().y
+    plain, solver = LinearProblem(X, y, Squared(), L2(0.1)), Adafactor(**FACTORS, batch_size=16)
+    for problem, change in [(plain, adafactor), (network(), adafactor_on_network)]:
+        for epochs in (1, 2, 10):
+            expected = follow(problem, change, FACTORS, epochs)
+            np.testing.assert_allclose(
+                train(problem, solver, epochs).w, expected, rtol=1e-12, atol=1e-12
+            )
+
+
+def test_relative_adafactor_multiplies_by_the_size_of_the_block():
+    problem = network()
+    w = problem.start()
+    steps_ = [
+        train(problem, Adafactor(learning_rate=0.1, relative=r, batch_size=48), 1).w - w
+        for r in (False, True)
+    ]
+    for part in problem.blocks.values():
+        size = np.sqrt(np.mean(w[part] ** 2))
+        np.testing.assert_allclose(steps_[1][part], size * steps_[0][part], rtol=1e-8, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -315,6 +406,121 @@ def test_yogi_begins_like_adam():
     np.testing.assert_allclose(one, two, rtol=1e-12)
 
 
+@pytest.mark.parametrize("rule", [SignSGD, Signum, Lion])
+def test_a_sign_moves_every_coordinate_by_the_rate(rule):
+    path = steps(ridge(), rule(learning_rate=0.25, batch_size=48), 5)
+    np.testing.assert_array_equal(np.abs(np.diff(path, axis=0)), 0.25)
+    # Positive scales of the gradient change nothing.
+    seen = steps(Scaled(ridge(), 2.0 ** np.arange(5)), rule(learning_rate=0.25, batch_size=48), 5)
+    np.testing.assert_array_equal(seen, path)
+
+
+def test_signum_without_momentum_is_sign_descent():
+    one, two = (train(ridge(), r, 5).w for r in (Signum(momentum=0.0), SignSGD()))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_lion_with_one_mean_is_signum():
+    settings = {"learning_rate": 0.1, "batch_size": 16}
+    one = train(ridge(), Lion(beta_1=0.9, beta_2=0.9, **settings), 5).w
+    np.testing.assert_array_equal(one, train(ridge(), Signum(momentum=0.9, **settings), 5).w)
+
+
+def test_a_long_gradient_is_shortened_and_keeps_its_direction():
+    problem, limit = ridge(), 0.5
+    free = steps(problem, SGD(learning_rate=0.1, batch_size=48), 1)[0]
+    short = steps(problem, SGD(learning_rate=0.1, batch_size=48, max_grad_norm=limit), 1)[0]
+    assert np.linalg.norm(free) > 0.1 * limit
+    np.testing.assert_allclose(np.linalg.norm(short), 0.1 * limit, rtol=1e-14)
+    cosine = free @ short / np.linalg.norm(free) / np.linalg.norm(short)
+    np.testing.assert_allclose(cosine, 1, rtol=1e-14)
+    g = np.array([0.3, -0.4])
+    np.testing.assert_array_equal(clipped(np, g, 0.5), g)
+    np.testing.assert_array_equal(clipped(np, np.zeros(2), 0.5), np.zeros(2))
+
+
+@pytest.mark.parametrize("average", [PolyakAverage(), PolyakAverage(burn_in=4), EMA(0.8)])
+@pytest.mark.parametrize("rule", [Momentum, Adam])
+def test_the_answer_is_the_average_of_the_iterates(rule, average):
+    problem = ridge()
+    settings = {"learning_rate": 0.02, "batch_size": 48, "shuffle": False}
+    path = steps(problem, rule(**settings), 10)
+    averaged = steps(problem, rule(**settings, average=average), 10)
+    if isinstance(average, EMA):
+        weights = 0.8 ** np.arange(10)[::-1]
+    else:
+        weights = (np.arange(10) >= average.burn_in) * 1.0
+    expected = weights @ path / np.sum(weights)
+    np.testing.assert_allclose(averaged[-1], expected, rtol=1e-12)
+
+
+def test_limits_of_the_moving_average():
+    problem, settings = ridge(), {"learning_rate": 0.02, "batch_size": 16}
+    last, mean_ = (train(problem, SGD(**settings, average=a), 5).w for a in (None, "polyak"))
+    none, all_ = (train(problem, SGD(**settings, average=EMA(d)), 5).w for d in (0.0, 1 - 1e-12))
+    np.testing.assert_allclose(none, last, rtol=1e-14)
+    np.testing.assert_allclose(all_, mean_, rtol=1e-3)
+
+
+def test_an_averaged_solve_goes_on_exactly_where_it_stopped():
+    problem, solver = ridge(), AdamW(learning_rate=0.05, batch_size=16, average="ema")
+    whole, half = train(problem, solver, 6), train(problem, solver, 3)
+    state = pickle.loads(pickle.dumps(half.state))
+    rest = run(problem, solver, stopping=Stopping(tol=None, max_iter=3), state=state)
+    np.testing.assert_array_equal(rest.w, whole.w)
+
+
+def test_averaging_removes_noise():
+    problem, settings = ridge(n=400), {"learning_rate": 0.1, "batch_size": 4}
+    objective = [
+        train(problem, SGD(**settings, average=a), 20).certificate.objective
+        for a in (None, PolyakAverage(burn_in=500))
+    ]
+    best = train(problem, SGD(batch_size=400), 2000).certificate.objective
+    assert objective[1] - best < 0.1 * (objective[0] - best)
+
+
+def rates(schedule, n_epochs):
+    """The rates of the first epochs, as a solve sees them."""
+    rate, seen = schedule.after_epoch(0.5, 0.5, 0, 0), []
+    for k in range(1, n_epochs + 1):
+        seen.append(rate)
+        rate = schedule.after_epoch(0.5, rate, k, 10 * k)
+    return np.array(seen)
+
+
+def test_schedules_follow_their_formulas():
+    k = np.arange(40)
+    np.testing.assert_allclose(rates(Step(7, 0.3), 40), 0.5 * 0.3 ** (k // 7), rtol=1e-12)
+    np.testing.assert_allclose(rates(Exponential(0.9), 40), 0.5 * 0.9**k, rtol=1e-12)
+    cosine = 0.5 * (0.1 + 0.9 * (1 + np.cos(np.pi * np.minimum(k / 25, 1))) / 2)
+    np.testing.assert_allclose(rates(Cosine(25, floor=0.1), 40), cosine, rtol=1e-12)
+    np.testing.assert_allclose(rates(WarmUp(4), 40)[:6] / 0.5, [0.25, 0.5, 0.75, 1, 1, 1])
+    warm = rates(WarmUp(4, Exponential(0.9)), 40)
+    np.testing.assert_allclose(warm[4:], 0.5 * 0.9 ** k[:-4], rtol=1e-12)
+    cycle = rates(OneCycle(20, rise=0.25, start=0.1, end=0.01), 40)
+    np.testing.assert_allclose(cycle[[0, 5, 20, 39]], [0.05, 0.5, 0.005, 0.005], rtol=1e-12)
+    assert np.all(np.diff(cycle[:6]) > 0)
+    assert np.all(np.diff(cycle[5:21]) < 0)
+    np.testing.assert_allclose(cycle[2], 0.5 * (1 - 0.9 * (1 + np.cos(np.pi * 0.4)) / 2))
+
+
+def test_every_rule_follows_a_schedule():
+    for name in NAMES:
+        rule = SOLVERS.get(name)
+        if "schedule" in rule().get_params():
+            solver = rule(learning_rate=0.1, schedule=Cosine(4))
+            result = train(ridge(), solver, 4)
+            assert result.state.rate == 0, name
+            if rule is not RMSpropNesterov:  # its velocity goes on
+                np.testing.assert_array_equal(train(ridge(), solver, 6).w, result.w)
+
+
+def test_a_plateau_is_told_to_the_schedule_after_the_warm_up():
+    assert WarmUp(3, "adaptive").after_plateau(0.5) == 0.1
+    assert WarmUp(3).after_plateau(0.5) is None
+
+
 @pytest.mark.parametrize(
     ("solver", "words"),
     [
@@ -324,6 +530,18 @@ def test_yogi_begins_like_adam():
         (RMSprop(decay=True), "decay=True"),
         (AdamW(weight_decay=-0.1), "weight_decay=-0.1"),
         (NAdam(momentum_decay=math.inf), "momentum_decay=inf"),
+        (Signum(momentum=1.0), "momentum=1.0"),
+        (Adafactor(epsilon=0.0), "epsilon=0.0"),
+        (Adafactor(decay_power=2.0), "decay_power=2.0"),
+        (SGD(max_grad_norm=0.0), "max_grad_norm=0.0"),
+        (SGD(average="mean"), "average='mean'.*'ema'"),
+        (SGD(average=EMA(1.0)), "EMA: decay=1.0"),
+        (SGD(average=PolyakAverage(-1)), "burn_in=-1"),
+        (SGD(schedule=Step(0)), "every=0"),
+        (SGD(schedule=Exponential(0.0)), "factor=0.0"),
+        (SGD(schedule=Cosine(2.5)), "n_epochs=2.5"),
+        (SGD(schedule=OneCycle(10, rise=2.0)), "rise=2.0"),
+        (SGD(schedule=WarmUp(3, "slow")), "schedule='slow'"),
     ],
 )
 def test_bad_settings_are_named(solver, words):

@@ -41,6 +41,8 @@ RANGES: dict[str, Range] = {
     "weight_decay": NON_NEGATIVE,
     "initial_norm": NON_NEGATIVE,
     "momentum_decay": NON_NEGATIVE,
+    "decay_power": Range(0.0, 1.0, open_low=True),
+    "max_rms": POSITIVE,
     "max_grad_norm": POSITIVE,
 }
 
