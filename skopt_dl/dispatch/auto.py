@@ -85,6 +85,17 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("fista", Oracle.PROX, "a smooth loss with a penalty that has a prox"),
     Row(
+        "fista_backtracking",
+        Oracle.PROX,
+        "a loss whose curvature has no bound with a penalty that has a prox",
+    ),
+    Row(
+        "ista",
+        Oracle.PROX,
+        "a smooth loss with a penalty that is not convex",
+        lambda q: Trait.CONVEX not in q.traits,
+    ),
+    Row(
         "adam",
         Oracle.SAMPLE_GRAD,
         "a non-convex mean over samples",

@@ -141,6 +141,7 @@ SOLVERS = Registry(
         "cg": "skopt_dl.solvers.conjugate_gradient:ConjugateGradient",
         "cholesky": "skopt_dl.solvers.direct:Cholesky",
         "fista": "skopt_dl.solvers.proximal_gradient:FISTA",
+        "fista_backtracking": "skopt_dl.solvers.backtracking_fista:BacktrackingFISTA",
         "frank_wolfe": "skopt_dl.solvers.frank_wolfe:FrankWolfe",
         "gradient_descent": "skopt_dl.solvers.gradient_descent:GradientDescent",
         "ista": "skopt_dl.solvers.proximal_gradient:ISTA",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.active_set import ActiveSet as ActiveSet
     from skopt_dl.solvers.admm import ADMM as ADMM
     from skopt_dl.solvers.alternating import ALS as ALS
+    from skopt_dl.solvers.backtracking_fista import BacktrackingFISTA as BacktrackingFISTA
     from skopt_dl.solvers.box_quasi_newton import LBFGSB as LBFGSB
     from skopt_dl.solvers.conjugate_gradient import (
         LSQR as LSQR,
@@ -78,6 +79,7 @@ _HOME = {
     "Adam": "stochastic.adam",
     "AdamW": "stochastic.adam_variants",
     "BFGS": "quasi_newton",
+    "BacktrackingFISTA": "backtracking_fista",
     "Cholesky": "direct",
     "ConjugateGradient": "conjugate_gradient",
     "CoordinateDescent": "coordinate_descent",

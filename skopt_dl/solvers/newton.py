@@ -105,11 +105,15 @@ class NewtonCG(DescentSolver):
         square = r @ r
         norm = to_float(square) ** 0.5
         eta = min(0.5, (norm / state.first_norm) ** 0.5)
+        eps, steepest = float(problem.xp.finfo(problem.dtype).eps), 0.0
         for inner in range(self.max_inner):
             q = product(p)
             bend = p @ q
-            if not to_float(bend) > 0:
+            bent, length = to_float(bend), to_float(p @ p)
+            # What is left of a curvature beside one that is 1/eps times as large is rounding.
+            if not bent > eps * steepest * length:
                 return (d, True) if inner else (p, False)
+            steepest = max(steepest, bent / length)
             a = square / bend
             d, r = d + a * p, r + a * q
             after = r @ r

@@ -77,7 +77,8 @@ class FISTA(Solver):
         t^+ = \\tfrac12\\big(1 + \\sqrt{1 + 4 t^2}\\big) \\\\
         z^+ &= w^+ + \\frac{t - 1}{t^+} (w^+ - w)
 
-    Needs a gradient of the smooth part, a bound of its Lipschitz constant and a prox.
+    Needs a gradient of the smooth part, a bound of its Lipschitz constant, a prox and a convex
+    objective.
 
     Parameters
     ----------
@@ -97,7 +98,9 @@ class FISTA(Solver):
     for accelerated gradient schemes", Found. Comput. Math. 15 (2015).
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX)
+    needs: ClassVar[Needs] = Needs.of(
+        Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Trait.CONVEX
+    )
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 10
 

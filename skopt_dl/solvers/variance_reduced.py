@@ -52,8 +52,8 @@ class SAGA(Solver):
         a \\leftarrow a + \\frac{s - t}{n}\\, x_i, \\qquad
         w \\leftarrow \\operatorname{prox}_{\\gamma\\Omega}(v)
 
-    Needs one slope per sample of a linear model and a prox of the penalty. An elastic-net penalty
-    on sparse data costs the nonzeros of the row per step.
+    Needs one slope per sample of a linear model, a prox of the penalty and a convex objective. An
+    elastic-net penalty on sparse data costs the nonzeros of the row per step.
 
     Notes
     -----
@@ -78,7 +78,7 @@ class SAGA(Solver):
     parallel method for composite optimization", NIPS 2017.
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_SLOPES, Oracle.PROX)
+    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_SLOPES, Oracle.PROX, Trait.CONVEX)
     unit: ClassVar = "epoch"
     chunk: ClassVar[int] = 10
 
@@ -103,7 +103,7 @@ class SVRG(Solver):
     with the slopes :math:`\\tilde s` and the gradient :math:`\\tilde g` of the loss at the snapshot
     :math:`\\tilde w`, which is renewed every ``snapshot_every`` epochs.
 
-    Needs one slope per sample of a linear model and a prox of the penalty.
+    Needs one slope per sample of a linear model, a prox of the penalty and a convex objective.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class SVRG(Solver):
     progressive variance reduction", SIAM J. Optim. 24 (2014).
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_SLOPES, Oracle.PROX)
+    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_SLOPES, Oracle.PROX, Trait.CONVEX)
     unit: ClassVar = "epoch"
     chunk: ClassVar[int] = 10
 
