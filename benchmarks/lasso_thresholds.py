@@ -1,5 +1,6 @@
-"""The active-set lasso with and without the full Gram, against coordinate descent: the evidence for
-``GRAM_BELOW`` in problems/working_set.py and ``THIN_ABOVE`` in solvers/active_set.py.
+"""The active-set lasso against coordinate descent: the evidence for ``ACTIVE_SET_ABOVE`` in
+dispatch/auto.py, and (with ``--gram``) for ``GRAM_BELOW`` in problems/working_set.py and
+``THIN_ABOVE`` in solvers/active_set.py.
 """
 
 from __future__ import annotations
@@ -9,14 +10,26 @@ from benchmarks.timing import compare, fitting, parser, show  # first: pins BLAS
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from benchmarks.datasets import gaussian
+from benchmarks.datasets import gaussian, words
 from benchmarks.objectives import Lasso as Objective
-from skopt_dl.linear_model import Lasso
+from skopt_dl.linear_model import Lasso, alpha_max
 from skopt_dl.problems import working_set
 from skopt_dl.solvers import active_set
 
+# Data, and what divides the largest useful alpha.
+CASES = {
+    "tiny 442x10": (gaussian(442, 10), 10),
+    "small 200x200": (gaussian(200, 200), 30),
+    "tall 20000x200": (gaussian(20_000, 200, order="C"), 100),
+    "tall 4000x1000": (gaussian(4000, 1000), 100),
+    "square 1500x1500, dense truth": (gaussian(1500, 1500, support=300), 100),
+    "square 1500x1500": (gaussian(1500, 1500), 10),
+    "wide 300x5000": (gaussian(300, 5000), 10),
+    "wide 300x5000, hard": (gaussian(300, 5000), 100),
+    "correlated 400x3000": (gaussian(400, 3000, rho=0.99), 100),
+    "text 5000x4000": (words(5000, 4000), 30),
+    "text 5000x4000, hard": (words(5000, 4000), 300),
+}
 SHAPES = ((20_000, 200), (10_000, 1000), (6000, 2000), (500, 5000))
 
 
@@ -36,13 +49,26 @@ def with_constant(
     return changed
 
 
-def main(arguments: list[str] | None = None) -> None:
+def compare_methods(options: Any) -> None:
+    """Both methods on every kind of data, to a loose and a tight gap."""
+    for name, (make, divisor) in CASES.items():
+        X, y = make(options.smoke)
+        alpha = alpha_max(X, y) / divisor
+        common = {"alpha": alpha, "max_iter": 10**5}
+        candidates = {m: fitting(Lasso, X, y, solver=m, **common) for m in ("cd", "active_set")}
+        for target in (1e-4, 1e-8):
+            timings = compare(
+                candidates, Objective(X, y, alpha).error, target=target, repeat=options.repeat
+            )
+            show(f"{name}, alpha max / {divisor}, to {target:g}", timings, reference="cd")
+
+
+def compare_constants(options: Any) -> None:
     """Independent columns and neighbours correlated by 0.95, largest alpha / 100."""
-    options = parser(__doc__, repeat=3).parse_args(arguments)
     for n, p in SHAPES[:1] if options.smoke else SHAPES:
         for rho in (0.0, 0.95):
             X, y = gaussian(n, p, rho=rho)(options.smoke)
-            alpha = float(np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max() / len(y) / 100)
+            alpha = alpha_max(X, y) / 100
             common = {"alpha": alpha, "max_iter": 10**6}
             exact = fitting(Lasso, X, y, solver="active_set", **common)
             candidates = {
@@ -57,9 +83,18 @@ def main(arguments: list[str] | None = None) -> None:
                 candidates,
                 Objective(X, y, alpha).error,
                 target=1e-6,
-                repeat=1 if options.smoke else options.repeat,
+                repeat=options.repeat,
             )
             show(f"{n} x {p}, rho {rho:g}", timings, reference="cd")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one of the comparisons."""
+    commands = parser(__doc__, repeat=3)
+    commands.add_argument("--gram", action="store_true", help="compare constants of the method")
+    options = commands.parse_args(arguments)
+    options.repeat = 1 if options.smoke else options.repeat
+    (compare_constants if options.gram else compare_methods)(options)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("MLPRegressor", regression, NETWORK, fitted="coefs_"),
     Kind("MatrixCompletion", ratings, {"n_components": 2, "random_state": 0}, fitted="components_"),
 )
+# They choose a parameter themselves, follow paths and work on host data only.
+SELECTING: tuple[Kind, ...] = (
+    Kind("LassoCV", regression, {"alphas": 10, "cv": 3}),
+    Kind("ElasticNetCV", regression, {"alphas": 10, "cv": 3, "l1_ratio": [0.4, 1.0]}),
+)
 BY_NAME = {kind.name: kind for kind in KINDS}
 LINEAR = KINDS[:5]
 

@@ -106,7 +106,7 @@ def solver_table(
     >>> from skopt_dl.linear_model import Lasso
     >>> table = solver_table(Lasso(), *load_diabetes(return_X_y=True))
     >>> [row.name for row in table if row.auto]
-    ['cd']
+    ['active_set']
     """
     problem = _problem_of(estimator, X, y, sample_weight)
     choice = choose(problem)

@@ -23,6 +23,7 @@ from skopt_dl.linear_model._base import LinearModel
 from skopt_dl.linear_model._cross_validation import Fold, Validation, cross_validate
 from skopt_dl.linear_model._paths import PathSettings
 from skopt_dl.linear_model._regression import LinearRegressorMixin, store_targets, tasks_of
+from skopt_dl.linear_model.lasso import lasso_solver
 from skopt_dl.linear_model.path import (
     alpha_grid,
     enet_path,
@@ -125,9 +126,10 @@ class PathCV(LinearRegressorMixin, LinearModel):
             )
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
-        if not is_foreign(y) and np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        y = y if y is None or is_foreign(y) else np.asarray(y)
+        if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
             raise ValueError(
-                f"{type(self).__name__}: y has shape {np.shape(y)}, but there can be one target "
+                f"{type(self).__name__}: y has shape {tuple(y.shape)}, but there can be one target "
                 "only; for several fit one model each, or use MultiTaskElasticNet"
             )
         return check_X_y(self, X, y)
@@ -246,7 +248,7 @@ class PathCV(LinearRegressorMixin, LinearModel):
         return {"selection": self.selection}
 
     def _solver(self) -> Any:
-        return self._settings(math.inf).chosen
+        return lasso_solver(self)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """How metadata are routed: ``sample_weight`` stays here, the rest goes to the splitter.
@@ -374,7 +376,7 @@ class LassoCV(PathCV):
     >>> X, y = make_regression(noise=4, random_state=0)
     >>> model = LassoCV(cv=5).fit(X, y)
     >>> round(model.score(X, y), 4)
-    0.9993
+    0.9994
     """
 
     path = staticmethod(lasso_path)

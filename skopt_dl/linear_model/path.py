@@ -202,12 +202,14 @@ def enet_path(
         X, y = _checked(X, y, "enet_path")
     if y.ndim != 1:
         raise ValueError(
-            f"enet_path: y has shape {y.shape}, but it must have one dimension; for several targets "
-            "call enet_path for each, or use MultiTaskElasticNet"
+            f"enet_path: y has shape {y.shape}, but it must have one dimension; for "
+            "several targets call enet_path for each, or use MultiTaskElasticNet"
         )
     weights = check_weights(sample_weight, X)
     base, omega = design(X), _normalised(weights, X)
     if isinstance(alphas, (int, np.integer)):
+        if alphas < 1:
+            raise ValueError(f"enet_path: alphas={alphas!r}, but a number of strengths is >= 1")
         top = strongest(base, y, omega, fit_intercept=False, positive=positive) / l1_ratio
         strengths = alpha_grid(top, eps, int(alphas))
     else:
@@ -290,7 +292,7 @@ def lasso_path(
     >>> from skopt_dl.linear_model import lasso_path
     >>> alphas, coefs, gaps = lasso_path([[1.0], [2.0], [3.1]], [1.0, 2.0, 3.1], alphas=[0.5, 5.0])
     >>> coefs.round(2)
-    array([[0.  , 0.9 ]])
+    array([[0. , 0.9]])
     """
     return enet_path(
         X,
@@ -346,7 +348,7 @@ def _path_of_gram(
     strengths: Any,
     settings: PathSettings,
     gram: Any,
-    Xy: Any,  # noqa: N803
+    Xy: Any,
     *,
     weighted: bool,
 ) -> Path:
@@ -382,7 +384,7 @@ def _path_of_gram(
 
 
 def _check_ratio(l1_ratio: Any, *, zero: bool = False) -> None:
-    low = 0 <= l1_ratio if zero else 0 < l1_ratio
+    low = l1_ratio >= 0 if zero else l1_ratio > 0
     if not (low and l1_ratio <= 1):
         what = "between 0 and 1" if zero else "> 0 and <= 1 (with l1_ratio=0 give alphas yourself)"
         raise ValueError(f"l1_ratio={l1_ratio!r}, but it must be {what}")

@@ -117,17 +117,28 @@ class WorkingSet:
         self.inside = scatter(self.index, xp.ones_like(self.index), self.n_features) > 0
 
     def add_all(self) -> None:
-        """Take every column: one Gram of the whole matrix, of a copy made in row blocks."""
+        """Take every column: one Gram of the whole matrix, of a copy made in row blocks.
+
+        The design keeps it for the other targets of the same fit.
+        """
         xp, p = self.xp, self.n_features
-        self._G = xp.zeros((p, p), dtype=xp.float64, device=self.device)
+        kept, centred = self.base.kept_gram, self.mean is not None
+        known = kept is not None and kept[1] == centred and bool(xp.all(kept[0] == self.omega))
+        if not known:
+            self._G = xp.zeros((p, p), dtype=xp.float64, device=self.device)
         self._q = xp.zeros(p, dtype=xp.float64, device=self.device)
         n, rows = self.base.shape[0], max(1, 2**21 // max(1, p))
         for i in range(0, n, rows):
             part = slice(i, min(i + rows, n))
             block = xp.astype(self.base.X[part, :], xp.float64)
             B = self.root[part][:, None] * (block if self.mean is None else block - self.mean)
-            self._G += B.T @ B
+            if not known:
+                self._G += B.T @ B
             self._q += B.T @ self.target[part]
+        if known:
+            self._G = kept[2]
+        else:
+            self.base.kept_gram = (self.omega, centred, self._G)
         self._everything = True
         self.index = xp.arange(p, dtype=xp.int64, device=self.device)
         self.inside = ~self.inside | self.inside

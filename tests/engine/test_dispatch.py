@@ -71,7 +71,7 @@ def test_error_names_the_missing_oracle_its_reason_and_what_would_do():
     text = str(error.value)
     assert text.startswith("solver 'lbfgs' cannot fit Lasso(alpha=0.1) on this float64 array")
     assert "a gradient of the whole objective, and the L1 penalty has none" in text
-    assert "'cd' (what 'auto' takes)" in text
+    assert "'active_set' (what 'auto' takes)" in text
     assert "'fista'" in text
     assert "'lbfgs'," not in text.split("Solvers that can")[1]
 
@@ -83,7 +83,7 @@ def test_auto_takes_a_fitting_solver_and_says_why():
         assert SOLVERS.name_of(solver) in fitting(p)
         assert reason != "given"
         assert len(reason) > 10
-    assert SOLVERS.name_of(resolve("auto", problem(L1(0.1)))[0]) == "cd"
+    assert SOLVERS.name_of(resolve("auto", problem(L1(0.1)))[0]) == "active_set"
     assert SOLVERS.name_of(resolve("auto", problem(L2(0.1)))[0]) == "cholesky"
 
 
