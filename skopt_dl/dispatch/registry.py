@@ -155,6 +155,7 @@ SOLVERS = Registry(
         "newton_cg": "skopt_dl.solvers.newton:NewtonCG",
         "newton_cholesky": "skopt_dl.solvers.newton:NewtonCholesky",
         "nonlinear_cg": "skopt_dl.solvers.nonlinear_cg:NonlinearCG",
+        "nystrom_cg": "skopt_dl.solvers.nystrom_cg:NystromCG",
         "projected_gradient": "skopt_dl.solvers.proximal_gradient:ProjectedGradient",
         "prox_newton": "skopt_dl.solvers.prox_newton:ProxNewton",
         "radam": "skopt_dl.solvers.stochastic.adam_variants:RAdam",

@@ -6,6 +6,7 @@ from skopt_dl.linops.design import Dense, Sparse, along_rows, design
 from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
 from skopt_dl.linops.graph import GraphProjection
 from skopt_dl.linops.least_squares import solve_gram, solve_svd
+from skopt_dl.linops.nystrom import NystromPreconditioner
 from skopt_dl.linops.spectrum import largest_eigenvalue
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "GraphProjection",
     "LinearMap",
     "NotPositiveDefiniteError",
+    "NystromPreconditioner",
     "PositiveFactor",
     "Sparse",
     "WithIntercept",

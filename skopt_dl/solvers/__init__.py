@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
     from skopt_dl.solvers.newton import NewtonCG as NewtonCG, NewtonCholesky as NewtonCholesky
     from skopt_dl.solvers.nonlinear_cg import NonlinearCG as NonlinearCG
+    from skopt_dl.solvers.nystrom_cg import NystromCG as NystromCG
     from skopt_dl.solvers.prox_newton import ProxNewton as ProxNewton
     from skopt_dl.solvers.proximal_gradient import (
         FISTA as FISTA,
@@ -30,17 +31,25 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         ProjectedGradient as ProjectedGradient,
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
+    from skopt_dl.solvers.stochastic.adafactor import (
+        Adafactor as Adafactor,
+    )
     from skopt_dl.solvers.stochastic.adagrad import (
         AdaGrad as AdaGrad,
         AdaGradNorm as AdaGradNorm,
     )
-    from skopt_dl.solvers.stochastic.signs import (
-        SignSGD as SignSGD,
-        Signum as Signum,
-        Lion as Lion,
+    from skopt_dl.solvers.stochastic.schedule_free import (
+        ScheduleFreeSGD as ScheduleFreeSGD,
+        ScheduleFreeAdamW as ScheduleFreeAdamW,
     )
-    from skopt_dl.solvers.stochastic.adafactor import (
-        Adafactor as Adafactor,
+    from skopt_dl.solvers.stochastic.distance import (
+        DoG as DoG,
+        DAdaptation as DAdaptation,
+        Prodigy as Prodigy,
+    )
+    from skopt_dl.solvers.stochastic.polyak import (
+        PolyakStep as PolyakStep,
+        LineSearchSGD as LineSearchSGD,
     )
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.adam_variants import (
@@ -63,6 +72,11 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         Momentum as Momentum,
         Nesterov as Nesterov,
     )
+    from skopt_dl.solvers.stochastic.signs import (
+        Lion as Lion,
+        SignSGD as SignSGD,
+        Signum as Signum,
+    )
     from skopt_dl.solvers.trust_region import TrustRegion as TrustRegion
     from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA, SVRG as SVRG
 
@@ -83,6 +97,8 @@ _HOME = {
     "Cholesky": "direct",
     "ConjugateGradient": "conjugate_gradient",
     "CoordinateDescent": "coordinate_descent",
+    "DAdaptation": "stochastic.distance",
+    "DoG": "stochastic.distance",
     "FISTA": "proximal_gradient",
     "FrankWolfe": "frank_wolfe",
     "GradientDescent": "gradient_descent",
@@ -90,6 +106,7 @@ _HOME = {
     "LBFGS": "quasi_newton",
     "LBFGSB": "box_quasi_newton",
     "LSQR": "conjugate_gradient",
+    "LineSearchSGD": "stochastic.polyak",
     "Lion": "stochastic.signs",
     "Momentum": "stochastic.sgd",
     "NAdam": "stochastic.adam_variants",
@@ -97,6 +114,9 @@ _HOME = {
     "NewtonCG": "newton",
     "NewtonCholesky": "newton",
     "NonlinearCG": "nonlinear_cg",
+    "NystromCG": "nystrom_cg",
+    "PolyakStep": "stochastic.polyak",
+    "Prodigy": "stochastic.distance",
     "ProjectedGradient": "proximal_gradient",
     "ProxNewton": "prox_newton",
     "RAdam": "stochastic.adam_variants",
@@ -108,6 +128,8 @@ _HOME = {
     "SGD": "stochastic.sgd",
     "SVD": "direct",
     "SVRG": "variance_reduced",
+    "ScheduleFreeAdamW": "stochastic.schedule_free",
+    "ScheduleFreeSGD": "stochastic.schedule_free",
     "SignSGD": "stochastic.signs",
     "Signum": "stochastic.signs",
     "TrustRegion": "trust_region",

@@ -45,7 +45,7 @@ class LSQRState(State):
     size: Any = None
 
 
-def _over(xp: Any, a: Any, b: Any) -> Any:
+def over(xp: Any, a: Any, b: Any) -> Any:
     """``a / b``, and 0 where ``b`` is 0: a target that is solved stands still."""
     return xp.where(b != 0, a / xp.where(b != 0, b, xp.ones_like(b)), xp.zeros_like(a))
 
@@ -91,14 +91,14 @@ class ConjugateGradient(Solver):
         for _ in range(n):
             Q = A.matvec(state.P)
             energy = omega @ (Q * Q) + xp.sum(ridge * state.P * state.P, axis=0)
-            a = _over(xp, state.gamma, energy)
+            a = over(xp, state.gamma, energy)
             state.W = state.W + a * state.P
             state.n_iter += 1
             renew = state.n_iter % RENEW_EVERY == 0
             state.R = Y - A.matvec(state.W) if renew else state.R - a * Q
             S = A.rmatvec(omega[:, None] * state.R) - ridge * state.W
             gamma = xp.sum(S * S, axis=0)
-            state.P = S + _over(xp, gamma, state.gamma) * state.P
+            state.P = S + over(xp, gamma, state.gamma) * state.P
             state.gamma = gamma
         state.w = xp.reshape(state.W, (-1,))
         state.indicator = xp.max(xp.abs(S))
@@ -156,9 +156,9 @@ class LSQR(Solver):
             state.size = xp.hypot(state.size, xp.hypot(state.alpha, beta))
             # One rotation takes beta out of the bidiagonal matrix.
             rho = xp.hypot(state.rho, beta)
-            c, s = _over(xp, state.rho, rho), _over(xp, beta, rho)
-            state.W = state.W + _over(xp, c * state.phi, rho) * state.d
-            state.d = state.v - _over(xp, s * state.alpha, rho) * state.d
+            c, s = over(xp, state.rho, rho), over(xp, beta, rho)
+            state.W = state.W + over(xp, c * state.phi, rho) * state.d
+            state.d = state.v - over(xp, s * state.alpha, rho) * state.d
             state.phi, state.rho = s * state.phi, -c * state.alpha
             # |rho| is now the gradient's norm over the residual's.
             done = xp.abs(state.rho) <= BREAKDOWN * xp.finfo(problem.dtype).eps * state.size
@@ -180,4 +180,4 @@ def _transposed(state: LSQRState, u: Any) -> Any:
 def _normalised(xp: Any, *parts: Any) -> tuple[Any, tuple[Any, ...]]:
     """The norm of the stacked ``parts``, one a target, and the parts divided by it."""
     norm = xp.sqrt(sum(xp.sum(part * part, axis=0) for part in parts))
-    return norm, tuple(_over(xp, part, norm + xp.zeros_like(part)) for part in parts)
+    return norm, tuple(over(xp, part, norm + xp.zeros_like(part)) for part in parts)

@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 
 from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Status, Stopping, run
+from skopt_dl.linops import NystromPreconditioner
 from skopt_dl.linops.quasi_newton import DenseInverseHessian
 from skopt_dl.losses import Logistic, Multinomial, Squared
 from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
@@ -20,9 +21,12 @@ from skopt_dl.solvers import (
     BFGS,
     SDCA,
     SVRG,
+    Cholesky,
+    ConjugateGradient,
     CoordinateDescent,
     FrankWolfe,
     GradientDescent,
+    NystromCG,
     ProjectedGradient,
     TrustRegion,
 )
@@ -412,3 +416,67 @@ def test_dual_ascent_says_why_not(options, reason):
 def test_bad_settings_of_svrg():
     with pytest.raises(ValueError, match="snapshot_every=0"):
         solve(cancer(), SVRG(snapshot_every=0))
+
+
+# --- Nyström preconditioning --------------------------------------------------------------------
+
+
+def decaying_ridge(n=2000, p=500, mu=1e-4):
+    """Singular values 100 / i^2 and a ridge that leaves a condition number of 1e8."""
+    rng = np.random.default_rng(0)
+    U, _ = np.linalg.qr(rng.standard_normal((n, p)))
+    V, _ = np.linalg.qr(rng.standard_normal((p, p)))
+    X = (U * (100.0 / np.arange(1, p + 1) ** 2)) @ V.T
+    return LinearProblem(X, X @ rng.standard_normal(p), Squared(), L2(mu / n))
+
+
+def iterations_to(problem, solver, accuracy):
+    """Iterations until the gradient is ``accuracy`` times that at zero."""
+    first = np.linalg.norm(problem.point(problem.start()).grad)
+    state = solver.init(problem, problem.start(), np.random.default_rng(0))
+    while np.linalg.norm(problem.point(state.w).grad) > accuracy * first and state.n_iter < 1000:
+        solver.advance(problem, state, 1)
+    return state.n_iter
+
+
+def test_a_sketch_saves_iterations():
+    # The counts of Frangella, Tropp & Udell's experiment at this spectrum.
+    problem = decaying_ridge()
+    counts = [iterations_to(problem, NystromCG(rank=r), 1e-10) for r in (20, 50, 100)]
+    assert counts[0] <= 100
+    assert counts[1] <= 32
+    assert counts[2] <= 12
+    assert iterations_to(problem, ConjugateGradient(), 1e-10) > 300
+
+
+def test_a_tolerance_below_rounding_does_not_make_it_diverge():
+    problem = decaying_ridge(200, 50)
+    ours = run(problem, NystromCG(rank=25), stopping=Stopping(tol=None, max_iter=1000))
+    best = solve(problem, Cholesky(), tol=1e-6)
+    assert ours.certificate.objective <= best.certificate.objective + 1e-12
+
+
+def test_a_sketch_of_full_rank_is_the_inverse():
+    A = with_eigenvalues(np.logspace(0, 4, 12))
+    R = np.random.default_rng(1).standard_normal((12, 2))
+    M = NystromPreconditioner(lambda V: A @ V, np.random.default_rng(2).standard_normal((12, 12)))
+    np.testing.assert_allclose(M.values, np.logspace(4, 0, 12), rtol=1e-8)
+    mu = np.array([0.0, 0.5])
+    for k in range(2):
+        exact = np.linalg.solve(A + mu[k] * np.eye(12), R[:, k]) * (1 + mu[k])
+        np.testing.assert_allclose(M.solve(R, mu)[:, k], exact, rtol=1e-7)
+
+
+def test_a_sketch_of_a_matrix_of_lower_rank():
+    a = np.outer(np.arange(1.0, 7.0), np.ones(2))
+    M = NystromPreconditioner(lambda V: a @ (a.T @ V), np.random.default_rng(2).random((6, 4)))
+    R = np.eye(6)
+    for mu in (np.zeros(6), np.ones(6)):
+        P = M.solve(R, mu)
+        np.testing.assert_allclose(P, P.T, atol=1e-12)
+        assert np.min(np.linalg.eigvalsh(P)) > 0
+
+
+def test_bad_settings_of_nystrom_cg():
+    with pytest.raises(ValueError, match="rank=0"):
+        solve(decaying_ridge(20, 5), NystromCG(rank=0))
