@@ -80,6 +80,6 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     assert shell is not None
     first, second = shell.group(1).splitlines()
     assert "pip install" in first and first.endswith("python -m skopt_dl.demo")
-    assert "pip install" in second and second.endswith("pytest -n 2")
+    assert "pip install" in second and second.endswith("pytest -n 2 -m 'not slow'")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert '"$(readme_command 1)"' in script and '"$(readme_command 2)"' in script
