@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         LassoCV as LassoCV,
         LogisticRegression as LogisticRegression,
         Ridge as Ridge,
+        RidgeClassifier as RidgeClassifier,
+        RidgeClassifierCV as RidgeClassifierCV,
+        RidgeCV as RidgeCV,
     )
     from skopt_dl.losses import Loss as Loss
     from skopt_dl.matrix_completion import MatrixCompletion as MatrixCompletion
@@ -55,6 +58,9 @@ _HOME = {
     "Penalty": "penalties",
     "Problem": "engine",
     "Ridge": "linear_model",
+    "RidgeCV": "linear_model",
+    "RidgeClassifier": "linear_model",
+    "RidgeClassifierCV": "linear_model",
     "SolveReport": "engine",
     "SolveResult": "engine",
     "Solver": "engine",

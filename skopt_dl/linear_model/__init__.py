@@ -6,6 +6,8 @@ from skopt_dl.linear_model.lasso_cv import ElasticNetCV, LassoCV
 from skopt_dl.linear_model.logistic import LogisticRegression
 from skopt_dl.linear_model.path import alpha_max, enet_path, lasso_path
 from skopt_dl.linear_model.ridge import Ridge
+from skopt_dl.linear_model.ridge_classifier import RidgeClassifier, RidgeClassifierCV
+from skopt_dl.linear_model.ridge_cv import RidgeCV
 
 __all__ = [
     "ConstrainedLasso",
@@ -15,6 +17,9 @@ __all__ = [
     "LassoCV",
     "LogisticRegression",
     "Ridge",
+    "RidgeCV",
+    "RidgeClassifier",
+    "RidgeClassifierCV",
     "alpha_max",
     "enet_path",
     "lasso_path",

@@ -35,7 +35,7 @@ class LinearClassifierMixin(DeviceClassifierMixin):
 
     def _scores(self: Any, X: Any, method: str) -> Any:
         z = self._raw_prediction(X, method)
-        return z[:, 0] if z.shape[1] == 1 else z
+        return z[:, 0] if z.ndim == 2 and z.shape[1] == 1 else z
 
     def predict(self: Any, X: Any) -> Any:
         """Predict class labels.
@@ -50,12 +50,7 @@ class LinearClassifierMixin(DeviceClassifierMixin):
         array of shape (n_samples,)
             The label of the largest score. Labels that are not numbers are on the host.
         """
-        z = self._scores(X, "predict")
-        xp = namespace_of(z)
-        index = xp.astype(z > 0, xp.int64) if z.ndim == 1 else xp.argmax(z, axis=1)
-        if self.classes_.dtype.kind in "fiub":
-            return xp.take(put_beside(z, self.classes_), index, axis=0)
-        return self.classes_[to_numpy(index)]
+        return pick_labels(self._scores(X, "predict"), self.classes_)
 
     def sparsify(self: Any) -> Any:
         """Turn ``coef_`` into a CSR matrix, which saves memory where most of it is zero.
@@ -124,6 +119,18 @@ class ProbabilitiesMixin:
         if z.ndim == 1:
             z = xp.stack([xp.zeros_like(z), z], axis=1)
         return log_softmax(z)
+
+
+def pick_labels(scores: Any, classes: np.ndarray) -> Any:
+    """The labels of the largest scores; those that are not numbers are on the host."""
+    xp = namespace_of(scores)
+    if scores.ndim == 1:
+        index = xp.astype(scores > 0, xp.int64)
+    else:
+        index = xp.argmax(scores, axis=1)
+    if classes.dtype.kind in "fiub":
+        return xp.take(put_beside(scores, classes), index, axis=0)
+    return classes[to_numpy(index)]
 
 
 def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

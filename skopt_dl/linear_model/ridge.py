@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from skopt_dl._sklearn.arrays import host_dtype, is_foreign, put_beside
 from skopt_dl._sklearn.parameters import check_flag
 from skopt_dl._sklearn.validation import check_weights, check_X_y
-from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import SolveResult
-from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
 from skopt_dl.linear_model._base import LinearEstimator, Task
-from skopt_dl.linear_model._regression import LinearRegressorMixin, fitted_line, stacked
-from skopt_dl.linops import design
-from skopt_dl.losses import Squared
-from skopt_dl.penalties import L2, ElasticNet, Penalty
-from skopt_dl.problems import LinearProblem
+from skopt_dl.linear_model._regression import LinearRegressorMixin
+from skopt_dl.linear_model._ridge_tasks import ridge_tasks, store_ridge, target_strengths
 
 
 class Ridge(LinearRegressorMixin, LinearEstimator):
@@ -79,6 +71,7 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
 
     See Also
     --------
+    RidgeCV : Chooses ``alpha`` by cross-validation.
     Lasso : With an L1 penalty.
     ElasticNet : With both.
 
@@ -142,77 +135,12 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
     def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
         X, y = check_X_y(self, X, y, multi_output=True)
         weights = check_weights(sample_weight, X)
-        n_targets = 1 if y.ndim == 1 else y.shape[1]
-        total = X.shape[0] if weights is None else to_float(namespace_of(weights).sum(weights))
-        # The problem's loss is half the mean of the squares: the penalty is divided by the same.
-        strengths = self._alphas(n_targets) / total
-        shared = design(X)
-
-        def task(target: Any, penalty: Penalty) -> Task:
-            problem = LinearProblem(
-                shared,
-                target,
-                Squared(),
-                penalty,
-                sample_weight=weights,
-                fit_intercept=self.fit_intercept,
-                criterion="stationarity",
-                scale="null",
-                description=lambda: self._describe(X),
-            )
-            return Task(problem, fitted_line(problem.unpack, self.fit_intercept, y))
-
-        if n_targets > 1 and not self.positive:
-            # The flat coefficients have their targets side by side.
-            each = put_beside(y, np.tile(strengths, X.shape[1]).astype(host_dtype(X)))
-            uniform = bool(np.all(strengths == strengths[0]))
-            joint = task(y, L2(float(strengths[0]) if uniform else each))
-            if self._solves(joint.problem):
-                return [joint]
-        xp, tasks = namespace_of(y), []
-        for k, strength in enumerate(map(float, strengths)):
-            column = xp.asarray(y if y.ndim == 1 else y[:, k], copy=True)
-            penalty = ElasticNet(0.0, strength, positive=True) if self.positive else L2(strength)
-            tasks.append(task(column, penalty))
-        return tasks
+        alphas = target_strengths(self, 1 if y.ndim == 1 else y.shape[1])
+        return ridge_tasks(self, X, y, weights, alphas, positive=self.positive)
 
     def _solver(self) -> Any:
         # What scikit-learn calls "lbfgs" here is L-BFGS with bounds.
         return "lbfgsb" if self.positive and self.solver == "lbfgs" else self.solver
 
-    def _alphas(self, n_targets: int) -> np.ndarray:
-        """One strength per target."""
-        name, alpha = type(self).__name__, self.alpha
-        alpha = to_numpy(alpha) if is_foreign(alpha) else alpha
-        numbers = isinstance(alpha, bool) or np.asarray(alpha).dtype.kind not in "fiu"
-        alphas = np.empty(0) if numbers else np.ravel(np.asarray(alpha, dtype=np.float64))
-        if alphas.size == 0 or not np.all((alphas >= 0) & np.isfinite(alphas)):
-            raise ValueError(
-                f"{name}: the parameter alpha={self.alpha!r} is not valid; it must be a number "
-                ">= 0, or one for each target"
-            )
-        if alphas.size not in (1, n_targets):
-            raise ValueError(
-                f"{name}: Number of targets and number of penalties do not correspond: "
-                f"{n_targets} != {alphas.size}; alpha must have one entry or one for each target"
-            )
-        return np.broadcast_to(alphas, (n_targets,))
-
-    def _solves(self, problem: LinearProblem) -> bool:
-        """Whether the chosen solver takes this problem."""
-        try:
-            resolve(self._solver(), problem, self._solver_defaults())
-        except IncompatibleSolverError:
-            return False
-        return True
-
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
-        for name, value in stacked(tasks, results).items():
-            setattr(self, name, value)
-        reports = [result.report() for result in results]
-        iterations = [max(1, result.n_iter) for result in results]
-        if len(tasks) == 1:
-            # Targets that were solved at once have their iterations in common.
-            iterations *= tasks[0].problem.n_outputs
-        self.solve_report_ = reports[0] if len(tasks) == 1 else reports
-        self.n_iter_ = np.asarray(iterations, dtype=np.int32)
+        store_ridge(self, tasks, results)

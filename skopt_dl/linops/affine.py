@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.linops.base import LinearMap
-from skopt_dl.linops.design import weighted_gram
+from skopt_dl.linops.design import blocks_of, weighted_gram
 
 
 class Centred(LinearMap):
@@ -37,7 +37,7 @@ class Centred(LinearMap):
 
     def gram(self, weights: Any) -> Any:
         if self.layout == "dense":
-            return weighted_gram(self.to_dense(), weights)
+            return weighted_gram(self.base.to_dense(), weights, self.mean)
         total, sums = self.xp.sum(weights), self.base.column_sums(weights)
         cross = self.mean[:, None] * sums
         outer = total * self.mean[:, None] * self.mean
@@ -50,8 +50,12 @@ class Centred(LinearMap):
 
     def row_gram(self) -> Any:
         if self.layout == "dense":
-            X = self.to_dense()
-            return X @ X.T
+            X, products = self.base.to_dense(), 0.0
+            n, p = self.shape
+            for block in blocks_of(p, n):
+                columns = X[:, block] - self.mean[block]
+                products = products + columns @ columns.T
+            return products
         shift = self.base.matvec(self.mean)
         return self.base.row_gram() - shift[:, None] - shift + self.mean @ self.mean
 

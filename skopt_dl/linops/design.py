@@ -11,10 +11,13 @@ from skopt_dl.linops.base import LinearMap
 # A product with few nonzero coefficients gathers their columns instead of reading all of X.
 GATHER_ABOVE, GATHER_SHARE = 500, 8
 
+# Entries of a block of rows of which products are formed.
+GRAM_BLOCK = 2**19
+
 # A column is far from zero where its mean exceeds this many standard deviations, as judged by
 # about so many rows.
 FAR_FROM_ZERO = 30.0
-FAR_ROWS = 200
+FAR_ROWS = 64
 # Share of entries that a sparse column stores if it is far from zero: else it has too much spread.
 FULL = 1 - 1 / FAR_FROM_ZERO**2
 
@@ -35,13 +38,28 @@ def along_rows(weights: Any, a: Any) -> Any:
     return weights * a if a.ndim == 1 else weights[:, None] * a
 
 
-def weighted_gram(X: Any, weights: Any) -> Any:
-    """``X' diag(weights) X`` of an array: by ``B'B``, half the work, if no weight is negative."""
+def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
+    """``(X - mean)' diag(weights) (X - mean)`` of an array, by blocks of rows: no copy of X.
+
+    Where no weight is negative it is a sum of ``B'B``, half the work; equal weights are taken out.
+    """
     xp = namespace_of(X)
-    if bool(xp.all(weights >= 0)):
-        root = xp.sqrt(weights)[:, None] * X
-        return root.T @ root
-    return X.T @ (weights[:, None] * X)
+    equal = X.shape[0] > 0 and bool(xp.all(weights == weights[0]))
+    positive = equal or bool(xp.all(weights >= 0))
+    factors = xp.sqrt(weights) if positive else weights
+    total: Any = 0.0
+    for block in blocks_of(*X.shape):
+        A = X[block, :] if mean is None else X[block, :] - mean
+        B = A if equal else factors[block, None] * A
+        total = total + (B.T @ B if positive else A.T @ B)
+    return weights[0] * total if equal else total
+
+
+def blocks_of(n: int, p: int) -> list[slice]:
+    """``0 .. n-1`` in blocks of which p-vectors are small beside the data, but no fewer than p of
+    them: adding up p x p products must not cost more than they do."""
+    size = max(1, 2 * p, GRAM_BLOCK // max(1, p))
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)] or [slice(0, 0)]
 
 
 class Dense(LinearMap):

@@ -37,12 +37,15 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     """
     z = problem.predict_raw(w)
     objective = to_float(problem.loss_value(z) + problem.nonsmooth_value(w))
-    gap = _gap(problem, z, objective)
+    g = None if problem.criterion == GAP else problem.loss_grad(z)
+    gap = _gap(problem, z, objective, g)
     kind = GAP if problem.criterion == GAP and gap is not None else STATIONARITY
     if kind not in units:
         units[kind] = _unit(problem, kind)
-    value = _stationarity(problem, w, z) if kind == STATIONARITY else gap
-    return Certificate(kind, value / units[kind], objective, gap)  # type: ignore[operator]
+    if kind == GAP:
+        return Certificate(kind, gap / units[kind], objective, gap)  # type: ignore[operator]
+    g = problem.loss_grad(z) if g is None else g
+    return Certificate(kind, _stationarity(problem, w, z, g) / units[kind], objective, gap)
 
 
 def _unit(problem: LinearProblem, kind: str) -> float:
@@ -64,8 +67,11 @@ def _unit(problem: LinearProblem, kind: str) -> float:
     return size if 0 < size < math.inf else 1.0
 
 
-def _gap(problem: LinearProblem, z: Any, objective: float) -> float | None:
-    """The duality gap, ``None`` where a conjugate or a feasible dual point is missing."""
+def _gap(problem: LinearProblem, z: Any, objective: float, g: Any) -> float | None:
+    """The duality gap, ``None`` where a conjugate or a feasible dual point is missing.
+
+    ``g`` is the gradient of the loss at ``z`` if it is known: it saves a product with the data.
+    """
     penalty, loss, xp = problem.penalty, problem.loss, problem.xp
     if not (hasattr(loss, "conjugate") and hasattr(penalty, "conjugate")):
         return None
@@ -76,7 +82,10 @@ def _gap(problem: LinearProblem, z: Any, objective: float) -> float | None:
             return None
     else:
         slope = loss.slope(problem.y, z)
-    v = -problem.flat(problem.base_rmatvec(along_rows(problem.omega, slope)))
+    if g is not None and not problem.intercept_in_map:
+        v = -g
+    else:
+        v = -problem.flat(problem.base_rmatvec(along_rows(problem.omega, slope)))
     scale = penalty.feasible_scale(v)  # type: ignore[attr-defined]
     if to_float(scale) == 0:
         return None
@@ -95,9 +104,10 @@ def _gap(problem: LinearProblem, z: Any, objective: float) -> float | None:
     return None if problem.intercept_in_map else math.inf
 
 
-def _stationarity(problem: LinearProblem, w: Any, z: Any) -> float:
-    """Largest component of the minimal subgradient (or of the prox-gradient map)."""
-    xp, g = problem.xp, problem.loss_grad(z)
+def _stationarity(problem: LinearProblem, w: Any, z: Any, g: Any) -> float:
+    """Largest component of the minimal subgradient (or of the prox-gradient map); ``g`` is the
+    gradient of the loss at ``z``."""
+    xp = problem.xp
     head, tail = g[: problem.n_coef], g[problem.n_coef :]
     coef = w[: problem.n_coef]
     if hasattr(problem.penalty, "distance"):
