@@ -5,6 +5,8 @@ from skopt_dl.linear_model.lasso import ElasticNet, Lasso
 from skopt_dl.linear_model.lasso_cv import ElasticNetCV, LassoCV
 from skopt_dl.linear_model.logistic import LogisticRegression
 from skopt_dl.linear_model.path import alpha_max, enet_path, lasso_path
+from skopt_dl.linear_model.penalized import PenalizedRegressor
+from skopt_dl.linear_model.penalized_classifier import PenalizedClassifier
 from skopt_dl.linear_model.ridge import Ridge
 from skopt_dl.linear_model.ridge_classifier import RidgeClassifier, RidgeClassifierCV
 from skopt_dl.linear_model.ridge_cv import RidgeCV
@@ -16,6 +18,8 @@ __all__ = [
     "Lasso",
     "LassoCV",
     "LogisticRegression",
+    "PenalizedClassifier",
+    "PenalizedRegressor",
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",
