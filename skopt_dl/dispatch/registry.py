@@ -164,6 +164,7 @@ SOLVERS = Registry(
         "sag": "skopt_dl.solvers.variance_reduced:SAG",
         "saga": "skopt_dl.solvers.variance_reduced:SAGA",
         "sdca": "skopt_dl.solvers.dual_ascent:SDCA",
+        "semismooth_newton": "skopt_dl.solvers.semismooth_newton:SemismoothNewton",
         "sgd": "skopt_dl.solvers.stochastic.sgd:SGD",
         "sign_sgd": "skopt_dl.solvers.stochastic.signs:SignSGD",
         "signum": "skopt_dl.solvers.stochastic.signs:Signum",

@@ -46,6 +46,7 @@ from skopt_dl.problems.reasons import (
     no_working_set,
     not_dense,
 )
+from skopt_dl.problems.residual_system import ResidualSystem
 from skopt_dl.problems.samples import SampleModel
 from skopt_dl.problems.second_order import SecondOrderModel
 from skopt_dl.problems.working_set import WorkingSet
@@ -316,6 +317,11 @@ class LinearProblem(Problem):
             positive=positive,
             kernels=self.kernels,
         )
+
+    @offers(Oracle.NEWTON_SYSTEM, lacks=no_working_set)
+    def residual_system(self) -> ResidualSystem:
+        """The loss as a squared residual, with the linear systems of its dual."""
+        return ResidualSystem(self)
 
     @offers(Oracle.QUADRATIC_MODEL, lacks=no_quadratic_model)
     def quadratic_model(self, w: Any) -> SecondOrderModel:

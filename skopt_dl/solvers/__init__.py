@@ -31,25 +31,13 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         ProjectedGradient as ProjectedGradient,
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
+    from skopt_dl.solvers.semismooth_newton import SemismoothNewton as SemismoothNewton
     from skopt_dl.solvers.stochastic.adafactor import (
         Adafactor as Adafactor,
     )
     from skopt_dl.solvers.stochastic.adagrad import (
         AdaGrad as AdaGrad,
         AdaGradNorm as AdaGradNorm,
-    )
-    from skopt_dl.solvers.stochastic.schedule_free import (
-        ScheduleFreeSGD as ScheduleFreeSGD,
-        ScheduleFreeAdamW as ScheduleFreeAdamW,
-    )
-    from skopt_dl.solvers.stochastic.distance import (
-        DoG as DoG,
-        DAdaptation as DAdaptation,
-        Prodigy as Prodigy,
-    )
-    from skopt_dl.solvers.stochastic.polyak import (
-        PolyakStep as PolyakStep,
-        LineSearchSGD as LineSearchSGD,
     )
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.adam_variants import (
@@ -62,10 +50,23 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         AdaBelief as AdaBelief,
         Yogi as Yogi,
     )
+    from skopt_dl.solvers.stochastic.distance import (
+        DAdaptation as DAdaptation,
+        DoG as DoG,
+        Prodigy as Prodigy,
+    )
+    from skopt_dl.solvers.stochastic.polyak import (
+        LineSearchSGD as LineSearchSGD,
+        PolyakStep as PolyakStep,
+    )
     from skopt_dl.solvers.stochastic.rmsprop import (
         AdaDelta as AdaDelta,
         RMSprop as RMSprop,
         RMSpropNesterov as RMSpropNesterov,
+    )
+    from skopt_dl.solvers.stochastic.schedule_free import (
+        ScheduleFreeAdamW as ScheduleFreeAdamW,
+        ScheduleFreeSGD as ScheduleFreeSGD,
     )
     from skopt_dl.solvers.stochastic.sgd import (
         SGD as SGD,
@@ -130,6 +131,7 @@ _HOME = {
     "SVRG": "variance_reduced",
     "ScheduleFreeAdamW": "stochastic.schedule_free",
     "ScheduleFreeSGD": "stochastic.schedule_free",
+    "SemismoothNewton": "semismooth_newton",
     "SignSGD": "stochastic.signs",
     "Signum": "stochastic.signs",
     "TrustRegion": "trust_region",

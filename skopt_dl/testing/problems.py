@@ -28,7 +28,9 @@ METHODS = {
     Oracle.GRAPH: "graph_projection",
     Oracle.SPLIT: "loss_prox",
     Oracle.SAMPLE_GRAD: "sample_grad",
+    Oracle.SAMPLE_VALUE: "sample_value",
     Oracle.SAMPLE_SLOPES: "samples",
+    Oracle.NEWTON_SYSTEM: "residual_system",
     Oracle.DUAL_COORDS: "dual_coordinates",
 }
 
@@ -259,6 +261,14 @@ def _check_sample_grad(p: _Probe) -> None:
     require_close("batch gradients are unbiased", mean, whole[1], 1e-9, 1e-12)
 
 
+def _check_sample_value(p: _Probe) -> None:
+    q, d, h = p.problem, p.other - p.w, 1e-5
+    half = p.xp.asarray(np.arange((q.n_samples + 1) // 2), device=q.device)
+    slope = (q.sample_value(p.w + h * d, half) - q.sample_value(p.w - h * d, half)) / (2 * h)
+    grad = q.sample_grad(p.w, half)[1]
+    require_close("a batch's value has the batch's gradient", slope, grad @ d, 1e-5, 1e-7)
+
+
 def _check_certificate(p: _Probe) -> None:
     q = p.problem
     points = [q.start(), p.w, p.other, p.third]
@@ -296,4 +306,5 @@ _CHECKS = {
     Oracle.GRAPH: _check_graph,
     Oracle.SPLIT: _check_split,
     Oracle.SAMPLE_GRAD: _check_sample_grad,
+    Oracle.SAMPLE_VALUE: _check_sample_value,
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
-from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Status, Stopping, run
@@ -16,7 +16,7 @@ from skopt_dl.linops import NystromPreconditioner
 from skopt_dl.linops.quasi_newton import DenseInverseHessian
 from skopt_dl.losses import Logistic, Multinomial, Squared
 from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
-from skopt_dl.problems import LinearProblem, SmoothProblem
+from skopt_dl.problems import LinearProblem, SmoothProblem, residual_system
 from skopt_dl.solvers import (
     BFGS,
     SDCA,
@@ -28,6 +28,7 @@ from skopt_dl.solvers import (
     GradientDescent,
     NystromCG,
     ProjectedGradient,
+    SemismoothNewton,
     TrustRegion,
 )
 
@@ -480,3 +481,57 @@ def test_a_sketch_of_a_matrix_of_lower_rank():
 def test_bad_settings_of_nystrom_cg():
     with pytest.raises(ValueError, match="rank=0"):
         solve(decaying_ridge(20, 5), NystromCG(rank=0))
+
+
+# --- semismooth Newton --------------------------------------------------------------------------
+
+
+def diabetes_lasso(share, layout=np.asarray, l2=0.0, **options):
+    """The lasso at ``share`` of the strength that makes all coefficients zero."""
+    X, y = load_diabetes(return_X_y=True)
+    strongest = np.max(np.abs(X.T @ (y - y.mean()))) / len(y)
+    penalty = ElasticNet(share * strongest, l2)
+    return LinearProblem(layout(X), y, Squared(), penalty, fit_intercept=True, **options)
+
+
+@pytest.mark.parametrize("share", [0.1, 1 / 200, 1e-4])
+@pytest.mark.parametrize("layout", [np.asarray, sp.csc_array])
+@pytest.mark.parametrize("l2", [0.0, 1e-4])
+def test_semismooth_newton_takes_few_steps(share, layout, l2):
+    result = solve(diabetes_lasso(share, layout, l2), SemismoothNewton(), tol=1e-12, max_iter=25)
+    assert result.success
+    best = solve(diabetes_lasso(share, l2=l2), CoordinateDescent(), tol=1e-12)
+    np.testing.assert_allclose(result.w, best.w, rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(result.w != 0, best.w != 0)
+
+
+@pytest.mark.parametrize("direct_below", [0, 1000], ids=["conjugate gradients", "factorised"])
+def test_semismooth_newton_on_more_columns_than_samples(direct_below, monkeypatch):
+    monkeypatch.setattr(residual_system, "DIRECT_BELOW", direct_below)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 300))
+    y = X[:, :10].sum(axis=1) + 0.1 * rng.standard_normal(60)
+    weights = rng.integers(0, 3, 60).astype(float)
+    problem = LinearProblem(X, y, Squared(), L1(0.05), sample_weight=weights, fit_intercept=True)
+    result = solve(problem, SemismoothNewton(), tol=1e-10, max_iter=150)
+    best = solve(problem, CoordinateDescent(), tol=1e-11)
+    assert result.success
+    np.testing.assert_allclose(result.w, best.w, atol=1e-4)
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_newton_system_by_woodbury(layout, intercept):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((9, 6)), rng.standard_normal(9)
+    omega = rng.random(9)
+    problem = LinearProblem(
+        layout(X), y, Squared(), ElasticNet(0.1, 0.3), sample_weight=omega, fit_intercept=intercept
+    )
+    system, sigma, r = problem.residual_system(), 2.5, rng.standard_normal(9)
+    active = np.array([True, False, True, True, False, False])
+    B = np.sqrt(problem.omega)[:, None] * (X - (problem.omega @ X if intercept else 0))
+    np.testing.assert_allclose(system.matvec(np.eye(6)[2]), B[:, 2], atol=1e-14)
+    H = np.eye(9) + sigma / (1 + 0.3 * sigma) * B[:, active] @ B[:, active].T
+    np.testing.assert_allclose(system.solve(active, sigma, r), np.linalg.solve(H, r), rtol=1e-10)
+    np.testing.assert_array_equal(system.solve(active & False, sigma, r), r)
