@@ -239,6 +239,14 @@ class FactorProblem(Problem):
     @offers(Oracle.SAMPLE_GRAD)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
+        return self._batch(w, index)
+
+    @offers(Oracle.SAMPLE_VALUE)
+    def sample_value(self, w: Any, index: Any) -> Any:
+        """The value that `sample_grad` has the gradient of; it costs one."""
+        return self._batch(w, index)[0]
+
+    def _batch(self, w: Any, index: Any) -> tuple[Any, Any]:
         xp, obs = self.xp, self.observed
         rows, cols, x, weights = obs.entries(index)
         weights = weights * (obs.n_entries / (obs.total * index.shape[0]))

@@ -136,6 +136,12 @@ class NetworkProblem(Problem):
         loss, penalty = self._evaluate(w, index, self._floor, self._batch_grad)
         return self._mean * loss + penalty, self._batch_grad
 
+    @offers(Oracle.SAMPLE_VALUE)
+    def sample_value(self, w: Any, index: Any) -> Any:
+        """The exact value that `sample_grad` has the gradient of; it costs one."""
+        loss, penalty = self._evaluate(w, index, EXACT, self.xp.empty_like(w))
+        return self.xp.asarray(loss + penalty, dtype=self.dtype)
+
     @offers(Oracle.HVP)
     def hvp(self, point: Point) -> HessianProduct:
         """A function ``d -> H d`` with the exact Hessian at ``point`` (of ReLU, almost everywhere).

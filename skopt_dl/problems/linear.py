@@ -351,17 +351,28 @@ class LinearProblem(Problem):
 
         A smooth penalty is included; one without a gradient is left to the prox.
         """
+        value, rows, y, omega, z = self._batch(w, index)
+        grad = self.flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
+        if Trait.SMOOTH in self.traits:
+            grad = grad + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
+        return value, grad
+
+    @offers(Oracle.SAMPLE_VALUE, lacks=no_smooth_loss)
+    def sample_value(self, w: Any, index: Any) -> Any:
+        """The value that `sample_grad` has the gradient of."""
+        return self._batch(w, index)[0]
+
+    def _batch(self, w: Any, index: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Value of the samples ``index``; their rows, targets, weights and predictions."""
         xp = self.xp
         rows = self.map.take_rows(index)
         y = xp.take(self.y, index, axis=0)
         omega = xp.take(self.omega, index) * (self.n_samples / index.shape[0])
         z = rows.matvec(self.matrix(w))
         value = omega @ self.loss.value(y, z)
-        grad = self.flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
         if Trait.SMOOTH in self.traits:
             value = value + self.nonsmooth_value(w)
-            grad = grad + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
-        return value, grad
+        return value, rows, y, omega, z
 
     @offers(Oracle.SAMPLE_SLOPES, lacks=no_lipschitz)
     def samples(self, w: Any) -> SampleModel:

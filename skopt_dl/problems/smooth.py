@@ -191,3 +191,8 @@ class SmoothProblem(Problem):
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the samples ``index``."""
         return self._on_batch(w, index)
+
+    @offers(Oracle.SAMPLE_VALUE, lacks=_no_batch)
+    def sample_value(self, w: Any, index: Any) -> Any:
+        """The value that `sample_grad` has the gradient of; it costs one."""
+        return self._on_batch(w, index)[0]

@@ -403,7 +403,7 @@ def test_a_problem_of_callables_offers_what_was_given():
     assert kinds(**plain, hessian=rosen_hess) == {Oracle.GRAD, Oracle.HESSIAN, Oracle.HVP}
     batch = {"batch": lambda w, i: (0.0, w), "n_samples": 3}
     # The batch of all samples is the whole objective.
-    assert kinds(**batch) == {Oracle.GRAD, Oracle.SAMPLE_GRAD}
+    assert kinds(**batch) == {Oracle.GRAD, Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE}
 
 
 @pytest.mark.parametrize(

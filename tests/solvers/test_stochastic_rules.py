@@ -35,12 +35,19 @@ from skopt_dl.solvers import (
     Adam,
     AdamW,
     AMSGrad,
+    DAdaptation,
+    DoG,
+    LineSearchSGD,
     Lion,
     Momentum,
     NAdam,
+    PolyakStep,
+    Prodigy,
     RAdam,
     RMSprop,
     RMSpropNesterov,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
     SignSGD,
     Signum,
     Yogi,
@@ -83,9 +90,10 @@ def follow(problem, change, settings, epochs, size=16, seed=0):
     for _ in range(epochs):
         order = order[rng.permutation(n)]
         for low in range(0, n, size):
-            g, t = np.array(problem.sample_grad(w, order[low : low + size])[1]), t + 1
-            w = w + change(own, g, t, w, **settings)
-    return w
+            index, t = order[low : low + size], t + 1
+            own["value"] = lambda w, index=index: problem.sample_value(w, index)
+            w = w + change(own, np.array(problem.sample_grad(w, index)[1]), t, w, **settings)
+    return own.get("answer", w)
 
 
 def mean(own, name, new, decay):
@@ -211,6 +219,64 @@ def adafactor_on_network(own, g, t, w, learning_rate, decay_power, epsilon, max_
     return np.concatenate(step)
 
 
+def schedule_free(own, move, t, y, beta):
+    """w of the reference is y, where gradients are taken; the answer is x."""
+    own["z"] = own.get("z", y) + move
+    own["answer"] = (1 - 1 / t) * own.get("answer", y) + own["z"] / t
+    return (1 - beta) * own["z"] + beta * own["answer"] - y
+
+
+def schedule_free_sgd(own, g, t, w, learning_rate, momentum, weight_decay):
+    return schedule_free(own, -learning_rate * (g + weight_decay * w), t, w, momentum)
+
+
+def schedule_free_adamw(own, g, t, w, learning_rate, beta_1, beta_2, epsilon, weight_decay):
+    v = mean(own, "v", g**2, beta_2) / (1 - beta_2**t)
+    scaled = g / (np.sqrt(v) + epsilon / math.sqrt(1 - beta_2**t))
+    return schedule_free(own, -learning_rate * (scaled + weight_decay * w), t, w, beta_1)
+
+
+def dog(own, g, t, w, initial_distance):
+    origin = own.setdefault("origin", w)
+    first = initial_distance * (1 + np.linalg.norm(origin))
+    own["far"] = max(own.get("far", first), np.linalg.norm(w - origin))
+    own["sum"] = own.get("sum", 0.0) + g @ g
+    return -own["far"] / np.sqrt(own["sum"]) * g
+
+
+def d_adaptation(own, g, t, w, initial_distance, beta_1, beta_2, epsilon, max_growth):
+    d, keep = own.get("d", initial_distance * (1 + np.linalg.norm(w))), math.sqrt(beta_2)
+    m, root = mean(own, "m", d * g, beta_1), np.sqrt(mean(own, "v", g**2, beta_2)) + epsilon
+    r = mean(own, "r", d * np.sum(g * own.get("s", 0.0) / root), keep)
+    s = mean(own, "s", d * g, keep)
+    bound = r / ((1 - keep) * np.sum(np.abs(s)))
+    own["d"] = max(d, min(bound, max_growth * d))
+    return -m / root
+
+
+def prodigy(own, g, t, w, initial_distance, beta_1, beta_2, epsilon):
+    origin, keep = own.setdefault("origin", w), math.sqrt(beta_2)
+    d = own.get("d", initial_distance * (1 + np.linalg.norm(w)))
+    r = mean(own, "r", d**2 * g @ (origin - w), keep)
+    s = mean(own, "s", d**2 * g, keep)
+    m, v = mean(own, "m", d * g, beta_1), mean(own, "v", (d * g) ** 2, beta_2)
+    own["d"] = max(d, r / np.sum(np.abs(s)))
+    return -d * m / (np.sqrt(v) + d * epsilon)
+
+
+def polyak_step(own, g, t, w, max_step, lower_bound, scale):
+    return -min(scale * (own["value"](w) - lower_bound) / (g @ g), max_step) * g
+
+
+def line_search(own, g, t, w, max_step, decrease, shrink, grow):
+    step, f = own.get("step", max_step / grow ** (1 / 3)) * grow ** (1 / 3), own["value"](w)
+    step = min(step, max_step)
+    while own["value"](w - step * g) > f - decrease * step * (g @ g):
+        step *= shrink
+    own["step"] = step
+    return -step * g
+
+
 MOMENTS = {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}
 REFERENCES = [
     (AdaGrad, adagrad, {"learning_rate": 0.5, "epsilon": 1e-3}),
@@ -236,6 +302,21 @@ REFERENCES = [
         lion,
         {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "weight_decay": 0.1},
     ),
+    (
+        ScheduleFreeSGD,
+        schedule_free_sgd,
+        {"learning_rate": 0.1, "momentum": 0.8, "weight_decay": 0.1},
+    ),
+    (
+        ScheduleFreeAdamW,
+        schedule_free_adamw,
+        {"learning_rate": 0.1, **MOMENTS, "weight_decay": 0.1},
+    ),
+    (DoG, dog, {"initial_distance": 1e-2}),
+    (DAdaptation, d_adaptation, {"initial_distance": 1e-3, **MOMENTS, "max_growth": 1.3}),
+    (Prodigy, prodigy, {"initial_distance": 1e-3, **MOMENTS}),
+    (PolyakStep, polyak_step, {"max_step": 0.3, "lower_bound": 0.1, "scale": 0.5}),
+    (LineSearchSGD, line_search, {"max_step": 2.0, "decrease": 0.3, "shrink": 0.8, "grow": 3.0}),
 ]
 FACTORS = {"learning_rate": 0.1, "decay_power": 0.7, "epsilon": 1e-6, "max_rms": 0.8}
 NAMES = sorted({SOLVERS.name_of(rule()) for rule, _, _ in REFERENCES} | {"adafactor"})
@@ -246,7 +327,10 @@ NAMES = sorted({SOLVERS.name_of(rule()) for rule, _, _ in REFERENCES} | {"adafac
 def test_rule_follows_its_formula(rule, change, settings, build):
     problem = build()
     for epochs in (1, 2, 3, 20):
-        w = train(problem, rule(**settings, batch_size=16), epochs).w
+        solver = rule(**settings, batch_size=16)
+        if "schedule" in solver.get_params():
+            solver.schedule = "constant"
+        w = train(problem, solver, epochs).w
         expected = follow(problem, change, settings, epochs)
         np.testing.assert_allclose(w, expected, rtol=1e-12, atol=1e-12)
 
@@ -480,6 +564,90 @@ def test_averaging_removes_noise():
     assert objective[1] - best < 0.1 * (objective[0] - best)
 
 
+def test_schedule_free_without_interpolation_is_an_average():
+    settings = {"learning_rate": 0.05, "batch_size": 16}
+    one = train(ridge(), ScheduleFreeSGD(momentum=0.0, **settings), 5).w
+    two = train(ridge(), SGD(average="polyak", **settings), 5).w
+    np.testing.assert_allclose(one, two, rtol=1e-12)
+
+
+def test_the_start_of_a_warm_up_weighs_little_in_a_schedule_free_answer():
+    """The share of an iterate is its squared rate among all of them."""
+    solver = ScheduleFreeSGD(learning_rate=0.1, schedule=WarmUp(4), batch_size=48, momentum=0.0)
+    z, path, rate = np.zeros(5), [], 0.1 * np.minimum(np.arange(1, 7) / 4, 1)
+    for eta in rate:
+        z = z - eta * ridge().sample_grad(z, np.arange(48))[1]
+        path.append(z)
+    expected = rate**2 @ np.array(path) / np.sum(rate**2)
+    np.testing.assert_allclose(steps(ridge(), solver, 6)[-1], expected, rtol=1e-12)
+
+
+def scaled_ridge(c):
+    """The same data in units in which the answer is c times as long."""
+    problem = ridge()
+    X = np.array(problem.map.base.X) / c
+    return LinearProblem(X, np.array(problem.y), Squared(), L2(0.1 / c**2))
+
+
+@pytest.mark.parametrize("rule", [DoG, DAdaptation, Prodigy])
+def test_rules_without_a_rate_suit_any_scale(rule):
+    solver = rule(batch_size=48, initial_distance=1e-4)
+    ends = [
+        train(scaled_ridge(c), solver.set_params(initial_distance=1e-4 * c), 300).w / c
+        for c in (1.0, 1024.0)
+    ]
+    np.testing.assert_allclose(*ends, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rule", [DAdaptation, Prodigy])
+def test_the_estimate_is_a_lower_bound_of_the_distance(rule):
+    problem = ridge()
+    best = train(problem, SGD(batch_size=48), 2000).w
+    state = train(problem, rule(batch_size=48, schedule="constant"), 500).state
+    # Of the largest coordinate, up to the constants of the bound.
+    largest = np.max(np.abs(best))
+    assert 0.01 * largest < state.d[0] < 2 * largest
+
+
+def interpolation():
+    """Least squares that every sample's prediction can meet, without a penalty."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(50, 100))
+    return LinearProblem(X, X @ rng.normal(size=100), Squared(), L2(0.0))
+
+
+def test_steps_chosen_on_the_batch_are_fast_where_the_model_fits_all():
+    problem = interpolation()
+    loss = {
+        rule: float(problem.value(train(problem, solver, 100).w))
+        for rule, solver in {
+            "rate": SGD(batch_size=5, schedule="constant"),
+            "polyak": PolyakStep(batch_size=5, max_step=100.0, schedule="constant"),
+            "search": LineSearchSGD(batch_size=5, max_step=100.0, schedule="constant"),
+        }.items()
+    }
+    assert loss["polyak"] < 0.1 * loss["rate"]
+    assert loss["search"] < 1e-7
+
+
+def test_a_line_search_on_one_batch_descends():
+    problem = logistic()
+    path = steps(problem, LineSearchSGD(batch_size=48), 40)
+    assert np.all(np.diff([problem.value(w) for w in path]) <= 1e-15)
+
+
+def test_values_of_batches_belong_to_the_gradients_of_networks():
+    """Also with several outputs, where the value reported for reading is another one."""
+    problem, index, h = network(outputs=2), np.arange(7), 1e-6
+    w = problem.start()
+    g = np.array(problem.sample_grad(w, index)[1])
+    slope = [
+        (problem.sample_value(w + h * e, index) - problem.sample_value(w - h * e, index)) / (2 * h)
+        for e in np.eye(w.size)
+    ]
+    np.testing.assert_allclose(slope, g, atol=1e-8)
+
+
 def rates(schedule, n_epochs):
     """The rates of the first epochs, as a solve sees them."""
     rate, seen = schedule.after_epoch(0.5, 0.5, 0, 0), []
@@ -509,10 +677,10 @@ def test_every_rule_follows_a_schedule():
     for name in NAMES:
         rule = SOLVERS.get(name)
         if "schedule" in rule().get_params():
-            solver = rule(learning_rate=0.1, schedule=Cosine(4))
+            solver = rule(schedule=Cosine(4))
             result = train(ridge(), solver, 4)
             assert result.state.rate == 0, name
-            if rule is not RMSpropNesterov:  # its velocity goes on
+            if rule not in (RMSpropNesterov, DAdaptation):  # their velocity goes on
                 np.testing.assert_array_equal(train(ridge(), solver, 6).w, result.w)
 
 
@@ -533,6 +701,11 @@ def test_a_plateau_is_told_to_the_schedule_after_the_warm_up():
         (Signum(momentum=1.0), "momentum=1.0"),
         (Adafactor(epsilon=0.0), "epsilon=0.0"),
         (Adafactor(decay_power=2.0), "decay_power=2.0"),
+        (DoG(initial_distance=0.0), "initial_distance=0.0"),
+        (DAdaptation(max_growth=1.0), "max_growth=1.0"),
+        (PolyakStep(max_step=0.0), "max_step=0.0"),
+        (PolyakStep(scale=0.0), "scale=0.0"),
+        (LineSearchSGD(shrink=1.0), "shrink=1.0"),
         (SGD(max_grad_norm=0.0), "max_grad_norm=0.0"),
         (SGD(average="mean"), "average='mean'.*'ema'"),
         (SGD(average=EMA(1.0)), "EMA: decay=1.0"),

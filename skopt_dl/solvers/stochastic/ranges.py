@@ -28,6 +28,7 @@ class Range:
 
 
 FRACTION = Range(0.0, 1.0, open_high=True)
+INSIDE = Range(0.0, 1.0, open_low=True, open_high=True)
 NON_NEGATIVE = Range(0.0)
 POSITIVE = Range(0.0, open_low=True)
 
@@ -41,6 +42,13 @@ RANGES: dict[str, Range] = {
     "weight_decay": NON_NEGATIVE,
     "initial_norm": NON_NEGATIVE,
     "momentum_decay": NON_NEGATIVE,
+    "initial_distance": POSITIVE,
+    "lower_bound": Range(-math.inf, open_low=True),
+    "scale": POSITIVE,
+    "decrease": INSIDE,
+    "shrink": INSIDE,
+    "grow": Range(1.0),
+    "max_growth": Range(1.0, open_low=True),
     "decay_power": Range(0.0, 1.0, open_low=True),
     "max_rms": POSITIVE,
     "max_grad_norm": POSITIVE,
