@@ -35,12 +35,15 @@ class Kind:
         A small, well-posed setting that every test starts from.
     fitted : str
         The fitted attribute (or list of arrays) that tells two fits apart.
+    brief : bool
+        Whether one solver stands for all where time is short: its fit is that of other estimators.
     """
 
     name: str
     make_data: Callable[[int], tuple[Any, Any]]
     params: dict[str, Any] = field(default_factory=dict)
     fitted: str = "coef_"
+    brief: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -95,17 +98,31 @@ KINDS: tuple[Kind, ...] = (
     Kind("ConstrainedLasso", regression, {"radius": 1.0, "random_state": 0}),
     Kind("Ridge", regression, {"alpha": 0.5, "random_state": 0}),
     Kind("LogisticRegression", classification, {"C": 0.5, "random_state": 0}),
+    Kind(
+        "PenalizedRegressor",
+        regression,
+        {"loss": "huber", "alpha": 0.05, "random_state": 0},
+        brief=True,
+    ),
+    Kind(
+        "PenalizedClassifier",
+        classification,
+        {"penalty": "group_lasso", "alpha": 0.02, "random_state": 0},
+        brief=True,
+    ),
     Kind("MLPClassifier", classification, NETWORK, fitted="coefs_"),
     Kind("MLPRegressor", regression, NETWORK, fitted="coefs_"),
     Kind("MatrixCompletion", ratings, {"n_components": 2, "random_state": 0}, fitted="components_"),
 )
-# They choose a parameter themselves, follow paths and work on host data only.
-SELECTING: tuple[Kind, ...] = (
+# Tested on their own: they choose a parameter themselves, or need several targets.
+APART: tuple[Kind, ...] = (
     Kind("LassoCV", regression, {"alphas": 10, "cv": 3}),
     Kind("ElasticNetCV", regression, {"alphas": 10, "cv": 3, "l1_ratio": [0.4, 1.0]}),
+    Kind("MultiTaskLasso", regression, {"alpha": 0.05, "max_iter": 2000}),
+    Kind("MultiTaskElasticNet", regression, {"alpha": 0.05, "max_iter": 2000}),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
-LINEAR = KINDS[:5]
+LINEAR = KINDS[:7]
 
 
 def build_problem(estimator: BaseEstimator, X: Any, y: Any) -> Any:
@@ -153,6 +170,8 @@ def is_variant(kind: Kind, solver: str) -> bool:
     Rules of one family (the stochastic ones, say) share their loop and differ by an update. Where
     time is short one of them is enough: the one that "auto" takes, or else the first.
     """
+    if kind.brief:
+        return solver != taken_by_auto(kind.name)
     family = SOLVERS.get(solver).__mro__[1]
     if family is Solver:
         return False

@@ -66,8 +66,6 @@ class PenalizedRegressor(MultiOutputMixin, DeviceRegressorMixin, LinearEstimator
         The coefficients ``w``.
     intercept_ : float or array of shape (n_targets,)
         The intercept ``b``; 0.0 without one.
-    loss_ : Loss
-        The loss that was minimised.
     dual_gap_ : float or None, or array of shape (n_targets,)
         Duality gap reached, in the units of the objective: a bound on the distance to its minimum.
         ``None`` where there is none.
@@ -169,7 +167,6 @@ class PenalizedRegressor(MultiOutputMixin, DeviceRegressorMixin, LinearEstimator
         return tasks
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
-        self.loss_ = loss_of(self)
         store_targets(self, tasks, results)
 
     def predict(self, X: Any) -> Any:
@@ -186,7 +183,8 @@ class PenalizedRegressor(MultiOutputMixin, DeviceRegressorMixin, LinearEstimator
             Predictions: the raw ones of the linear model, through the inverse link of the loss.
         """
         z = self._raw_prediction(X, "predict")
-        return self.loss_.inverse_link(z) if hasattr(self.loss_, "inverse_link") else z
+        loss = loss_of(self)
+        return loss.inverse_link(z) if hasattr(loss, "inverse_link") else z
 
 
 def warm_point(owner: Any, problem: LinearProblem, k: int, n_fits: int) -> Any:
