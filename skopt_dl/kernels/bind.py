@@ -15,6 +15,7 @@ from skopt_dl.kernels import (
     generic_gram,
     generic_network,
     generic_observed,
+    generic_rows,
     generic_updates,
 )
 from skopt_dl.kernels.namespace import is_numpy
@@ -24,6 +25,7 @@ GENERIC: tuple[Any, ...] = (
     generic_gram,
     generic_network,
     generic_observed,
+    generic_rows,
     generic_updates,
 )
 

@@ -4,6 +4,7 @@ from skopt_dl.linear_model.constrained import ConstrainedLasso
 from skopt_dl.linear_model.lasso import ElasticNet, Lasso
 from skopt_dl.linear_model.lasso_cv import ElasticNetCV, LassoCV
 from skopt_dl.linear_model.logistic import LogisticRegression
+from skopt_dl.linear_model.multi_task import MultiTaskElasticNet, MultiTaskLasso
 from skopt_dl.linear_model.path import alpha_max, enet_path, lasso_path
 from skopt_dl.linear_model.penalized import PenalizedRegressor
 from skopt_dl.linear_model.penalized_classifier import PenalizedClassifier
@@ -18,6 +19,8 @@ __all__ = [
     "Lasso",
     "LassoCV",
     "LogisticRegression",
+    "MultiTaskElasticNet",
+    "MultiTaskLasso",
     "PenalizedClassifier",
     "PenalizedRegressor",
     "Ridge",

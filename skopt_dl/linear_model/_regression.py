@@ -99,7 +99,7 @@ def target_tasks(
     """Squared loss plus ``penalty``, one task per target; the data are raw."""
     X, y = check_X_y(owner, X, y, multi_output=True)
     weights = check_weights(sample_weight, X)
-    starts = _warm_coef(owner, (1 if y.ndim == 1 else y.shape[1], X.shape[1]), X.dtype)
+    starts = warm_coef(owner, (1 if y.ndim == 1 else y.shape[1], X.shape[1]), X.dtype)
     return tasks_of(owner, X, y, weights, penalty, precompute=precompute, starts=starts)
 
 
@@ -160,7 +160,7 @@ def store_targets(owner: Any, tasks: list[Task], results: list[SolveResult]) -> 
     owner.solve_report_ = reports[0] if single else reports
 
 
-def _warm_coef(owner: Any, shape: tuple[int, int], dtype: Any) -> Any:
+def warm_coef(owner: Any, shape: tuple[int, int], dtype: Any) -> Any:
     """Coefficients to start from, in ``shape`` (targets, features); ``None`` for a cold start.
 
     Raises

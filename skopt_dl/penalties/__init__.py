@@ -7,6 +7,7 @@ from skopt_dl.penalties.elastic_net import L1, ElasticNet
 from skopt_dl.penalties.group_lasso import GroupLasso
 from skopt_dl.penalties.l1_ball import L1Ball
 from skopt_dl.penalties.l2 import L2
+from skopt_dl.penalties.row_elastic_net import RowElasticNet
 from skopt_dl.penalties.simplex import Simplex
 from skopt_dl.penalties.slope import SLOPE
 
@@ -21,5 +22,6 @@ __all__ = [
     "GroupLasso",
     "L1Ball",
     "Penalty",
+    "RowElasticNet",
     "Simplex",
 ]

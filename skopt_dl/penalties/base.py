@@ -13,6 +13,7 @@ looking, so a capability cannot be declared without being there:
 - ``elastic_net(size, xp, dtype, device)``: ``(l1, l2, positive)`` with arrays of weights, for a
   penalty that is one: the compiled coordinate descent reads these;
 - ``prox_coordinate(v, step, j)``: the prox of coordinate ``j``, where the penalty is separable;
+- ``prox_row(v, step, j)``: the prox of row ``j`` of a ``(p, K)`` matrix, where its rows are;
 - ``linear_minimiser(g)``: a vertex of a bounded constraint set at which ``g's`` is smallest.
 """
 

@@ -15,9 +15,39 @@ from typing import Any
 
 from skopt_dl.kernels import generic
 from skopt_dl.kernels.namespace import device_of
+from skopt_dl.linops import along_rows
 
 # A centred sum of squares below this share of the raw one has lost three digits and more.
 CANCELLED = 1e-3
+
+
+def moments(map_: Any, h: Any, *, centre: bool, kernels: Any) -> tuple[Any, Any, Any]:
+    """``x_j' h``, ``m_j`` and ``L_j`` of all columns; the first two are zero unless ``centre``."""
+    xp = map_.xp
+    hx, raw = kernels.column_moments(map_, h)
+    if not centre:
+        return xp.zeros_like(hx), xp.zeros_like(hx), raw
+    mean = hx / xp.sum(h)
+    curvature = raw - hx * mean
+    # Columns far from zero lose their digits in this difference: a second pass keeps them.
+    lost = curvature < CANCELLED * raw
+    if bool(xp.any(lost)):
+        curvature = xp.where(lost, map_.centred_squares(h, mean), curvature)
+    # A spread that the last digits of the entries can make belongs to a constant column.
+    constant = curvature <= (16 * xp.finfo(h.dtype).eps) ** 2 * raw
+    return hx, mean, xp.where(constant, xp.zeros_like(raw), curvature)
+
+
+def shift_if_lower(model: Any, residual: Any, change: Any, penalty_change: Any) -> bool:
+    """Bring the weighted ``residual`` of a model to ``w + change`` if that lowers the objective."""
+    z, moved = model.map.matvec(change), model.mean @ change
+    centred = z - moved
+    gain = model.xp.sum((0.5 * along_rows(model.h, centred) - residual) * centred)
+    if not bool(gain + penalty_change < 0):
+        return False
+    residual -= along_rows(model.h, z)
+    model.c = model.c + moved
+    return True
 
 
 class CoordinateModel:
@@ -42,6 +72,8 @@ class CoordinateModel:
 
     Attributes
     ----------
+    n_coordinates : int
+        How many coordinates there are to visit.
     hx, mean, curvature : arrays of shape (p,)
         ``x_j' h``, ``m_j`` and ``L_j = sum_i h_i (x_ij - m_j)^2``.
     l1, l2 : arrays of shape (p,)
@@ -59,25 +91,9 @@ class CoordinateModel:
         self.map, self.w, self.u, self.h, self.kernels = map_, w, u, h, kernels
         self.c: Any = 0.0
         self.full_indicator, self.active_left = float("inf"), 0
-        p, total = map_.shape[1], xp.sum(h)
-        self.hx, self.curvature = kernels.column_moments(map_, h)
-        if centre:
-            self.mean = self.hx / total
-            raw = self.curvature
-            self.curvature = raw - self.hx * self.mean
-            # Columns far from zero lose their digits in this difference: a second pass keeps them.
-            lost = self.curvature < CANCELLED * raw
-            if bool(xp.any(lost)):
-                exact = map_.centred_squares(h, self.mean)
-                self.curvature = xp.where(lost, exact, self.curvature)
-            # A spread that the last digits of the entries can make belongs to a constant column.
-            constant = self.curvature <= (16 * xp.finfo(w.dtype).eps) ** 2 * raw
-            self.curvature = xp.where(constant, xp.zeros_like(raw), self.curvature)
-        else:
-            self.mean = xp.zeros_like(self.hx)
-            self.hx = xp.zeros_like(self.hx)
-        h0 = h[0] if h.shape[0] else total
-        self.uniform = bool(xp.all(h == h0))
+        p = self.n_coordinates = map_.shape[1]
+        self.hx, self.mean, self.curvature = moments(map_, h, centre=centre, kernels=kernels)
+        self.uniform = bool(xp.all(h == h[:1]))
         self.positive = False
         if hasattr(penalty, "elastic_net"):
             self.l1, self.l2, self.positive = penalty.elastic_net(p, xp, w.dtype, device_of(w))
@@ -99,6 +115,13 @@ class CoordinateModel:
         """Up to ``n`` epochs in place: ``(epochs done, indicator)``."""
         kernel = self.kernels.cd_epochs if self.compiled else generic.cd_epochs
         return kernel(self, order, n, target)
+
+    def move_if_lower(self, change: Any, penalty_change: Any) -> bool:
+        """Go to ``w + change``, in place, if the objective is lower there; one product with X."""
+        lower = shift_if_lower(self, self.u, change, penalty_change)
+        if lower:
+            self.w += change
+        return lower
 
     # Above this many nonzeros a factorisation costs more than the sweeps it saves.
     SUBSPACE_BELOW = 500

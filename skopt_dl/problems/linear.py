@@ -47,6 +47,7 @@ from skopt_dl.problems.reasons import (
     not_dense,
 )
 from skopt_dl.problems.residual_system import ResidualSystem
+from skopt_dl.problems.rows import RowModel
 from skopt_dl.problems.samples import SampleModel
 from skopt_dl.problems.second_order import SecondOrderModel
 from skopt_dl.problems.working_set import WorkingSet
@@ -292,13 +293,20 @@ class LinearProblem(Problem):
         return hessian_matrix(self, point)
 
     @offers(Oracle.COORDS, lacks=no_coordinates)
-    def coordinates(self, w: Any) -> CoordinateModel:
-        """The whole objective seen by coordinates, working in place on ``w``."""
+    def coordinates(self, w: Any) -> CoordinateModel | RowModel:
+        """The whole objective seen by coordinates (or by rows), working in place on ``w``."""
         h = self.loss.smoothness * self.omega
         # The raw columns see the uncentred residual; c keeps the means, here and from now on.
         r = self.y - self.predict_raw(w) if self.xp.any(w != 0) else self.y
-        return CoordinateModel(
-            self.base, w, h * r, h, centre=self.centred, penalty=self.penalty, kernels=self.kernels
+        model = CoordinateModel if self.y.ndim == 1 else RowModel
+        return model(
+            self.base,
+            w,
+            along_rows(h, r),
+            h,
+            centre=self.centred,
+            penalty=self.penalty,
+            kernels=self.kernels,
         )
 
     @offers(Oracle.WORKING_SET, lacks=no_working_set)

@@ -66,7 +66,8 @@ def no_coordinates(problem: Any) -> str | None:
     if not problem.loss.quadratic:
         return "the loss is not quadratic (a Newton outer loop around it is: 'prox_newton')"
     if problem.y.ndim != 1:
-        return "there are several outputs at once"
+        rows = hasattr(problem.penalty, "prox_row")
+        return None if rows else "there are several outputs at once"
     return not_separable(problem)
 
 

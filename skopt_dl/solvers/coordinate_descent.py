@@ -60,7 +60,7 @@ class CoordinateDescent(Solver):
                 "'random'"
             )
         model = problem.coordinates(w)  # type: ignore[attr-defined]
-        order = problem.kernels.index_range(w.shape[0])
+        order = problem.kernels.index_range(model.n_coordinates)
         return CDState(w=w, model=model, order=order, rng=rng)
 
     def advance(self, problem: Problem, state: CDState, n: int) -> Status:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from zoo import KINDS, SELECTING, Kind, is_stochastic, is_variant, solvers_of, sparse_solvers_of
+from zoo import KINDS, APART, Kind, is_stochastic, is_variant, solvers_of, sparse_solvers_of
 
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Oracle
@@ -93,6 +93,6 @@ def test_sklearn_contract_of_variants(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@parametrize_with_checks([kind.make(tol=1e-12) for kind in SELECTING])
-def test_sklearn_contract_of_selection(estimator: Any, check: Any) -> None:
+@parametrize_with_checks([kind.make(tol=1e-12) for kind in APART])
+def test_sklearn_contract_of_the_others(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -30,6 +30,8 @@ class Compiled:
 
 # Works on Gram blocks in float64, whatever the design is.
 GRAM = Compiled(GramLasso="_gram_lasso")
+# Coordinate descent over rows; it looks at the layout itself.
+ROWS = Compiled(row_epochs="_cd_rows")
 # Updates of the stochastic rules, and the gradient of a network (which has dense data only).
 UPDATES = Compiled(adam_update="_network", momentum_update="_network")
 NETWORK = Compiled(network_gradient="_network", network_workspace="_network")
@@ -47,6 +49,7 @@ MODULES = {
             svrg_steps="_saga_dense",
         ),
         GRAM,
+        ROWS,
         OBSERVED,
         UPDATES,
         NETWORK,
@@ -61,6 +64,7 @@ MODULES = {
             svrg_steps="_saga_sparse",
         ),
         GRAM,
+        ROWS,
         OBSERVED,
         UPDATES,
     ),

@@ -1,0 +1,62 @@
+"""Coordinate descent over rows of coefficients: the specification of ``row_epochs``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def row_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
+    """Coordinate descent on a `RowModel`, in place on its ``W``, ``U`` and ``c``.
+
+    A sweep over all rows is followed by sweeps over the nonzero ones; each is an epoch.
+
+    Parameters
+    ----------
+    model : RowModel
+        Columns, weights and penalty; see its docstring for the letters.
+    order : array of int, shape (p,)
+        Rows in the order of one epoch.
+    n_epochs : int
+        Epochs at most.
+    target : float
+        End early when the indicator of a full sweep is at or below it.
+
+    Returns
+    -------
+    n_done : int
+        Epochs done.
+    indicator : float
+        Largest ``sqrt(L_j) |change of W_j|`` of the last full sweep.
+    """
+    m = model
+    xp, done = m.xp, 0
+    order = [int(j) for j in order]
+    while done < n_epochs:
+        active = m.active_left > 0
+        indicator = 0.0
+        for j in order:
+            old, lipschitz = xp.asarray(m.W[j, :], copy=True), m.curvature[j]
+            if active and not xp.any(old != 0):
+                continue
+            if not lipschitz > 0:
+                if m.l1 + m.l2 > 0:
+                    m.W[j, :] = 0
+                continue
+            x = m.column(j)
+            g = x @ m.U + m.c * m.hx[j]
+            new = m.penalty.prox_row(old + g / lipschitz, 1 / lipschitz, j)
+            change = new - old
+            size = float(xp.linalg.vector_norm(change))
+            if size > 0:
+                m.W[j, :] = new
+                m.U -= (m.h * x)[:, None] * change
+                m.c = m.c + change * m.mean[j]
+                indicator = max(indicator, size * float(lipschitz) ** 0.5)
+        done += 1
+        if active:
+            m.active_left = m.active_left - 1 if indicator > m.AGAIN * m.full_indicator else 0
+        else:
+            m.full_indicator, m.active_left = indicator, m.MAX_ACTIVE
+            if indicator <= target:
+                break
+    return done, m.full_indicator
