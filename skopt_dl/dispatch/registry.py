@@ -136,6 +136,7 @@ SOLVERS = Registry(
         "admm": "skopt_dl.solvers.admm:ADMM",
         "als": "skopt_dl.solvers.alternating:ALS",
         "amsgrad": "skopt_dl.solvers.stochastic.adam_variants:AMSGrad",
+        "anderson_cd": "skopt_dl.solvers.anderson:AndersonCD",
         "bfgs": "skopt_dl.solvers.quasi_newton:BFGS",
         "cd": "skopt_dl.solvers.coordinate_descent:CoordinateDescent",
         "cg": "skopt_dl.solvers.conjugate_gradient:ConjugateGradient",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.active_set import ActiveSet as ActiveSet
     from skopt_dl.solvers.admm import ADMM as ADMM
     from skopt_dl.solvers.alternating import ALS as ALS
+    from skopt_dl.solvers.anderson import AndersonCD as AndersonCD
     from skopt_dl.solvers.backtracking_fista import BacktrackingFISTA as BacktrackingFISTA
     from skopt_dl.solvers.box_quasi_newton import LBFGSB as LBFGSB
     from skopt_dl.solvers.conjugate_gradient import (
@@ -38,6 +39,16 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.adagrad import (
         AdaGrad as AdaGrad,
         AdaGradNorm as AdaGradNorm,
+    )
+    from skopt_dl.solvers.stochastic.muon import (
+        Muon as Muon,
+    )
+    from skopt_dl.solvers.stochastic.shampoo import (
+        Shampoo as Shampoo,
+        SOAP as SOAP,
+    )
+    from skopt_dl.solvers.stochastic.sharpness import (
+        SAM as SAM,
     )
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.adam_variants import (
@@ -93,6 +104,7 @@ _HOME = {
     "Adafactor": "stochastic.adafactor",
     "Adam": "stochastic.adam",
     "AdamW": "stochastic.adam_variants",
+    "AndersonCD": "anderson",
     "BFGS": "quasi_newton",
     "BacktrackingFISTA": "backtracking_fista",
     "Cholesky": "direct",
@@ -110,6 +122,7 @@ _HOME = {
     "LineSearchSGD": "stochastic.polyak",
     "Lion": "stochastic.signs",
     "Momentum": "stochastic.sgd",
+    "Muon": "stochastic.muon",
     "NAdam": "stochastic.adam_variants",
     "Nesterov": "stochastic.sgd",
     "NewtonCG": "newton",
@@ -125,13 +138,16 @@ _HOME = {
     "RMSpropNesterov": "stochastic.rmsprop",
     "SAG": "variance_reduced",
     "SAGA": "variance_reduced",
+    "SAM": "stochastic.sharpness",
     "SDCA": "dual_ascent",
     "SGD": "stochastic.sgd",
+    "SOAP": "stochastic.shampoo",
     "SVD": "direct",
     "SVRG": "variance_reduced",
     "ScheduleFreeAdamW": "stochastic.schedule_free",
     "ScheduleFreeSGD": "stochastic.schedule_free",
     "SemismoothNewton": "semismooth_newton",
+    "Shampoo": "stochastic.shampoo",
     "SignSGD": "stochastic.signs",
     "Signum": "stochastic.signs",
     "TrustRegion": "trust_region",

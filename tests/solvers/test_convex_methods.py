@@ -21,6 +21,7 @@ from skopt_dl.solvers import (
     BFGS,
     SDCA,
     SVRG,
+    AndersonCD,
     Cholesky,
     ConjugateGradient,
     CoordinateDescent,
@@ -535,3 +536,53 @@ def test_the_newton_system_by_woodbury(layout, intercept):
     H = np.eye(9) + sigma / (1 + 0.3 * sigma) * B[:, active] @ B[:, active].T
     np.testing.assert_allclose(system.solve(active, sigma, r), np.linalg.solve(H, r), rtol=1e-10)
     np.testing.assert_array_equal(system.solve(active & False, sigma, r), r)
+
+
+# --- Anderson acceleration ----------------------------------------------------------------------
+
+
+def test_extrapolation_saves_epochs():
+    # The setting of Bertrand & Massias (2021): a gap of 1e-10 relative to |y|^2 / n, on diabetes.
+    tol = 2 * 1e-10 * np.mean(load_diabetes().target ** 2) / np.var(load_diabetes().target)
+    plain, fast = (
+        solve(diabetes_lasso(1 / 200), solver, tol=tol)
+        for solver in (CoordinateDescent(), AndersonCD())
+    )
+    assert plain.success and fast.success
+    assert fast.n_iter <= 100
+    assert plain.n_iter > 500
+
+
+def test_a_linear_map_is_extrapolated_to_its_fixed_point():
+    # From as many epochs as there are coordinates; without a penalty they are a linear map.
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3)) + rng.standard_normal((30, 1))
+    problem = LinearProblem(X, rng.standard_normal(30), Squared(), L2(0.01), fit_intercept=True)
+    best = solve(problem, Cholesky(), tol=1e-12)
+    result = run(problem, AndersonCD(memory=4), stopping=Stopping(tol=None, max_iter=4))
+    np.testing.assert_allclose(result.w, best.w, rtol=1e-6)
+    plain = run(problem, CoordinateDescent(), stopping=Stopping(tol=None, max_iter=4))
+    assert np.max(np.abs(plain.w - best.w)) > 1e-3
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csc_array])
+def test_extrapolation_keeps_the_model_true_and_never_rises(layout):
+    problem, solver = diabetes_lasso(1 / 200, layout), AndersonCD(memory=3)
+    state = solver.init(problem, problem.start(), None)
+    values = [float(problem.value(state.w))]
+    for _ in range(30):
+        solver.advance(problem, state, 1)
+        values.append(float(problem.value(state.w)))
+        # The residual that coordinate steps go on from is that of w.
+        r = state.model.u / state.model.h + state.model.c
+        np.testing.assert_allclose(r, problem.y - problem.predict_raw(state.w), atol=1e-10)
+    assert np.max(np.diff(values)) <= 1e-12 * values[0]
+    before, w = values[-1], state.w.copy()
+    assert not state.model.move_if_lower(np.full(10, 50.0), 0.0)
+    np.testing.assert_array_equal(state.w, w)
+    assert float(problem.value(state.w)) == before
+
+
+def test_bad_settings_of_anderson():
+    with pytest.raises(ValueError, match="memory=1"):
+        solve(diabetes_lasso(0.1), AndersonCD(memory=1))

@@ -1,0 +1,106 @@
+r"""Coordinate descent with Anderson extrapolation.
+
+Letters: w the iterate of an epoch, U the differences of the last iterates as columns, c the weights
+of the extrapolation.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
+
+
+@dataclass
+class AndersonState(State):
+    """Adds the coordinate model, whose ``w`` is this state's, and the iterates since the last
+    extrapolation."""
+
+    model: Any = None
+    order: Any = None
+    iterates: deque[Any] = field(default_factory=deque)
+
+
+class AndersonCD(Solver):
+    """Cyclic coordinate descent, extrapolated every few epochs.
+
+    .. math::
+
+        U = \\big(w_{1} - w_{0},\\ \\dots,\\ w_{K} - w_{K-1}\\big), \\qquad
+        c = \\frac{(U'U)^{-1} 1}{1'(U'U)^{-1} 1}, \\qquad
+        w \\leftarrow \\sum_{k=1}^{K} c_k w_k \\quad\\text{if that is lower}
+
+    Once the zeros have settled an epoch is nearly a linear map, and the weights cancel its slowest
+    directions. An extrapolation costs one product with X.
+
+    Needs columns of X with a coordinate prox: a quadratic loss and a separable penalty.
+
+    Parameters
+    ----------
+    memory : int
+        K, the epochs between two extrapolations. (The paper takes 5; 6 to 8 needed fewer epochs on
+        diabetes, breast cancer and two synthetic designs.)
+
+    Notes
+    -----
+    An extrapolated point that is not lower is dropped, so the objective never rises, and the rate
+    of `CoordinateDescent` is kept at worst. Epochs and indicator are those of `CoordinateDescent`.
+
+    References
+    ----------
+    Q. Bertrand, M. Massias, "Anderson acceleration of coordinate descent", AISTATS 2021.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.COORDS)
+    unit: ClassVar = "epoch"
+    chunk: ClassVar[int] = 10
+
+    def __init__(self, *, memory: int = 6) -> None:
+        self.memory = memory
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> AndersonState:
+        if self.memory < 2:
+            raise ValueError(f"AndersonCD: memory={self.memory!r}, but it must be at least 2")
+        model = problem.coordinates(w)  # type: ignore[attr-defined]
+        order = problem.kernels.index_range(model.n_coordinates)
+        return AndersonState(w=w, model=model, order=order)
+
+    def advance(self, problem: Problem, state: AndersonState, n: int) -> Status:
+        xp = problem.xp
+        for _ in range(n):
+            if not state.iterates:
+                state.iterates.append(xp.asarray(state.w, copy=True))
+            done, state.indicator = state.model.epochs(state.order, 1, state.target)
+            state.n_iter += done
+            state.n_epochs += done
+            if state.indicator <= state.target:
+                break
+            state.iterates.append(xp.asarray(state.w, copy=True))
+            if len(state.iterates) > self.memory:
+                self._extrapolate(problem, state)
+                state.iterates.clear()
+        return Status.RUNNING
+
+    def _extrapolate(self, problem: Any, state: AndersonState) -> None:
+        xp = problem.xp
+        iterates = xp.stack(list(state.iterates), axis=1)
+        change = _weighted(xp, iterates) - state.w
+        if bool(xp.all(xp.isfinite(change))):
+            before = problem.nonsmooth_value(state.w)
+            after = problem.nonsmooth_value(state.w + change)
+            state.model.move_if_lower(change, after - before)
+
+
+def _weighted(xp: Any, iterates: Any) -> Any:
+    """The columns of ``iterates``, oldest first, combined with Anderson's weights."""
+    U = iterates[:, 1:] - iterates[:, :-1]
+    G = U.T @ U
+    # Differences that are nearly parallel leave a singular matrix: a shift of rounding size.
+    size = xp.max(xp.linalg.diagonal(G))
+    eps = xp.finfo(U.dtype).eps
+    G = G / xp.where(size > 0, size, xp.ones_like(size))
+    eye = xp.eye(G.shape[0], dtype=U.dtype, device=U.device)
+    c = xp.linalg.solve(G + 16 * eps * eye, xp.ones_like(G[:, :1]))[:, 0]
+    return iterates[:, 1:] @ (c / xp.sum(c))
