@@ -13,6 +13,7 @@ Labels (``classes_``) stay NumPy arrays everywhere: they may be strings.
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import re
 import warnings
 from collections.abc import Iterable
@@ -185,6 +186,18 @@ def workplace(estimator: Any, X: Any) -> Place:
         return here
     place.check()
     return place
+
+
+def warn_in_worker(estimator: Any, place: Place) -> None:
+    """Warn where one of joblib's processes works on a device that the others use too."""
+    if place != HOST and multiprocessing.current_process().name.startswith("LokyProcess"):
+        warnings.warn(
+            f"{type(estimator).__name__} is fitted on {place} in one of several processes "
+            "(n_jobs > 1): each holds its own copy of the data and its own context there. "
+            "n_jobs=1 is usually faster, and joblib's threading backend shares the data",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def put_beside(X: Any, a: Any) -> Any:

@@ -28,6 +28,7 @@ from skopt_dl._sklearn.arrays import (
     packed,
     send,
     unpacked,
+    warn_in_worker,
     workplace,
 )
 from skopt_dl._sklearn.callbacks import call_with_callbacks, observers_for
@@ -58,6 +59,7 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def placed(self: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
         works_at, home = workplace(self, X), Place.of(X)
+        warn_in_worker(self, works_at)
         answer = method(self, X, y, *args, **kwargs)
         if works_at != home:
             bring_home(self, home)

@@ -8,6 +8,8 @@ theirs by `register` or by an entry point of the group ``skopt_dl.solvers``, ``s
 from __future__ import annotations
 
 import difflib
+import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -43,6 +45,8 @@ class Registry:
         self._rows: dict[str, Any] = dict(rows)
         self._aliases = dict(aliases or {})
         self._searched_entry_points = False
+        # Rows of other packages that cannot be imported.
+        self._broken: set[str] = set()
 
     def add(self, name: str, target: Any, *, replace: bool = False) -> None:
         """Register ``target``, a class or a factory of instances, under ``name``.
@@ -99,9 +103,35 @@ class Registry:
             )
         target = self._rows[name]
         if isinstance(target, str):
-            module, _, attribute = target.partition(":")
-            target = self._rows[name] = getattr(import_module(module), attribute)
+            target = self._rows[name] = self._load(name, target)
         return target
+
+    def parts(self) -> Iterator[tuple[str, Any]]:
+        """``(name, class)`` of all that can be imported.
+
+        A package that is broken must not take the parts of all others with it: what it registered
+        by an entry point is left out, with one warning.
+        """
+        for name in self.names():
+            if name in self._broken:
+                continue
+            try:
+                part = self.get(name)
+            except ImportError as error:
+                self._broken.add(name)
+                warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
+            else:
+                yield name, part
+
+    def _load(self, name: str, target: str) -> Any:
+        module, _, attribute = target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ImportError(
+                f"the {self.kind} {name!r} is registered as {target!r}, which cannot be imported: "
+                f"{error}"
+            ) from error
 
     def name_of(self, target: Any) -> str:
         """The name under which an instance's class is registered, else the class's own name."""

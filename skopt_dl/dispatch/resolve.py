@@ -69,7 +69,7 @@ def resolve(
 
 def fitting(problem: Problem) -> list[str]:
     """Names of the registered solvers whose needs ``problem`` meets."""
-    return [name for name in SOLVERS.names() if not SOLVERS.get(name).needs.missing(problem)]
+    return [name for name, part in SOLVERS.parts() if not part.needs.missing(problem)]
 
 
 def _message(name: str, problem: Problem, missing: list[str]) -> str:

@@ -32,7 +32,8 @@ class SolveReport:
     dual_gap : float or None
         Absolute duality gap, where the problem has one.
     kernel : str
-        "cython", "cupy" or "generic".
+        The kernels that served the solve: "cython", "cupy", or "generic" for plain array code,
+        which also runs the loops whose compiled form cannot read the loss or the penalty.
     oracle_calls : dict of str to int
         How often each oracle was asked.
     history : dict of str to list of float

@@ -77,7 +77,7 @@ def run(
     if stopping is None:
         stopping = Stopping(max_iter=solver.default_max_iter)
     rng = np.random.default_rng() if rng is None else rng
-    before = problem.counts.copy()
+    before, fallbacks = problem.counts.copy(), problem.kernels.n_fallbacks
     clock, trace, rules = Clock(), Trace(), stopping.rules()
     first, first_epochs = (0, 0.0) if state is None else (state.n_iter, state.n_epochs)
     with clock:
@@ -138,7 +138,7 @@ def run(
         n_iter=state.n_iter - first,
         n_epochs=state.n_epochs - first_epochs,
         seconds=clock.seconds,
-        kernel=problem.kernels.name,
+        kernel=problem.kernels.name if problem.kernels.n_fallbacks == fallbacks else "generic",
         oracle_calls=calls,
         history=trace.as_dict(),
         state=state,

@@ -112,8 +112,8 @@ def solver_table(
     choice = choose(problem)
     auto, reason = (None, "") if choice is None else choice
     rows = []
-    for name in SOLVERS.names():
-        missing = tuple(SOLVERS.get(name).needs.missing(problem))
+    for name, solver in SOLVERS.parts():
+        missing = tuple(solver.needs.missing(problem))
         rows.append(SolverRow(name, missing, auto=name == auto))
     return SolverTable(problem.description, tuple(rows), reason)
 

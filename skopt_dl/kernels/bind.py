@@ -37,10 +37,12 @@ class KernelSet:
     ----------
     name : str
         "cython" or "generic".
+    n_fallbacks : int
+        How often `serving` gave the generic kernels instead.
     """
 
     def __init__(self, name: str, modules: tuple[Any, ...]) -> None:
-        self.name = name
+        self.name, self.n_fallbacks = name, 0
         self._modules = modules
 
     def __getattr__(self, kernel: str) -> Any:
@@ -52,6 +54,19 @@ class KernelSet:
                 setattr(self, kernel, function)
                 return function
         raise AttributeError(f"there is no kernel named {kernel!r}")
+
+    def serving(self, compiled: bool) -> KernelSet:
+        """These kernels, or the generic ones where no compiled kernel reads the loss and penalty.
+
+        The second case is counted, so that the report names what ran.
+        """
+        if compiled:
+            return self
+        self.n_fallbacks += 1
+        return PLAIN
+
+
+PLAIN = KernelSet("generic", GENERIC)
 
 
 def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:

@@ -18,16 +18,21 @@ def largest_eigenvalue(A: LinearMap, weights: Any) -> Any:
     Exact for a small side. Otherwise the Rayleigh quotient of a power iteration plus the norm of
     its residual: some eigenvalue lies within the residual of the quotient (Bauer-Fike for a
     symmetric matrix), and after 60 steps from a generic start it is the largest one.
+
+    Raises
+    ------
+    FloatingPointError
+        If the squares of the data overflow.
     """
     xp = A.xp
     n, p = A.shape
     if min(n, p) == 0:
         return xp.ones((), dtype=weights.dtype)
     if p <= EXACT_BELOW:
-        return xp.linalg.eigvalsh(A.gram(weights))[-1]
+        return xp.linalg.eigvalsh(_finite(xp, A.gram(weights)))[-1]
     if n <= EXACT_BELOW:
         rows = along_rows(xp.sqrt(weights), A.to_dense())
-        return xp.linalg.eigvalsh(rows @ rows.T)[-1]
+        return xp.linalg.eigvalsh(_finite(xp, rows @ rows.T))[-1]
     # Cosines of an irrational frequency: a start without the symmetry of ones, and no random state.
     v = xp.cos(1.6180339887 * xp.arange(p, dtype=weights.dtype, device=weights.device))
     v = v / xp.linalg.vector_norm(v)
@@ -37,4 +42,12 @@ def largest_eigenvalue(A: LinearMap, weights: Any) -> Any:
         norm = xp.linalg.vector_norm(u)
         quotient, residual = v @ u, u - (v @ u) * v
         v = u / (norm + tiny)
-    return quotient + xp.linalg.vector_norm(residual)
+    return _finite(xp, quotient + xp.linalg.vector_norm(residual))
+
+
+def _finite(xp: Any, squares: Any) -> Any:
+    if not bool(xp.all(xp.isfinite(squares))):
+        raise FloatingPointError(
+            f"products of the entries of X are too large for {squares.dtype}: scale the columns"
+        )
+    return squares

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from skopt_dl.kernels import generic
 from skopt_dl.kernels.namespace import device_of
 from skopt_dl.linops import along_rows
 
@@ -113,8 +112,7 @@ class CoordinateModel:
 
     def epochs(self, order: Any, n: int, target: float) -> tuple[int, float]:
         """Up to ``n`` epochs in place: ``(epochs done, indicator)``."""
-        kernel = self.kernels.cd_epochs if self.compiled else generic.cd_epochs
-        return kernel(self, order, n, target)
+        return self.kernels.serving(self.compiled).cd_epochs(self, order, n, target)
 
     def move_if_lower(self, change: Any, penalty_change: Any) -> bool:
         """Go to ``w + change``, in place, if the objective is lower there; one product with X."""

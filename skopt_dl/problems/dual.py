@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skopt_dl.kernels import generic
 from skopt_dl.kernels.namespace import is_numpy
 from skopt_dl.linops import along_rows
 
@@ -94,7 +93,7 @@ class DualModel:
 
     def epoch(self, order: Any) -> float:
         """A step on each sample of ``order``, in place; the largest change of a variable."""
-        return (self.kernels if self.compiled else generic).dual_epoch(self, order)
+        return self.kernels.serving(self.compiled).dual_epoch(self, order)
 
     def row(self, i: int) -> tuple[Any, Any]:
         """``(columns, values)`` of the shifted row i; the columns are a slice where it is dense."""

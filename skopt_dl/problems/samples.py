@@ -220,12 +220,12 @@ class SampleModel:
 
     def saga(self, order: Any) -> None:
         """SAGA steps on the samples ``order``, in place."""
-        (self.kernels if self.compiled else generic).saga_steps(self, order)
+        self.kernels.serving(self.compiled).saga_steps(self, order)
 
     def svrg(self, order: Any) -> None:
         """SVRG steps on the samples ``order``, in place."""
-        (self.kernels if self.compiled else generic).svrg_steps(self, order)
+        self.kernels.serving(self.compiled).svrg_steps(self, order)
 
     def sag(self, order: Any) -> None:
         """SAG steps on the samples ``order``, in place."""
-        (self.kernels if self.compiled else generic).sag_steps(self, order)
+        self.kernels.serving(self.compiled).sag_steps(self, order)

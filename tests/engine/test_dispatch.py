@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import warnings
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from skopt_dl.dispatch import (
     register,
     resolve,
 )
+from skopt_dl.dispatch.registry import Registry
 from skopt_dl.engine import Needs, Oracle, Solver, State, Status
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import L1, L2, L1Ball, Penalty
@@ -132,6 +135,23 @@ def test_register_sorts_parts_by_their_kind():
         assert PENALTIES.get("flat") is Flat
     finally:
         PENALTIES.remove("flat")
+
+
+def broken_entry_point(*, group):
+    points = [EntryPoint("gone", "no_such_package.solvers:Gone", group)]
+    return points if group == "skopt_dl.solvers" else []
+
+
+def test_a_broken_entry_point_is_left_out_of_listings_and_named_when_asked_for(monkeypatch):
+    monkeypatch.setattr("skopt_dl.dispatch.registry.entry_points", broken_entry_point)
+    solvers = Registry("solver", Solver, {"mine": f"{__name__}:Mine"})
+    with pytest.warns(RuntimeWarning, match=r"'gone' .* cannot be imported: No module named"):
+        assert dict(solvers.parts()) == {"mine": Mine}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # said once
+        assert dict(solvers.parts()) == {"mine": Mine}
+    with pytest.raises(ImportError, match=r"solver 'gone' .*'no_such_package.solvers:Gone'"):
+        solvers.get("gone")
 
 
 def test_listing_names_imports_no_solver():

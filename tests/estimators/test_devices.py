@@ -13,6 +13,7 @@ from typing import Any
 import array_api_strict as strict
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -415,3 +416,20 @@ def test_gpu_search_and_memory(cupy: Any) -> None:
     search.fit(cupy.asarray(X), cupy.asarray(y))
     host = GridSearchCV(Lasso(), {"alpha": [0.01, 0.1]}, cv=3).fit(X, y)
     assert search.best_params_ == host.best_params_
+
+
+def fitted_in_a_worker(on_device: bool) -> list[str]:
+    X, y = regression(0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Lasso(alpha=0.1).fit(there(X, DEVICES["device1"]) if on_device else X, y)
+    return [str(w.message) for w in caught]
+
+
+def test_several_processes_on_one_device_warn() -> None:
+    assert fitted_in_a_worker(True) == []
+    host, device = Parallel(n_jobs=2, backend="loky")(
+        delayed(fitted_in_a_worker)(on_device) for on_device in (False, True)
+    )
+    assert host == []
+    assert len(device) == 1 and "one of several processes (n_jobs > 1)" in device[0]

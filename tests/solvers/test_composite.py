@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skopt_dl.engine import Stopping, run
 from skopt_dl.losses import Logistic, Multinomial, Squared
-from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
+from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball, Penalty
 from skopt_dl.problems import LinearProblem
 from skopt_dl.solvers.admm import ADMM
 from skopt_dl.solvers.conjugate_gradient import LSQR, ConjugateGradient
@@ -274,3 +274,29 @@ def test_prox_newton_with_all_the_curvature_gone():
 def test_bad_parameters_are_named(solver, text):
     with pytest.raises(ValueError, match=text):
         run(small(L1(0.1)), solver)
+
+
+# --- what the report says of the kernels ----------------------------------------------------------
+
+
+class Mine(Penalty):
+    """An L1 penalty that no compiled kernel can read."""
+
+    def value(self, w):
+        return 0.1 * np.sum(np.abs(w))
+
+    def prox(self, v, step):
+        return np.sign(v) * np.maximum(np.abs(v) - 0.1 * step, 0)
+
+    def prox_coordinate(self, v, step, j):
+        return self.prox(v, step)
+
+
+def test_the_report_names_the_kernel_that_ran():
+    ours, own = small(L1(0.1)), small(Mine())
+    assert run(ours, CoordinateDescent()).kernel == "cython"
+    result = run(own, CoordinateDescent())
+    assert result.kernel == "generic"
+    np.testing.assert_allclose(result.w, run(ours, CoordinateDescent()).w, atol=1e-4)
+    # Each solve for itself: the next one on the same problem may be served by compiled kernels.
+    assert run(own, FISTA()).kernel == "cython"
