@@ -4,6 +4,7 @@ from skopt_dl.linear_model.constrained import ConstrainedLasso
 from skopt_dl.linear_model.lasso import ElasticNet, Lasso
 from skopt_dl.linear_model.lasso_cv import ElasticNetCV, LassoCV
 from skopt_dl.linear_model.logistic import LogisticRegression
+from skopt_dl.linear_model.logistic_cv import LogisticRegressionCV
 from skopt_dl.linear_model.multi_task import MultiTaskElasticNet, MultiTaskLasso
 from skopt_dl.linear_model.path import alpha_max, enet_path, lasso_path
 from skopt_dl.linear_model.penalized import PenalizedRegressor
@@ -19,6 +20,7 @@ __all__ = [
     "Lasso",
     "LassoCV",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "MultiTaskElasticNet",
     "MultiTaskLasso",
     "PenalizedClassifier",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import host_dtype, put_beside
 from skopt_dl._sklearn.base import outside
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import check_weights, check_X_y
-from skopt_dl.dispatch import IncompatibleSolverError, resolve
-from skopt_dl.engine import Oracle, SolveResult
-from skopt_dl.kernels.namespace import device_of, namespace_of, to_float, to_numpy
+from skopt_dl.engine import SolveResult
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.linear_model._base import LinearEstimator, Task
 from skopt_dl.linear_model._classification import (
     LinearClassifierMixin,
@@ -22,8 +21,11 @@ from skopt_dl.linear_model._classification import (
     class_weights,
     encode_labels,
 )
-from skopt_dl.losses import Logistic, Multinomial
-from skopt_dl.penalties import L2, ElasticNet, Penalty
+from skopt_dl.linear_model._logistic_tasks import (
+    liblinear_intercept,
+    logistic_task,
+    one_output_only,
+)
 from skopt_dl.problems import LinearProblem
 
 
@@ -106,6 +108,7 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
 
     See Also
     --------
+    LogisticRegressionCV : Chooses ``C`` and ``l1_ratio`` by cross-validation.
     Ridge : The squared loss with an L2 penalty.
 
     Notes
@@ -250,16 +253,6 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
                 stacklevel=level,
             )
 
-    def _penalty(self, total_weight: float) -> Penalty:
-        """The penalty beside a mean loss: divided by ``C`` and the sum of the weights."""
-        terms = self._penalty_terms()
-        strength = 0.0 if terms is None else 1.0 / (self.C * total_weight)
-        if terms in ("l2", None):
-            return L2(strength)
-        l1 = strength if terms == "l1" else strength * float(self.l1_ratio or 0.0)
-        # Without an L1 part the penalty is smooth, and says so.
-        return ElasticNet(l1, strength - l1) if l1 > 0 else L2(strength)
-
     # --- fit ------------------------------------------------------------------------------------
 
     def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
@@ -269,50 +262,13 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
         if self.class_weight is not None:
             each = class_weights(self, classes, labels, weights)[codes]
             weights = check_weights(each if weights is None else to_numpy(weights) * each, X)
-        total = X.shape[0] if weights is None else to_float(namespace_of(weights).sum(weights))
-        binary = classes.shape[0] == 2
-        target = codes if binary else np.eye(classes.shape[0])[codes]
-        # liblinear has no intercept but a constant column, which is penalised like the others.
-        constant = self.solver == "liblinear" and self.fit_intercept
-        problem = LinearProblem(
-            with_constant_column(X, self.intercept_scaling) if constant else X,
-            put_beside(X, target.astype(host_dtype(X))),
-            Logistic() if binary else Multinomial(),
-            self._penalty(total),
-            sample_weight=weights,
-            fit_intercept=self.fit_intercept and not constant,
-            criterion="stationarity",
-            description=lambda: self._describe(X),
-        )
-
-        def unpack(w: Any) -> dict[str, Any]:
-            coef, intercept = problem.unpack(w)
-            if constant:
-                coef, intercept = coef[:-1, ...], self.intercept_scaling * coef[-1, ...]
-            if binary:
-                coef, intercept = coef[None, :], namespace_of(coef).reshape(intercept, (1,))
-            else:
-                coef, intercept = centred_scores(coef.T, intercept, self._penalty_terms())
-            return {"classes_": classes, "coef_": coef, "intercept_": intercept}
-
-        if not binary and self._one_output_only():
-            self._refuse_multinomial(problem)
-        start = None if constant else self._warm_start(problem)
-        return [Task(problem, unpack, start)]
-
-    def _refuse_multinomial(self, problem: LinearProblem) -> None:
-        """The solver's own error, led by the sentence that scikit-learn's users know."""
-        try:
-            resolve(self.solver, problem, self._solver_defaults())
-        except IncompatibleSolverError as error:
-            raise IncompatibleSolverError(
-                "Only binary classification is supported. The type of the target is multiclass: "
-                f"{error}"
-            ) from None
-
-    def _one_output_only(self) -> bool:
-        """Whether the solver asks for what a multinomial loss has not."""
-        return bool({Oracle.COORDS, Oracle.QUADRATIC_MODEL} & self._asked_oracles())
+        terms = self._penalty_terms()
+        C = math.inf if terms is None else self.C
+        l1_ratio = {"l1": 1.0, "l2": 0.0}.get(str(terms), float(self.l1_ratio or 0.0))
+        task = logistic_task(self, X, codes, classes, weights, C=C, l1_ratio=l1_ratio)
+        if not liblinear_intercept(self):
+            task = replace(task, start=self._warm_start(task.problem))
+        return [task]
 
     def _warm_start(self, problem: LinearProblem) -> Any:
         """The earlier coefficients as a starting point; ``None`` for a cold start."""
@@ -338,32 +294,5 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = not self._one_output_only()
+        tags.classifier_tags.multi_class = not one_output_only(self)
         return tags
-
-
-def centred_scores(coef: Any, intercept: Any, penalty: str | None) -> tuple[Any, Any]:
-    """The same multinomial model with scores that sum to zero over the classes, where it is free.
-
-    Probabilities do not see a number added to all scores of a sample. The penalty sees it in
-    ``coef``; what is not penalised is fixed by this convention, so that all solvers agree.
-    """
-    xp = namespace_of(coef)
-    if penalty is None:
-        coef = coef - xp.mean(coef, axis=0)
-    return coef, intercept - xp.mean(intercept)
-
-
-def with_constant_column(X: Any, value: float) -> Any:
-    """``X`` with a column of ``value`` behind it; a sparse one in CSC form."""
-    n, p = X.shape
-    if not hasattr(X, "tocsc"):
-        xp = namespace_of(X)
-        column = xp.full((n, 1), value, dtype=X.dtype, device=device_of(X))
-        return xp.concat([X, column], axis=1)
-    X = X.tocsc()
-    xp = namespace_of(X.data)
-    data = xp.concat([X.data, xp.full(n, value, dtype=X.data.dtype)])
-    rows = xp.concat([X.indices, xp.arange(n, dtype=X.indices.dtype)])
-    ends = xp.concat([X.indptr, X.indptr[-1:] + n])
-    return type(X)((data, rows, ends), shape=(n, p + 1))

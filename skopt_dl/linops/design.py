@@ -46,7 +46,7 @@ def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
     xp = namespace_of(X)
     equal = X.shape[0] > 0 and bool(xp.all(weights == weights[0]))
     positive = equal or bool(xp.all(weights >= 0))
-    factors = xp.sqrt(weights) if positive else weights
+    factors = xp.sqrt(weights) if positive and not equal else weights
     total: Any = 0.0
     for block in blocks_of(*X.shape):
         A = X[block, :] if mean is None else X[block, :] - mean
