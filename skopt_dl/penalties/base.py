@@ -14,7 +14,9 @@ looking, so a capability cannot be declared without being there:
   penalty that is one: the compiled coordinate descent reads these;
 - ``prox_coordinate(v, step, j)``: the prox of coordinate ``j``, where the penalty is separable;
 - ``prox_row(v, step, j)``: the prox of row ``j`` of a ``(p, K)`` matrix, where its rows are;
-- ``linear_minimiser(g)``: a vertex of a bounded constraint set at which ``g's`` is smallest.
+- ``linear_minimiser(g)``: a vertex of a bounded constraint set at which ``g's`` is smallest;
+- ``check(size, outputs)``: raises a `ValueError` for settings that are not valid or do not fit
+  ``size`` coefficients, ``outputs`` of them for each feature; asked once, when a problem is made.
 """
 
 from __future__ import annotations
@@ -69,8 +71,11 @@ def per_coefficient(setting: Any, like: Any) -> Any:
     return each if n == like.shape[0] else xp.repeat(each, like.shape[0] // n)
 
 
-def check_strength(penalty: Penalty, name: str, size: int, *, low: float = 0.0) -> None:
-    """Raise unless ``name`` is a number ``>= low`` or an array of such, one per feature.
+def check_strength(
+    penalty: Penalty, name: str, size: int, outputs: int = 1, *, low: float = 0.0
+) -> None:
+    """Raise unless ``name`` is a number ``>= low`` or an array of such, one per feature (or one per
+    coefficient, where a feature has several outputs).
 
     Raises
     ------
@@ -85,10 +90,10 @@ def check_strength(penalty: Penalty, name: str, size: int, *, low: float = 0.0) 
             raise ValueError(f"{who}={value!r}, but it must be >= {low:g}")
         return
     n = len(value)
-    if n == 0 or size % n:
+    if n not in (size // outputs, size):
         raise ValueError(
-            f"{who} has {n} entries, but there are {size} coefficients; give a number or an array "
-            "with one entry per feature"
+            f"{who} has {n} entries, but there are {size // outputs} features; give a number or an "
+            "array with one entry per feature"
         )
     worst = min(float(v) for v in value)
     if not worst >= low:

@@ -32,9 +32,9 @@ class Box(Penalty):
     def __init__(self, lower: Any = 0.0, upper: Any = 1.0) -> None:
         self.lower, self.upper = lower, upper
 
-    def check(self, size: int) -> None:
+    def check(self, size: int, outputs: int = 1) -> None:
         for name in ("lower", "upper"):
-            check_strength(self, name, size, low=-float("inf"))
+            check_strength(self, name, size, outputs, low=-float("inf"))
         lower, upper = _entries(self.lower, size), _entries(self.upper, size)
         for j, (low, high) in enumerate(zip(lower, upper, strict=True)):
             if not (low <= high and low < float("inf") and high > -float("inf")):

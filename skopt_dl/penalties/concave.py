@@ -47,8 +47,8 @@ class MCP(Penalty):
     def __init__(self, alpha: Any = 1.0, gamma: float = 3.0) -> None:
         self.alpha, self.gamma = alpha, gamma
 
-    def check(self, size: int) -> None:
-        check_strength(self, "alpha", size)
+    def check(self, size: int, outputs: int = 1) -> None:
+        check_strength(self, "alpha", size, outputs)
         if not 0 < self.gamma < float("inf"):
             raise ValueError(f"MCP: gamma={self.gamma!r}, but it must be a number > 0")
 
@@ -102,8 +102,8 @@ class SCAD(Penalty):
     def __init__(self, alpha: Any = 1.0, a: float = 3.7) -> None:
         self.alpha, self.a = alpha, a
 
-    def check(self, size: int) -> None:
-        check_strength(self, "alpha", size)
+    def check(self, size: int, outputs: int = 1) -> None:
+        check_strength(self, "alpha", size, outputs)
         if not 1 < self.a < float("inf"):
             raise ValueError(f"SCAD: a={self.a!r}, but it must be a number > 1")
 

@@ -52,11 +52,11 @@ class ElasticNet(Penalty):
         pure = not is_array(self.l2) and self.l2 == 0
         return "the L1 penalty" if pure else "the elastic-net penalty"
 
-    def check(self, size: int) -> None:
+    def check(self, size: int, outputs: int = 1) -> None:
         for name in ("l1", "l2"):
-            check_strength(self, name, size)
+            check_strength(self, name, size, outputs)
         if self.weights is not None:
-            check_strength(self, "weights", size)
+            check_strength(self, "weights", size, outputs)
 
     def _terms(self, like: Any) -> tuple[Any, Any]:
         """l1 and l2 with their weights, as numbers or arrays with an entry for each of ``like``."""

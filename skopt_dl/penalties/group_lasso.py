@@ -36,10 +36,10 @@ class GroupLasso(Penalty):
     def __init__(self, groups: Any = None, alpha: float = 1.0, weights: Any = None) -> None:
         self.groups, self.alpha, self.weights = groups, alpha, weights
 
-    def check(self, size: int) -> None:
+    def check(self, size: int, outputs: int = 1) -> None:
         if not self.alpha >= 0:
             raise ValueError(f"GroupLasso: alpha={self.alpha!r}, but it must be >= 0")
-        groups = self._groups(size)
+        groups = self._groups(size, outputs)
         if self.weights is None:
             return
         if len(self.weights) != len(groups):
@@ -49,8 +49,8 @@ class GroupLasso(Penalty):
             )
         check_strength(self, "weights", len(groups))
 
-    def _groups(self, size: int) -> list[list[int]]:
-        """The coefficients of each group."""
+    def _groups(self, size: int, outputs: int | None = None) -> list[list[int]]:
+        """The coefficients of each group; how many outputs there are follows from the size."""
         if self.groups is None:
             return [[j] for j in range(size)]
         listed = [g.tolist() if hasattr(g, "tolist") else g for g in self.groups]
@@ -63,12 +63,12 @@ class GroupLasso(Penalty):
             features = [members[name] for name in sorted(members)]
         flat = sorted(j for g in features for j in g)
         n = len(flat)
-        if not n or flat != list(range(n)) or size % n or not all(features):
+        outputs = size // max(n, 1) if outputs is None else outputs
+        if flat != list(range(size // outputs)) or not all(features):
             raise ValueError(
-                f"GroupLasso: groups name {n} features, {flat[:1]} to {flat[-1:]}, but there are "
-                f"{size} coefficients; each feature must be in one group, and no group empty"
+                f"GroupLasso: groups have {n} entries, but there are {size // outputs} features; "
+                "each feature must be in one group, and no group may be empty"
             )
-        outputs = size // n
         return [[j * outputs + k for j in g for k in range(outputs)] for g in features]
 
     def _layout(self, like: Any) -> tuple[Any, Any, Any, Any]:

@@ -40,7 +40,7 @@ class L1Ball(Penalty):
         inside = norm <= self.radius + slack
         return xp.where(inside, xp.zeros_like(norm), xp.full_like(norm, xp.inf))
 
-    def check(self, size: int) -> None:
+    def check(self, size: int, outputs: int = 1) -> None:
         check_radius(self)
 
     def prox(self, v: Any, step: Any) -> Any:

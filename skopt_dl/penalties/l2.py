@@ -25,8 +25,8 @@ class L2(Penalty):
     def __init__(self, alpha: Any = 1.0) -> None:
         self.alpha = alpha
 
-    def check(self, size: int) -> None:
-        check_strength(self, "alpha", size)
+    def check(self, size: int, outputs: int = 1) -> None:
+        check_strength(self, "alpha", size, outputs)
 
     def value(self, w: Any) -> Any:
         return 0.5 * namespace_of(w).sum(self._terms(w) * w**2)

@@ -45,7 +45,7 @@ class Simplex(Penalty):
     def __init__(self, radius: float = 1.0) -> None:
         self.radius = radius
 
-    def check(self, size: int) -> None:
+    def check(self, size: int, outputs: int = 1) -> None:
         check_radius(self)
 
     def value(self, w: Any) -> Any:

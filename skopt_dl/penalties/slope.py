@@ -41,7 +41,7 @@ class SLOPE(Penalty):
     def __init__(self, alpha: float = 1.0, weights: Any = None, q: float = 0.1) -> None:
         self.alpha, self.weights, self.q = alpha, weights, q
 
-    def check(self, size: int) -> None:
+    def check(self, size: int, outputs: int = 1) -> None:
         if not self.alpha >= 0:
             raise ValueError(f"SLOPE: alpha={self.alpha!r}, but it must be >= 0")
         if not 0 < self.q < 1:

@@ -100,9 +100,10 @@ class LinearProblem(Problem):
         self.n_samples, self.n_features = n, p
         self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
         self.n_coef = p * self.n_outputs
-        for part, given in ((loss, y), (penalty, self.n_coef)):
-            if hasattr(part, "check"):
-                part.check(given)
+        if hasattr(loss, "check"):
+            loss.check(y)
+        if hasattr(penalty, "check"):
+            penalty.check(self.n_coef, self.n_outputs)
         self.fit_intercept = fit_intercept
         if sample_weight is None:
             self.omega = xp.full(n, 1.0 / n, dtype=self.dtype, device=self.device)

@@ -49,7 +49,7 @@ def test_registered_penalty(name):
         ElasticNet(0.3, 0.2, weights=[0.0, 1.0, 2.0] * 3),
         GroupLasso([[0, 3], [1, 2, 4, 8], [5], [6, 7]], 0.4),
         GroupLasso(["a", "b", "b", "a", "c", "c", "c", "a", "b"], 0.4, weights=[1.0, 0.0, 2.0]),
-        GroupLasso([0, 1, 0], 0.4),
+        GroupLasso(list("abacadaba"), 0.4),
         SLOPE(0.5),
         SLOPE(0.5, weights=np.linspace(3, 0, 9)),
         SLOPE(0.5, weights=[2.0, 2.0, 2.0, 1.0, 1.0, 0.5, 0.0, 0.0, 0.0]),
@@ -76,19 +76,21 @@ def test_settings_of_penalties(penalty):
     ("penalty", "message"),
     [
         (L1(-1.0), r"ElasticNet: l1=-1\.0, but it must be >= 0"),
-        (L1(1.0, weights=[1.0, 2.0, 3.0, 4.0]), "weights has 4 entries, but there are 9"),
-        (L1(1.0, weights=[1.0, -2.0, 3.0]), "entry -2"),
+        (L1(1.0, weights=[1.0, 2.0, 3.0]), "weights has 3 entries, but there are 9 features"),
+        (L1(1.0, weights=[1.0, -2.0, 3.0] * 3), "entry -2"),
         (L2(float("nan")), "alpha=nan"),
         (GroupLasso([[0, 1], [1, 2]]), "each feature must be in one group"),
         (GroupLasso([[0, 1], [2, 3]]), "each feature must be in one group"),
-        (GroupLasso([[0, 1], [2]], weights=[1.0]), "1 entries, but there are 2 groups"),
+        (GroupLasso([[0, 1, 2]]), "groups have 3 entries, but there are 9 features"),
+        (GroupLasso([0, 1, 0]), "groups have 3 entries, but there are 9 features"),
+        (GroupLasso([0] * 8 + [1], weights=[1.0]), "1 entries, but there are 2 groups"),
         (SLOPE(weights=np.arange(9.0)), "weights increase from 0 to 1 at place 1"),
         (SLOPE(weights=[1.0, 1.0]), "2 entries, but there are 9"),
         (SLOPE(q=1.0), r"q=1\.0"),
         (MCP(gamma=0.0), r"gamma=0\.0"),
         (SCAD(a=1.0), r"a=1\.0"),
         (Box(1.0, 0.0), "bounds 1 and 0"),
-        (Box(0.0, [1.0, -1.0, 1.0]), "coefficient 3 has the bounds 0 and -1"),
+        (Box(0.0, [1.0, -1.0, 1.0] * 3), "coefficient 1 has the bounds 0 and -1"),
         (Simplex(0.0), r"radius=0\.0"),
         (L1Ball(-1.0), r"radius=-1\.0"),
     ],
@@ -101,6 +103,10 @@ def test_what_a_penalty_cannot_be(penalty, message):
 
 def test_features_of_several_outputs_share_their_settings():
     w = rng.standard_normal(12)  # 4 features with 3 outputs each
+    for penalty in (L1(weights=[1.0] * 4), GroupLasso([[0, 1], [2, 3]]), Box(0.0, [1.0] * 4)):
+        penalty.check(12, 3)
+        with pytest.raises(ValueError, match="12 features"):
+            penalty.check(12)
     each = np.asarray([1.0, 0.0, 2.0, 0.5])
     np.testing.assert_allclose(
         L1(0.3, weights=each).prox(w, 1.0), L1(0.3, weights=np.repeat(each, 3)).prox(w, 1.0)
