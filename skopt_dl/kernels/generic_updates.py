@@ -149,3 +149,25 @@ def factored_scale(G: Any, rows: Any, columns: Any, decay: float, epsilon: float
     mean_update(rows, xp.mean(square, axis=1, keepdims=True), decay)
     mean_update(columns, xp.mean(square, axis=0, keepdims=True), decay)
     return G / (xp.sqrt(rows / xp.mean(rows)) * xp.sqrt(columns))
+
+
+def polar_factor(G: Any, n_steps: int) -> Any:
+    """The orthogonal polar factor of ``G``, roughly: ``n_steps`` of a quintic Newton-Schulz
+    iteration, whose coefficients make small singular values grow as fast as possible."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    xp = namespace_of(G)
+    length = xp.linalg.matrix_norm(G)
+    X = G / xp.where(length > 0, length, xp.ones_like(length))
+    wide = G.shape[0] <= G.shape[1]
+    X = X if wide else X.T
+    for _ in range(n_steps):
+        A = X @ X.T
+        X = a * X + (b * A + c * (A @ A)) @ X
+    return X if wide else X.T
+
+
+def inverse_root(S: Any, power: int, floor: float) -> Any:
+    """``S ** (-1 / power)`` of a symmetric matrix with eigenvalues of at least ``floor``."""
+    xp = namespace_of(S)
+    values, vectors = xp.linalg.eigh(S)
+    return (vectors * xp.clip(values, floor, None) ** (-1 / power)) @ vectors.T

@@ -12,8 +12,9 @@ import pickle
 import numpy as np
 import pytest
 
-from skopt_dl.dispatch import SOLVERS
+from skopt_dl.dispatch import SOLVERS, IncompatibleSolverError, resolve
 from skopt_dl.engine import Stopping, run
+from skopt_dl.kernels.generic_updates import inverse_root, polar_factor
 from skopt_dl.losses import Logistic, Squared
 from skopt_dl.neural_network import MLPRegressor
 from skopt_dl.penalties import L2
@@ -26,7 +27,9 @@ from skopt_dl.search.schedules import (
     WarmUp,
 )
 from skopt_dl.solvers import (
+    SAM,
     SGD,
+    SOAP,
     AdaBelief,
     AdaDelta,
     Adafactor,
@@ -40,6 +43,7 @@ from skopt_dl.solvers import (
     LineSearchSGD,
     Lion,
     Momentum,
+    Muon,
     NAdam,
     PolyakStep,
     Prodigy,
@@ -48,6 +52,7 @@ from skopt_dl.solvers import (
     RMSpropNesterov,
     ScheduleFreeAdamW,
     ScheduleFreeSGD,
+    Shampoo,
     SignSGD,
     Signum,
     Yogi,
@@ -92,7 +97,8 @@ def follow(problem, change, settings, epochs, size=16, seed=0):
         for low in range(0, n, size):
             index, t = order[low : low + size], t + 1
             own["value"] = lambda w, index=index: problem.sample_value(w, index)
-            w = w + change(own, np.array(problem.sample_grad(w, index)[1]), t, w, **settings)
+            own["grad"] = lambda w, index=index: np.array(problem.sample_grad(w, index)[1])
+            w = w + change(own, own["grad"](w), t, w, **settings)
     return own.get("answer", w)
 
 
@@ -204,11 +210,18 @@ def adafactor(own, g, t, w, learning_rate, decay_power, epsilon, max_rms):
     return -learning_rate * u / max(1.0, np.sqrt(np.mean(u**2)) / max_rms)
 
 
-def adafactor_on_network(own, g, t, w, learning_rate, decay_power, epsilon, max_rms):
-    step, low = [], 0
+def blocks(g):
+    """The blocks of the `network` as matrices and vectors, each with a name."""
+    low = 0
     for shape in [(5, 4), (4, 3), (3, 2), (4,), (3,), (2,)]:
-        G = g[low : low + math.prod(shape)].reshape(shape)
-        low, beta = low + G.size, 1 - t**-decay_power
+        yield str(low), g[low : low + math.prod(shape)].reshape(shape)
+        low += math.prod(shape)
+
+
+def adafactor_on_network(own, g, t, w, learning_rate, decay_power, epsilon, max_rms):
+    step = []
+    for low, G in blocks(g):
+        beta = 1 - t**-decay_power
         if G.ndim == 2:
             R = mean(own, f"R{low}", np.sum(G**2 + epsilon, axis=1), beta)
             C = mean(own, f"C{low}", np.sum(G**2 + epsilon, axis=0), beta)
@@ -277,6 +290,77 @@ def line_search(own, g, t, w, max_step, decrease, shrink, grow):
     return -step * g
 
 
+def adam_direction(own, g, t, beta_1, beta_2, epsilon):
+    m, v = corrected(own, g, t, beta_1, beta_2)
+    return m / (np.sqrt(v) + epsilon / math.sqrt(1 - beta_2**t))
+
+
+def quintic(G):
+    """Five steps on the singular values, by the singular value decomposition."""
+    U, s, Vt = np.linalg.svd(G, full_matrices=False)
+    s = s / np.linalg.norm(s)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return U * s @ Vt
+
+
+def muon(own, g, t, w, learning_rate, momentum, weight_decay, other_rate, **moments):
+    b = mean(own, "b", g, momentum)
+    step = other_rate * adam_direction(own, g, t, **moments)
+    ahead = (1 - momentum) * g + momentum * b
+    for (_, B), (_, out) in zip(blocks(ahead), blocks(step), strict=True):
+        if B.ndim == 2:
+            out[...] = math.sqrt(max(1.0, B.shape[0] / B.shape[1])) * quintic(B)
+    return -learning_rate * (step + weight_decay * w)
+
+
+def root(S, power):
+    values, vectors = np.linalg.eigh(S)
+    return vectors @ np.diag(values ** (-1 / power)) @ vectors.T
+
+
+def shampoo(own, g, t, w, learning_rate, epsilon, refresh):
+    step = np.empty_like(g)
+    for (low, G), (_, out) in zip(blocks(g), blocks(step), strict=True):
+        if G.ndim == 1:
+            own["r" + low] = own.get("r" + low, 0.0) + G**2
+            out[...] = G / (np.sqrt(own["r" + low]) + epsilon)
+            continue
+        own["L" + low] = own.get("L" + low, epsilon * np.eye(len(G))) + G @ G.T
+        own["R" + low] = own.get("R" + low, epsilon * np.eye(G.shape[1])) + G.T @ G
+        if t <= refresh or t % refresh == 0:
+            own["roots" + low] = root(own["L" + low], 4), root(own["R" + low], 4)
+        left, right = own["roots" + low]
+        out[...] = left @ G @ right
+    return -learning_rate * step
+
+
+def soap(own, g, t, w, learning_rate, beta_1, beta_2, beta_3, epsilon, refresh):
+    step, m = np.empty_like(g), mean(own, "m", g, beta_1) / (1 - beta_1**t)
+    epsilon = epsilon / math.sqrt(1 - beta_2**t)
+    for (low, G), (_, M), (_, out) in zip(blocks(g), blocks(m), blocks(step), strict=True):
+        left, right, bare = np.eye(1), np.eye(G.shape[-1]), G.ndim == 1
+        if not bare:
+            sides = [mean(own, "L" + low, G @ G.T, beta_3), mean(own, "R" + low, G.T @ G, beta_3)]
+            if t == 1:
+                own["Q" + low] = [np.linalg.eigh(S)[1] for S in sides]
+            elif (t - 1) % refresh == 0:
+                old = own["Q" + low]
+                own["Q" + low] = [np.linalg.qr(S @ Q)[0] for S, Q in zip(sides, old, strict=True)]
+            left, right = own["Q" + low]
+        G, M = np.atleast_2d(G), np.atleast_2d(M)
+        v = mean(own, "v" + low, (left.T @ G @ right) ** 2, beta_2) / (1 - beta_2**t)
+        scaled = left @ (left.T @ M @ right / (np.sqrt(v) + epsilon)) @ right.T
+        out[...] = scaled[0] if bare else scaled
+    return -learning_rate * step
+
+
+def sam(own, g, t, w, learning_rate, radius, momentum):
+    worst = own["grad"](w + radius * g / np.linalg.norm(g))
+    own["v"] = momentum * own.get("v", 0.0) - learning_rate * worst
+    return own["v"]
+
+
 MOMENTS = {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}
 REFERENCES = [
     (AdaGrad, adagrad, {"learning_rate": 0.5, "epsilon": 1e-3}),
@@ -315,10 +399,20 @@ REFERENCES = [
     (DoG, dog, {"initial_distance": 1e-2}),
     (DAdaptation, d_adaptation, {"initial_distance": 1e-3, **MOMENTS, "max_growth": 1.3}),
     (Prodigy, prodigy, {"initial_distance": 1e-3, **MOMENTS}),
+    (SAM, sam, {"learning_rate": 0.03, "radius": 0.2, "momentum": 0.8}),
     (PolyakStep, polyak_step, {"max_step": 0.3, "lower_bound": 0.1, "scale": 0.5}),
     (LineSearchSGD, line_search, {"max_step": 2.0, "decrease": 0.3, "shrink": 0.8, "grow": 3.0}),
 ]
 FACTORS = {"learning_rate": 0.1, "decay_power": 0.7, "epsilon": 1e-6, "max_rms": 0.8}
+ON_MATRICES = [
+    (
+        Muon,
+        muon,
+        {"learning_rate": 0.02, "momentum": 0.9, **MOMENTS, "weight_decay": 0.1, "other_rate": 0.5},
+    ),
+    (Shampoo, shampoo, {"learning_rate": 0.1, "epsilon": 1e-2, "refresh": 4}),
+    (SOAP, soap, {"learning_rate": 0.02, **MOMENTS, "beta_3": 0.9, "refresh": 4}),
+]
 NAMES = sorted({SOLVERS.name_of(rule()) for rule, _, _ in REFERENCES} | {"adafactor"})
 
 
@@ -333,6 +427,63 @@ def test_rule_follows_its_formula(rule, change, settings, build):
         w = train(problem, solver, epochs).w
         expected = follow(problem, change, settings, epochs)
         np.testing.assert_allclose(w, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("rule", "change", "settings"), ON_MATRICES)
+def test_rule_on_matrices_follows_its_formula(rule, change, settings):
+    problem = network()
+    for epochs in (1, 2, 10):
+        w = train(problem, rule(**settings, batch_size=16), epochs).w
+        expected = follow(problem, change, settings, epochs)
+        np.testing.assert_allclose(w, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", [Muon, Shampoo, SOAP])
+def test_rules_on_matrices_go_on_where_they_stopped_and_refuse_vectors(rule):
+    problem, solver = network(), rule(batch_size=16)
+    whole, half = train(problem, solver, 6), train(problem, solver, 3)
+    state = pickle.loads(pickle.dumps(half.state))
+    rest = run(problem, solver, stopping=Stopping(tol=None, max_iter=3), state=state)
+    np.testing.assert_array_equal(rest.w, whole.w)
+    with pytest.raises(IncompatibleSolverError, match="matrices among its parameters"):
+        resolve(solver, ridge())
+
+
+def test_the_polar_factor():
+    rng = np.random.default_rng(5)
+    for shape in [(6, 6), (8, 3), (3, 8)]:
+        G = rng.normal(size=shape)
+        s = np.linalg.svd(polar_factor(G, 5), compute_uv=False)
+        assert 0.6 < s.min() <= s.max() < 1.2
+        # Left and right rotations pass through it; the length of G does not matter.
+        Q, R = (np.linalg.qr(rng.normal(size=(n, n)))[0] for n in shape)
+        np.testing.assert_allclose(
+            polar_factor(7 * Q @ G @ R, 5), Q @ polar_factor(G, 5) @ R, atol=1e-12
+        )
+    np.testing.assert_array_equal(polar_factor(np.zeros((3, 2)), 5), 0)
+
+
+def test_the_first_step_of_shampoo_is_the_polar_factor():
+    G = np.random.default_rng(6).normal(size=(4, 4))
+    U, _, Vt = np.linalg.svd(G)
+    found = inverse_root(G @ G.T, 4, 1e-12) @ G @ inverse_root(G.T @ G, 4, 1e-12)
+    np.testing.assert_allclose(found, U @ Vt, atol=1e-9)
+
+
+def test_soap_on_the_axes_is_adam():
+    settings = {"learning_rate": 0.02, **MOMENTS, "batch_size": 16}
+    one, two = (
+        train(network(), rule, 5).w for rule in (SOAP(refresh=None, **settings), Adam(**settings))
+    )
+    np.testing.assert_allclose(one, two, rtol=1e-12)
+
+
+def test_sam_without_radius_is_momentum():
+    settings = {"learning_rate": 0.02, "batch_size": 16}
+    one, two = (
+        train(network(), rule, 5).w for rule in (SAM(radius=0.0, **settings), Momentum(**settings))
+    )
+    np.testing.assert_array_equal(one, two)
 
 
 def test_adafactor_follows_its_formula():
@@ -680,7 +831,7 @@ def test_every_rule_follows_a_schedule():
             solver = rule(schedule=Cosine(4))
             result = train(ridge(), solver, 4)
             assert result.state.rate == 0, name
-            if rule not in (RMSpropNesterov, DAdaptation):  # their velocity goes on
+            if rule not in (RMSpropNesterov, DAdaptation, SAM):  # their velocity goes on
                 np.testing.assert_array_equal(train(ridge(), solver, 6).w, result.w)
 
 
@@ -698,9 +849,10 @@ def test_a_plateau_is_told_to_the_schedule_after_the_warm_up():
         (RMSprop(decay=True), "decay=True"),
         (AdamW(weight_decay=-0.1), "weight_decay=-0.1"),
         (NAdam(momentum_decay=math.inf), "momentum_decay=inf"),
-        (Signum(momentum=1.0), "momentum=1.0"),
+        (Signum(momentum=1.0), "momentum=1"),
         (Adafactor(epsilon=0.0), "epsilon=0.0"),
         (Adafactor(decay_power=2.0), "decay_power=2.0"),
+        (SAM(radius=-1.0), "radius=-1.0"),
         (DoG(initial_distance=0.0), "initial_distance=0.0"),
         (DAdaptation(max_growth=1.0), "max_growth=1.0"),
         (PolyakStep(max_step=0.0), "max_step=0.0"),
@@ -720,6 +872,21 @@ def test_a_plateau_is_told_to_the_schedule_after_the_warm_up():
 def test_bad_settings_are_named(solver, words):
     with pytest.raises(ValueError, match=words):
         train(ridge(), solver, 1)
+
+
+@pytest.mark.parametrize(
+    ("solver", "words"),
+    [
+        (Muon(momentum=1.0), "momentum=1"),
+        (Muon(n_steps=2.5), "n_steps=2.5, .* whole and >= 1"),
+        (Shampoo(refresh=0), "refresh=0"),
+        (Shampoo(epsilon=0.0), "epsilon=0.0"),
+        (SOAP(beta_3=1.0), "beta_3=1.0"),
+    ],
+)
+def test_bad_settings_on_matrices_are_named(solver, words):
+    with pytest.raises(ValueError, match=words):
+        train(network(), solver, 1)
 
 
 def test_settings_are_not_shared():

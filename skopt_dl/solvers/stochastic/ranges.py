@@ -15,13 +15,17 @@ class Range:
     high: float = math.inf
     open_low: bool = False
     open_high: bool = False
+    whole: bool = False
 
     def __contains__(self, value: Any) -> bool:
+        if self.whole and value != int(value):
+            return False
         above = value > self.low if self.open_low else value >= self.low
         return above and (value < self.high if self.open_high else value <= self.high)
 
     def __str__(self) -> str:
-        text = f"{'>' if self.open_low else '>='} {self.low:g}"
+        text = "whole and " if self.whole else ""
+        text += f"{'>' if self.open_low else '>='} {self.low:g}"
         if self.high < math.inf:
             text += f" and {'<' if self.open_high else '<='} {self.high:g}"
         return text
@@ -30,6 +34,7 @@ class Range:
 FRACTION = Range(0.0, 1.0, open_high=True)
 INSIDE = Range(0.0, 1.0, open_low=True, open_high=True)
 NON_NEGATIVE = Range(0.0)
+AT_LEAST_ONE = Range(1, whole=True)
 POSITIVE = Range(0.0, open_low=True)
 
 RANGES: dict[str, Range] = {
@@ -49,6 +54,11 @@ RANGES: dict[str, Range] = {
     "shrink": INSIDE,
     "grow": Range(1.0),
     "max_growth": Range(1.0, open_low=True),
+    "beta_3": FRACTION,
+    "other_rate": POSITIVE,
+    "radius": NON_NEGATIVE,
+    "n_steps": AT_LEAST_ONE,
+    "refresh": AT_LEAST_ONE,
     "decay_power": Range(0.0, 1.0, open_low=True),
     "max_rms": POSITIVE,
     "max_grad_norm": POSITIVE,

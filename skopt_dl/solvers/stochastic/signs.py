@@ -117,9 +117,7 @@ class Signum(StochasticSolver):
 
     def _start(self, problem: Any, w: Any) -> MeanState:
         if self.momentum == 1:
-            raise ValueError(
-                f"Signum: momentum={self.momentum!r}, but it must be a number >= 0 and < 1"
-            )
+            raise ValueError("Signum: momentum=1, but it must be a number >= 0 and < 1")
         return MeanState(w=w, m=problem.xp.zeros_like(w))
 
     def _auto_rate(self, problem: Any, w: Any) -> float:
