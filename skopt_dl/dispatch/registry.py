@@ -210,6 +210,7 @@ SOLVERS = Registry(
         "sign_sgd": "skopt_dl.solvers.stochastic.signs:SignSGD",
         "signum": "skopt_dl.solvers.stochastic.signs:Signum",
         "soap": "skopt_dl.solvers.stochastic.shampoo:SOAP",
+        "subgradient": "skopt_dl.solvers.subgradient:Subgradient",
         "svd": "skopt_dl.solvers.direct:SVD",
         "svrg": "skopt_dl.solvers.variance_reduced:SVRG",
         "trust_region": "skopt_dl.solvers.trust_region:TrustRegion",

@@ -22,6 +22,7 @@ class Oracle(StrEnum):
     """A question that may be asked of a problem. The value is the phrase used in messages."""
 
     GRAD = "a gradient of the whole objective"
+    SUBGRADIENT = "a subgradient of the whole objective"
     SMOOTH_GRAD = "a gradient of the smooth part"
     LIPSCHITZ = "a Lipschitz bound of that gradient"
     PROX = "a prox of the penalty"

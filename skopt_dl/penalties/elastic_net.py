@@ -90,6 +90,11 @@ class ElasticNet(Penalty):
             return 0 * v
         return (size if self.positive or v > 0 else -size) / (1 + step * l2)
 
+    def subgradient(self, w: Any) -> Any:
+        """``l1 sign(w) + l2 w``, with 0 for the sign of 0."""
+        l1, l2 = self._terms(w)
+        return l1 * namespace_of(w).sign(w) + l2 * w
+
     def grad_inside(self, w: Any) -> Any:
         """Gradient where ``w >= 0``; with ``positive`` that is everywhere it counts."""
         l1, l2 = self._terms(w)

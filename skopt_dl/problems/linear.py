@@ -43,6 +43,7 @@ from skopt_dl.problems.reasons import (
     no_quadratic_model,
     no_smooth_loss,
     no_split,
+    no_subgradient,
     no_working_set,
     not_dense,
 )
@@ -258,6 +259,14 @@ class LinearProblem(Problem):
         value = self.loss_value(z) + self.nonsmooth_value(w)
         grad = self.loss_grad(z) + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return Point(w, value, grad, z)
+
+    @offers(Oracle.SUBGRADIENT, lacks=no_subgradient)
+    def subgradient(self, w: Any) -> tuple[Any, Any]:
+        """Value and a subgradient of the whole objective."""
+        z, penalty = self.predict_raw(w), self.penalty
+        of_penalty = penalty.grad if hasattr(penalty, "grad") else penalty.subgradient  # type: ignore[attr-defined]
+        value = self.loss_value(z) + self.nonsmooth_value(w)
+        return value, self.loss_grad(z) + self.on_coef(of_penalty, w)
 
     @offers(Oracle.LOWER_BOUNDS, lacks=no_bounds)
     def bounded_point(self, w: Any) -> Point:

@@ -29,6 +29,15 @@ def no_gradient(problem: Any) -> str | None:
     return no_smooth_loss(problem)
 
 
+def no_subgradient(problem: Any) -> str | None:
+    penalty = problem.penalty
+    if getattr(penalty, "positive", False):
+        return f"{penalty.label} has none outside its bounds"
+    if not (hasattr(penalty, "grad") or hasattr(penalty, "subgradient")):
+        return f"{penalty.label} has none"
+    return None
+
+
 def no_curvature(problem: Any) -> str | None:
     reason = no_gradient(problem)
     if reason is not None:

@@ -40,16 +40,6 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         AdaGrad as AdaGrad,
         AdaGradNorm as AdaGradNorm,
     )
-    from skopt_dl.solvers.stochastic.muon import (
-        Muon as Muon,
-    )
-    from skopt_dl.solvers.stochastic.shampoo import (
-        Shampoo as Shampoo,
-        SOAP as SOAP,
-    )
-    from skopt_dl.solvers.stochastic.sharpness import (
-        SAM as SAM,
-    )
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
     from skopt_dl.solvers.stochastic.adam_variants import (
         AdamW as AdamW,
@@ -65,6 +55,9 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         DAdaptation as DAdaptation,
         DoG as DoG,
         Prodigy as Prodigy,
+    )
+    from skopt_dl.solvers.stochastic.muon import (
+        Muon as Muon,
     )
     from skopt_dl.solvers.stochastic.polyak import (
         LineSearchSGD as LineSearchSGD,
@@ -84,11 +77,19 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         Momentum as Momentum,
         Nesterov as Nesterov,
     )
+    from skopt_dl.solvers.stochastic.shampoo import (
+        SOAP as SOAP,
+        Shampoo as Shampoo,
+    )
+    from skopt_dl.solvers.stochastic.sharpness import (
+        SAM as SAM,
+    )
     from skopt_dl.solvers.stochastic.signs import (
         Lion as Lion,
         SignSGD as SignSGD,
         Signum as Signum,
     )
+    from skopt_dl.solvers.subgradient import Subgradient as Subgradient
     from skopt_dl.solvers.trust_region import TrustRegion as TrustRegion
     from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA, SVRG as SVRG
 
@@ -150,6 +151,7 @@ _HOME = {
     "Shampoo": "stochastic.shampoo",
     "SignSGD": "stochastic.signs",
     "Signum": "stochastic.signs",
+    "Subgradient": "subgradient",
     "TrustRegion": "trust_region",
     "Yogi": "stochastic.beliefs",
 }

@@ -15,6 +15,7 @@ from skopt_dl.testing.law import host, require, require_close
 # The method that our solvers call for each oracle.
 METHODS = {
     Oracle.GRAD: "point",
+    Oracle.SUBGRADIENT: "subgradient",
     Oracle.SMOOTH_GRAD: "smooth_value_grad",
     Oracle.LIPSCHITZ: "lipschitz",
     Oracle.PROX: "prox",
@@ -136,6 +137,18 @@ def _check_smooth(p: _Probe) -> None:
         1e-5,
         1e-7,
     )
+
+
+def _check_subgradient(p: _Probe) -> None:
+    q = p.problem
+    for w in (p.w, p.other, q.start()):
+        value, g = q.subgradient(w)
+        require_close("subgradient gives the value", value, q.value(w), 1e-10)
+        for other in (p.w, p.other, p.third, q.start(), w + 1e-3 * p.draw(q.size)):
+            below = to_float(value) + to_float(p.xp.sum(g * (other - w)))
+            size = 1e-10 * (1 + abs(below))
+            supports = Trait.CONVEX not in q.traits or p.value(other) >= below - size
+            require("a subgradient supports the objective", supports)
 
 
 def _check_lipschitz(p: _Probe) -> None:
@@ -295,6 +308,7 @@ def _check_certificate(p: _Probe) -> None:
 
 _CHECKS = {
     Oracle.GRAD: _check_point,
+    Oracle.SUBGRADIENT: _check_subgradient,
     Oracle.SMOOTH_GRAD: _check_smooth,
     Oracle.LIPSCHITZ: _check_lipschitz,
     Oracle.PROX: _check_prox,

@@ -14,17 +14,17 @@ from skopt_dl.kernels.namespace import to_float
 from skopt_dl.testing.examples import example_problems
 from skopt_dl.testing.law import host, require, require_close
 
-# What a method that sees batches only is held to, and for how many epochs: it wanders around the
-# optimum at a distance that its rate sets, so its duality gap need not become small. The share of
-# the way from the start to the optimum that may be left:
+# What a method is held to, and for how many epochs, whose steps do not shrink at the optimum by
+# themselves: it wanders around it at a distance that its rate sets, so its duality gap need not
+# become small. The share of the way from the start to the optimum that may be left:
 WANDERING = 0.1
 WANDERING_EPOCHS = 300
 FEW_EPOCHS = 10
 
 
 def wanders(solver: Solver) -> bool:
-    """Whether the method steps along gradients of batches."""
-    return Oracle.SAMPLE_GRAD in solver.needs.oracles
+    """Whether the method steps along gradients of batches, or along subgradients."""
+    return bool({Oracle.SAMPLE_GRAD, Oracle.SUBGRADIENT} & solver.needs.oracles)
 
 
 def check_solver(
@@ -43,10 +43,10 @@ def check_solver(
     problems : iterable of Problem, optional
         Convex problems. Default: `example_problems`, small regressions and classifications.
     tol : float
-        The certificate to reach. A method of batches (its needs name gradients on batches) is held
+        The certificate to reach. A method of batches or subgradients (its needs name them) is held
         to its objective instead: 90 % of the way from the start to the optimum.
     max_iter : int, optional
-        Iterations granted. Default: the solver's own budget; 300 epochs for a method of batches.
+        Iterations granted. Default: the solver's own budget; 300 epochs for these.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def check_wandering(solver: Solver, problem: Any, *, max_iter: int) -> SolveResu
     start, lowest = to_float(problem.value(problem.start())), best.certificate.objective
     allowed = lowest + WANDERING * (start - lowest)
     require(
-        "a method of batches covers 90 % of the way to the optimum",
+        "a method of batches or subgradients covers 90 % of the way to the optimum",
         result.certificate.objective <= allowed,
         f"{what}; optimum {lowest:.6g}, start {start:.6g}",
     )

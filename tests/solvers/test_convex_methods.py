@@ -14,11 +14,12 @@ from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.linops import NystromPreconditioner
 from skopt_dl.linops.quasi_newton import DenseInverseHessian
-from skopt_dl.losses import Logistic, Multinomial, Squared
+from skopt_dl.losses import Logistic, Loss, Multinomial, Squared
 from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
 from skopt_dl.problems import LinearProblem, SmoothProblem, residual_system
 from skopt_dl.solvers import (
     BFGS,
+    FISTA,
     SDCA,
     SVRG,
     AndersonCD,
@@ -30,6 +31,7 @@ from skopt_dl.solvers import (
     NystromCG,
     ProjectedGradient,
     SemismoothNewton,
+    Subgradient,
     TrustRegion,
 )
 
@@ -586,3 +588,64 @@ def test_extrapolation_keeps_the_model_true_and_never_rises(layout):
 def test_bad_settings_of_anderson():
     with pytest.raises(ValueError, match="memory=1"):
         solve(diabetes_lasso(0.1), AndersonCD(memory=1))
+
+
+# --- subgradients -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("distance", [None, 1.0, 30.0])
+def test_the_subgradient_method_keeps_its_rate(distance):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 8))
+    y = np.sign(X @ np.linspace(1, -1, 8) + rng.standard_normal(60)) / 2 + 0.5
+    problem = LinearProblem(X, y, Logistic(), L1(0.08))
+    best = solve(problem, FISTA(), tol=1e-10)
+    solver = Subgradient(distance=distance)
+    state, errors = solver.init(problem, problem.start(), None), []
+    for _ in range(3000):
+        solver.advance(problem, state, 1)
+        errors.append(float(problem.value(state.w)) - best.certificate.objective)
+    assert np.max(np.diff(errors)) <= 0
+    if distance is None:
+        assert errors[-1] <= 0.02 * errors[0]
+    else:
+        # Nesterov (2018), Theorem 3.2.2, with the lengths R / sqrt(k).
+        k = np.arange(1, 3001)
+        steepest = np.mean(np.linalg.norm(X, axis=1)) + 0.08 * np.sqrt(8)
+        far = best.w @ best.w + distance**2 * np.cumsum(1 / k)
+        assert np.all(errors <= steepest * far / (2 * distance * np.cumsum(k**-0.5)))
+    # Where the lasso has zeros the method has none.
+    assert np.sum(best.w == 0) > 0
+    assert np.all(state.w != 0)
+
+
+class Absolute(Loss):
+    """``|z - y|``, with a kink and no prox."""
+
+    def value(self, y, z):
+        return np.abs(z - y)
+
+    def slope(self, y, z):
+        return np.sign(z - y)
+
+    def conjugate(self, y, u):
+        return u * y
+
+
+def test_a_subgradient_of_a_loss_with_a_kink():
+    rng = np.random.default_rng(0)
+    X, truth = rng.standard_normal((80, 3)), np.array([1.0, -2.0, 0.5])
+    y = X @ truth
+    y[::4] += 50
+    problem = LinearProblem(X, y, Absolute(), L2(0.0))
+    result = run(problem, Subgradient(), stopping=Stopping(tol=None, max_iter=2000))
+    # A quarter of the targets is far off, on one side, and does not count.
+    np.testing.assert_allclose(result.w, truth, atol=1e-2)
+
+
+def test_what_has_no_subgradient():
+    problem = LinearProblem(np.eye(3), np.ones(3), Squared(), L1(positive=True))
+    with pytest.raises(IncompatibleSolverError, match="none outside its bounds"):
+        resolve("subgradient", problem)
+    with pytest.raises(ValueError, match=r"distance=-1\.0"):
+        solve(on_a_ball(loss=Logistic()), Subgradient(distance=-1.0))
