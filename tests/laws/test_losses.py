@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import array_api_strict
 import numpy as np
 import pytest
 
 from skopt_dl.dispatch import LOSSES
+from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.losses import Huber, Logistic, Multinomial, Poisson, Quantile, Squared, SquaredHinge
 from skopt_dl.testing import check_loss
 
@@ -125,3 +127,21 @@ def test_logistic_prox_of_large_steps(step):
     loss = Logistic()
     z = loss.prox(y, v, step)
     np.testing.assert_allclose(z + step * loss.slope(y, z), v, atol=1e-10 * max(step, 1))
+
+
+@pytest.mark.parametrize(
+    "loss", [Huber(0.7), Quantile(0.3, 0.2), Poisson(), SquaredHinge(), Logistic()], ids=repr
+)
+def test_losses_compute_where_the_predictions_are(loss):
+    device = array_api_strict.Device("device1")
+    y, z = rng.integers(0, 2, 20).astype(float), 2 * rng.standard_normal(20)
+    there = [array_api_strict.asarray(a, device=device) for a in (y, z)]
+    loss.check(there[0])
+    for method in ("value", "slope", "curvature"):
+        away = getattr(loss, method)(*there)
+        assert away.device == device
+        np.testing.assert_allclose(to_numpy(away), getattr(loss, method)(y, z), rtol=1e-12)
+    u = loss.slope(y, z)
+    away = loss.conjugate(there[0], loss.slope(*there))
+    np.testing.assert_allclose(to_numpy(away), loss.conjugate(y, u), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(to_numpy(loss.prox(*there, 0.6)), loss.prox(y, z, 0.6), rtol=1e-12)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import array_api_strict
 import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression, nnls
 
 from skopt_dl.dispatch import PENALTIES
+from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.penalties import (
     L1,
     L2,
@@ -239,3 +241,36 @@ class Greedy(ElasticNet):
 def test_a_broken_penalty_is_caught(penalty, law):
     with pytest.raises(AssertionError, match=law):
         check_penalty(penalty)
+
+
+PORTABLE = [
+    L1(0.3, weights=[0.5, 1.0, 2.0] * 3),
+    L2(np.linspace(0.0, 1.0, 9)),
+    GroupLasso([[0, 3], [1, 2, 4, 8], [5], [6, 7]], 0.4),
+    SLOPE(0.3),
+    SLOPE(0.3, weights=np.linspace(2.0, 1.0, 9)),
+    MCP(0.5),
+    SCAD(0.5),
+    Box(-0.5, [1.0] * 9),
+    Simplex(2.0),
+    L1Ball(1.0),
+]
+
+
+@pytest.mark.parametrize("penalty", PORTABLE, ids=repr)
+def test_penalties_compute_where_the_coefficients_are(penalty):
+    device = array_api_strict.Device("device1")
+    w, g = 2 * rng.standard_normal(9), rng.standard_normal(9)
+    there = [array_api_strict.asarray(a, device=device) for a in (w, g)]
+    inside = penalty.prox(w, 0.7)
+    mine = penalty.prox(there[0], 0.7)
+    assert mine.device == device
+    np.testing.assert_allclose(to_numpy(mine), inside, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(to_numpy(penalty.value(mine)), penalty.value(inside), rtol=1e-12)
+    for method in ("conjugate", "feasible_scale", "linear_minimiser"):
+        if hasattr(penalty, method):
+            here = getattr(penalty, method)(g)
+            np.testing.assert_allclose(to_numpy(getattr(penalty, method)(there[1])), here)
+    if hasattr(penalty, "distance"):
+        here, away = penalty.distance(inside, g), penalty.distance(mine, there[1])
+        np.testing.assert_allclose(to_numpy(away), here, rtol=1e-12, atol=1e-14)
