@@ -24,12 +24,11 @@ from skopt_dl.linops import (
 )
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
-from skopt_dl.problems import certificates
+from skopt_dl.problems import certificates, parameters
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.curvature import hessian_matrix, hessian_product
 from skopt_dl.problems.dual import DualModel
-from skopt_dl.problems.intercept import best_intercept
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.reasons import (
     no_bounds,
@@ -46,6 +45,7 @@ from skopt_dl.problems.reasons import (
     no_subgradient,
     no_working_set,
     not_dense,
+    traits_of,
 )
 from skopt_dl.problems.residual_system import ResidualSystem
 from skopt_dl.problems.rows import RowModel
@@ -110,7 +110,7 @@ class LinearProblem(Problem):
             self.omega = xp.full(n, 1.0 / n, dtype=self.dtype, device=self.device)
         else:
             self.omega = sample_weight / xp.sum(sample_weight)
-        # An intercept makes room to move columns that are far from zero: see `unpack`.
+        # An intercept makes room to move columns that are far from zero: see `parameters`.
         self.shift: Any = None
         if fit_intercept:
             self.base, self.shift = self.base.near_zero(self.omega)
@@ -130,22 +130,10 @@ class LinearProblem(Problem):
             "coef": slice(0, self.n_coef),
             "intercept": slice(self.n_coef, self.size),
         }
-        self.traits = self._traits()
+        self.traits = traits_of(self)
         self.criterion, self.scale = criterion, scale
         self._units: dict[str, float] = {}
         self._lipschitz: Any = None
-
-    def _traits(self) -> frozenset[Trait]:
-        traits = {Trait.LINEAR_MODEL, Trait.FINITE_SUM}
-        if self.penalty.convex:
-            traits.add(Trait.CONVEX)
-        if self.loss.quadratic:
-            traits.add(Trait.QUADRATIC)
-        if no_gradient(self) is None:
-            traits.add(Trait.SMOOTH)
-        if self.penalty.constraint:
-            traits.add(Trait.CONSTRAINED)
-        return frozenset(traits)
 
     @property
     def description(self) -> str:  # type: ignore[override]
@@ -155,14 +143,7 @@ class LinearProblem(Problem):
     # --- parameters ---------------------------------------------------------------------------
 
     def start(self) -> Any:
-        """Zeros, or what of a constraint set is nearest to them."""
-        w = self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
-        if self.penalty.constraint:
-            w = self.prox(w, 1.0)
-        if self.intercept_in_map and no_lipschitz(self) is not None:
-            # Without a bound of the curvature no step is safe far out: begin at the null model.
-            w[-1] = best_intercept(self, self.xp.zeros_like(self.y))[0]
-        return w
+        return parameters.start(self)
 
     def matrix(self, w: Any) -> Any:
         """``w`` in the shape the map takes."""
@@ -178,24 +159,11 @@ class LinearProblem(Problem):
 
     def unpack(self, w: Any) -> tuple[Any, Any]:
         """``(coef, intercept)`` of shapes ``(p,)`` and ``()``, or ``(p, K)`` and ``(K,)``."""
-        xp, W = self.xp, self.matrix(w)
-        coef = W[: self.n_features, ...]
-        moved = 0.0 if self.shift is None else self.shift @ coef
-        if self.centred:
-            return coef, self.y_mean - (self.map.mean @ coef + moved)
-        if self.fit_intercept:
-            return coef, W[self.n_features, ...] - moved
-        return coef, xp.zeros(self.y.shape[1:], dtype=self.dtype, device=self.device)
+        return parameters.unpack(self, w)
 
     def pack(self, coef: Any, intercept: Any) -> Any:
         """The flat start from ``coef`` and ``intercept`` (an eliminated intercept is not kept)."""
-        xp = self.xp
-        rows = [xp.reshape(coef, (self.n_features, self.n_outputs))]
-        if self.intercept_in_map:
-            if self.shift is not None:
-                intercept = intercept + self.shift @ coef
-            rows.append(xp.reshape(intercept, (1, self.n_outputs)))
-        return xp.reshape(xp.concat(rows), (-1,))
+        return parameters.pack(self, coef, intercept)
 
     # --- values -------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skopt_dl.engine import Trait
+
 
 def no_smooth_loss(problem: Any) -> str | None:
     if problem.loss.differentiable or problem.loss.smoothness < float("inf"):
@@ -118,3 +120,17 @@ def no_dual_coordinates(problem: Any) -> str | None:
 
 def not_dense(problem: Any) -> str | None:
     return None if problem.map.layout == "dense" else "X is sparse (it is never densified)"
+
+
+def traits_of(problem: Any) -> frozenset[Trait]:
+    """The facts about a problem that follow from its two terms."""
+    traits = {Trait.LINEAR_MODEL, Trait.FINITE_SUM}
+    if problem.penalty.convex:
+        traits.add(Trait.CONVEX)
+    if problem.loss.quadratic:
+        traits.add(Trait.QUADRATIC)
+    if no_gradient(problem) is None:
+        traits.add(Trait.SMOOTH)
+    if problem.penalty.constraint:
+        traits.add(Trait.CONSTRAINED)
+    return frozenset(traits)
