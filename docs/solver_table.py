@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
+from sklearn.utils import get_tags
 
 import skopt_dl
 from skopt_dl.dispatch import LOSSES, PENALTIES, SOLVERS
@@ -62,6 +63,8 @@ def fitting_solvers(estimator: Any) -> set[str]:
     X, y = rng.normal(size=(8, 4)), np.arange(8.0)
     if is_classifier(estimator):
         y = y % 2
+    if not get_tags(estimator).target_tags.single_output:
+        y = np.stack([y, -y], axis=1)
     return {row.name for row in solver_table(estimator, X, y) if row.fits}
 
 

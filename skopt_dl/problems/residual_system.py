@@ -65,7 +65,7 @@ class ResidualSystem:
         J = xp.nonzero(active)[0]
         if J.shape[0] == 0:
             return r
-        columns = self.base.take_columns(J)
+        columns: Any = self.base.take_columns(J)
         if self.centred:
             columns = Centred(columns, xp.take(self.map.mean, J))
         D = 1 / sigma + xp.take(self.l2, J)

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Status, Stopping, run
+from skopt_dl.linear_model import ConstrainedLasso, ElasticNet as ElasticNetModel, Ridge
 from skopt_dl.linops import NystromPreconditioner
 from skopt_dl.linops.quasi_newton import DenseInverseHessian
 from skopt_dl.losses import Logistic, Loss, Multinomial, Squared
-from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
+from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball, RowElasticNet
 from skopt_dl.problems import LinearProblem, SmoothProblem, residual_system
 from skopt_dl.solvers import (
     BFGS,
@@ -649,3 +651,45 @@ def test_what_has_no_subgradient():
         resolve("subgradient", problem)
     with pytest.raises(ValueError, match=r"distance=-1\.0"):
         solve(on_a_ball(loss=Logistic()), Subgradient(distance=-1.0))
+
+
+def test_extrapolation_of_rows_of_coefficients():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 12)) + 2 * rng.standard_normal((60, 1))
+    Y = X[:, :3] @ rng.standard_normal((3, 2)) + 0.1 * rng.standard_normal((60, 2))
+    problem = LinearProblem(X, Y, Squared(), RowElasticNet(2, 0.01), fit_intercept=True)
+    plain, fast = (solve(problem, s, tol=1e-10) for s in (CoordinateDescent(), AndersonCD()))
+    assert plain.success and fast.success
+    assert fast.n_iter < plain.n_iter
+    np.testing.assert_allclose(fast.w, plain.w, atol=1e-5)
+
+
+# --- by name in the estimators ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "solver"),
+    [
+        (Ridge(alpha=2.0), "bfgs"),
+        (Ridge(alpha=2.0), "gradient_descent"),
+        (Ridge(alpha=2.0), "nystrom_cg"),
+        (Ridge(alpha=2.0), "sdca"),
+        (Ridge(alpha=2.0), "svrg"),
+        (Ridge(alpha=2.0), "trust_region"),
+        (ElasticNetModel(alpha=0.1), "anderson_cd"),
+        (ElasticNetModel(alpha=0.1), "sdca"),
+        (ElasticNetModel(alpha=0.1), "semismooth_newton"),
+        (ElasticNetModel(alpha=0.1), "svrg"),
+        (ConstrainedLasso(radius=150.0), "frank_wolfe"),
+    ],
+    ids=str,
+)
+def test_estimators_give_the_same_answer(model, solver):
+    X, y = load_diabetes(return_X_y=True)
+    X = X / X.std(axis=0)
+    settings = {"tol": 1e-8, "max_iter": 20_000}
+    fits = [clone(model).set_params(solver=name, **settings).fit(X, y) for name in ("auto", solver)]
+    assert fits[1].solver_ == solver
+    scale = np.max(np.abs(fits[0].coef_))
+    np.testing.assert_allclose(fits[1].coef_, fits[0].coef_, atol=1e-3 * scale)
+    np.testing.assert_allclose(fits[1].intercept_, fits[0].intercept_, rtol=1e-6)
