@@ -37,6 +37,9 @@ RULE_PARAMETERS = {
     "batch_size": "batch_size",
     "shuffle": "shuffle",
 }
+# The rules whose defaults are scikit-learn's; the others keep their own where the estimator's
+# parameter has not been changed.
+SCIKIT_LEARN_RULES = ("auto", "adam", "sgd", "momentum", "nesterov")
 
 
 def is_stochastic(solver: Any) -> bool:
@@ -120,7 +123,12 @@ class MultilayerPerceptron(EngineEstimator):
             )
 
     def _solver_defaults(self) -> dict[str, Any]:
-        given = {theirs: getattr(self, ours) for ours, theirs in RULE_PARAMETERS.items()}
+        signature = inspect.signature(type(self)).parameters
+        given = {
+            theirs: getattr(self, ours)
+            for ours, theirs in RULE_PARAMETERS.items()
+            if self.solver in SCIKIT_LEARN_RULES or getattr(self, ours) != signature[ours].default
+        }
         # scikit-learn's Adam follows no schedule.
         if self.solver not in ("adam", "auto"):
             given["schedule"] = (

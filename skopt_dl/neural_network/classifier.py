@@ -52,7 +52,8 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
         by ``(samples seen + 1) ** power_t`` after each epoch; or divided by 5 whenever progress
         stops, until it is below 1e-6.
     learning_rate_init : float, default=0.001
-        Initial learning rate of a stochastic solver given by name.
+        Initial learning rate of a stochastic solver given by name. Unless it is changed, rules
+        that scikit-learn does not have keep their own; so with the decays and epsilon below.
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
