@@ -114,10 +114,25 @@ KINDS: tuple[Kind, ...] = (
     Kind("MLPRegressor", regression, NETWORK, fitted="coefs_"),
     Kind("MatrixCompletion", ratings, {"n_components": 2, "random_state": 0}, fitted="components_"),
 )
-# Tested on their own: they choose a parameter themselves, or need several targets.
+# Tested on their own: they choose a parameter themselves, need several targets, or do as others do.
 APART: tuple[Kind, ...] = (
     Kind("LassoCV", regression, {"alphas": 10, "cv": 3}),
     Kind("ElasticNetCV", regression, {"alphas": 10, "cv": 3, "l1_ratio": [0.4, 1.0]}),
+    Kind("RidgeCV", regression, {"alphas": [0.1, 1.0, 10.0]}),
+    Kind("RidgeClassifier", classification),
+    Kind("RidgeClassifierCV", classification, {"alphas": [0.1, 1.0, 10.0], "cv": 3}),
+    Kind(
+        "LogisticRegressionCV",
+        classification,
+        {
+            "Cs": [0.1, 1.0],
+            "cv": 3,
+            "l1_ratios": (0,),
+            "scoring": "neg_log_loss",
+            "solver": "newton-cholesky",
+            "use_legacy_attributes": False,
+        },
+    ),
     Kind("MultiTaskLasso", regression, {"alpha": 0.05, "max_iter": 2000}),
     Kind("MultiTaskElasticNet", regression, {"alpha": 0.05, "max_iter": 2000}),
 )

@@ -27,6 +27,7 @@ class Loss(Settings, ABC):
 
     - ``curvature(y, z)``: second derivative, shape ``(n,)``; for a loss of several outputs the
       product ``curvature_product(y, z, d)`` of the per-sample Hessian with rows ``d``.
+    - ``value_slope(y, z)``: both at once, where they share work.
     - ``conjugate(y, u)``: the Fenchel conjugate ``sup_z u z - loss(y, z)``, shape ``(n,)``.
     - ``prox(y, v, step)``: ``argmin_z loss(y, z) + (z - v)^2 / (2 step)``; ``step`` may be an array
       of shape ``(n,)`` (or ``(n, 1)`` for several outputs).

@@ -52,9 +52,17 @@ class Logistic(Loss):
     def slope(self, y: Any, z: Any) -> Any:
         return sigmoid(z) - y
 
+    def value_slope(self, y: Any, z: Any) -> tuple[Any, Any]:
+        """`value` and `slope` from one exponential."""
+        xp = namespace_of(z)
+        e = xp.exp(-xp.abs(z))
+        above = z > 0
+        value = xp.log1p(e) + xp.where(above, z, xp.zeros_like(z)) - y * z
+        return value, xp.where(above, xp.ones_like(e), e) / (1 + e) - y
+
     def curvature(self, y: Any, z: Any) -> Any:
-        p = sigmoid(z)
-        return p * (1 - p)
+        e = namespace_of(z).exp(-namespace_of(z).abs(z))
+        return e / (1 + e) ** 2
 
     def conjugate(self, y: Any, u: Any) -> Any:
         """Negative entropy of ``p = u + y``; finite for ``p`` in [0, 1]."""
@@ -100,6 +108,12 @@ class Multinomial(Loss):
 
     def slope(self, y: Any, z: Any) -> Any:
         return namespace_of(z).exp(log_softmax(z)) - y
+
+    def value_slope(self, y: Any, z: Any) -> tuple[Any, Any]:
+        """`value` and `slope` from one softmax."""
+        xp = namespace_of(z)
+        log_p = log_softmax(z)
+        return -xp.sum(y * log_p, axis=1), xp.exp(log_p) - y
 
     def curvature_product(self, y: Any, z: Any, d: Any) -> Any:
         xp = namespace_of(z)

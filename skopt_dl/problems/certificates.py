@@ -35,9 +35,11 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     these coefficients: only there is it feasible. The gap still bounds the suboptimality of ``w``
     itself, whose own objective is the primal value.
     """
-    z = problem.predict_raw(w)
+    z, g = problem.known_at(w)
+    z = problem.predict_raw(w) if z is None else z
     objective = to_float(problem.loss_value(z) + problem.nonsmooth_value(w))
-    g = None if problem.criterion == GAP else problem.loss_grad(z)
+    if g is None and problem.criterion != GAP:
+        g = problem.loss_grad(z)
     gap = _gap(problem, z, objective, g)
     kind = GAP if problem.criterion == GAP and gap is not None else STATIONARITY
     if kind not in units:

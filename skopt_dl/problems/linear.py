@@ -132,6 +132,7 @@ class LinearProblem(Problem):
         }
         self.traits = traits_of(self)
         self.criterion, self.scale = criterion, scale
+        self._known: tuple[Any, Any, Any] | None = None
         self._units: dict[str, float] = {}
         self._lipschitz: Any = None
 
@@ -170,6 +171,13 @@ class LinearProblem(Problem):
     def loss_value(self, z: Any) -> Any:
         """The loss term at the predictions ``z``."""
         return self.omega @ self.loss.value(self.y, z)
+
+    def value_slope(self, z: Any) -> tuple[Any, Any]:
+        """The loss term at the predictions ``z``, and the slope of each sample's loss."""
+        if hasattr(self.loss, "value_slope"):
+            value, slope = self.loss.value_slope(self.y, z)
+            return self.omega @ value, slope
+        return self.loss_value(z), self.loss.slope(self.y, z)
 
     def loss_grad(self, z: Any) -> Any:
         """Gradient in ``w`` of the loss term, at the predictions ``z``."""
@@ -224,9 +232,23 @@ class LinearProblem(Problem):
 
     def point_of(self, w: Any, z: Any) -> Point:
         """The point ``w`` whose prediction ``z = A w`` is known."""
-        value = self.loss_value(z) + self.nonsmooth_value(w)
-        grad = self.loss_grad(z) + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
-        return Point(w, value, grad, z)
+        return self.point_from(w, z, *self.value_slope(z))
+
+    def point_from(self, w: Any, z: Any, loss_value: Any, slope: Any) -> Point:
+        """The point ``w`` with its prediction, and value and slopes of the loss there."""
+        g = self.flat(self.map.rmatvec(along_rows(self.omega, slope)))
+        self._known = (self.xp.asarray(w, copy=True), z, g)
+        grad = g + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
+        return Point(w, loss_value + self.nonsmooth_value(w), grad, z)
+
+    def known_at(self, w: Any) -> tuple[Any, Any]:
+        """Prediction at ``w`` and gradient of the loss, if the last point was there, else ``None``s.
+
+        A certificate asks for what the solver has just computed.
+        """
+        if self._known is None or not bool(self.xp.all(self._known[0] == w)):
+            return None, None
+        return self._known[1:]
 
     @offers(Oracle.SUBGRADIENT, lacks=no_subgradient)
     def subgradient(self, w: Any) -> tuple[Any, Any]:
