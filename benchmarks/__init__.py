@@ -8,6 +8,7 @@
     python -m benchmarks.first_fit
     python -m benchmarks.small_fits
     python -m benchmarks.callback_overhead
+    python -m benchmarks.ridge_cv
     python -m benchmarks.ridge_thresholds
     python -m benchmarks.logistic_thresholds
     python -m benchmarks.lasso_thresholds
