@@ -1,15 +1,36 @@
 """Line searches and learning-rate schedules."""
 
 from skopt_dl.search.backtracking import backtrack
-from skopt_dl.search.schedules import Schedule, schedule_of
+from skopt_dl.search.schedules import (
+    Adaptive,
+    Constant,
+    Cosine,
+    Decreasing,
+    Exponential,
+    InverseScaling,
+    OneCycle,
+    Schedule,
+    Step,
+    WarmUp,
+    schedule_of,
+)
 from skopt_dl.search.trial import Decrease, Found, Trial, rounding
 from skopt_dl.search.wolfe import strong_wolfe
 
 __all__ = [
+    "Adaptive",
+    "Constant",
+    "Cosine",
     "Decrease",
+    "Decreasing",
+    "Exponential",
     "Found",
+    "InverseScaling",
+    "OneCycle",
     "Schedule",
+    "Step",
     "Trial",
+    "WarmUp",
     "backtrack",
     "rounding",
     "schedule_of",

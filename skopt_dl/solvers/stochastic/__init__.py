@@ -1,1 +1,8 @@
-"""Rules that move along gradients of batches: one small class each."""
+"""Rules that move along gradients of batches: one small class each.
+
+Schedules of their rates are in `skopt_dl.search`; averages of their iterates are here.
+"""
+
+from skopt_dl.solvers.stochastic.averaging import EMA, Average, PolyakAverage
+
+__all__ = ["EMA", "Average", "PolyakAverage"]
