@@ -11,12 +11,13 @@ from sklearn.metrics import get_scorer, make_scorer
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_method_params
 
-from skopt_dl._sklearn.arrays import HOST, put_beside
+from skopt_dl._sklearn.arrays import HOST, is_gpu_sparse, put_beside
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Stopping, run
-from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.linear_model._logistic_tasks import elastic_penalty, logistic_task, total_weight
 from skopt_dl.linear_model.logistic import LogisticRegression
+from skopt_dl.linops import design
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,18 @@ class LabelledData:
 
     def rows(self, index: np.ndarray) -> LabelledData:
         """The samples ``index``."""
-        at = put_beside(self.X, index)
+        at = put_beside(self.X.data if is_gpu_sparse(self.X) else self.X, index)
+
+        def taken(weights: Any) -> Any:
+            return None if weights is None else namespace_of(weights).take(weights, at)
+
         return LabelledData(
-            self.X[at, :],
+            design(self.X).take_rows(at).X,
             self.labels[index],
             self.codes[index],
             self.classes,
-            None if self.weights is None else self.weights[at],
-            None if self.given is None else self.given[at],
+            taken(self.weights),
+            taken(self.given),
         )
 
 
@@ -110,10 +115,8 @@ def _scores_on(
         def score(model: Any) -> float:
             return model.score(X, y, sample_weight=weights)
     else:
-        params = {
-            key: HOST.put(value)
-            for key, value in _check_method_params(data.X, score_params, indices=test).items()
-        }
+        on_host = {key: HOST.put(value) for key, value in score_params.items()}
+        params = _check_method_params(data.X, on_host, indices=test)
         scorer = _with_all_labels(get_scorer(scoring), data.classes)
 
         def score(model: Any) -> float:

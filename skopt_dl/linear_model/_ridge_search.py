@@ -14,7 +14,7 @@ from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params
 
-from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl._sklearn.arrays import is_foreign, put_beside
 from skopt_dl._sklearn.base import fit_method
 from skopt_dl._sklearn.parameters import check_flag
 from skopt_dl.dispatch import resolve
@@ -225,6 +225,7 @@ class RidgeSearch(LinearModel):
         xp = data.xp
         metric = METRICS.get(self.scoring or self._default_metric) if _is_name(self) else None
         grid = xp.asarray(alphas, device=device_of(data.Y))
+        score_params = {key: _on_host(value) for key, value in score_params.items()}
         rows: list[Any] = []
         for fold, (train, test) in enumerate(splits):
             models: Any = folds.fit(fold, grid) if folds is not None else None
@@ -235,11 +236,14 @@ class RidgeSearch(LinearModel):
                 index = data.index(test)
                 target = xp.take(data.Y, index, axis=0) + data.y_mean
                 own = params.get("sample_weight")
-                own = None if own is None else as_float64(xp.asarray(own))
+                if own is not None:
+                    own = put_beside(target, np.asarray(own, dtype=np.float64))
                 rows.append(metric(target, models.predict(index), own))
                 continue
             scorer, (coef, intercept) = self._scorer(), models.fitted()
-            X_test, y_test = _safe_indexing(raw, test), labels[test]
+            # Scorers are the host's.
+            X_test, y_test = _safe_indexing(_on_host(raw), test), _on_host(labels)[test]
+            coef, intercept = to_numpy(coef), to_numpy(intercept)
             rows.append(
                 [
                     scorer(self._model(coef[a, ...], intercept[a, ...]), X_test, y_test, **params)

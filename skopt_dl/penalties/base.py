@@ -26,7 +26,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from skopt_dl.engine.settings import Settings
-from skopt_dl.kernels.namespace import device_of, namespace_of
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
 
 
 class Penalty(Settings, ABC):
@@ -90,6 +90,7 @@ def check_strength(
         if not value >= low:
             raise ValueError(f"{who}={value!r}, but it must be >= {low:g}")
         return
+    value = to_numpy(value) if hasattr(value, "ndim") else value
     n = len(value)
     if n not in (size // outputs, size):
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 
+import array_api_strict as strict
 import numpy as np
 import pytest
 import sklearn.linear_model as reference
@@ -204,3 +205,14 @@ def test_bad_parameters_are_named(params, message):
 def test_a_solver_of_one_output_says_so():
     with pytest.raises(IncompatibleSolverError, match="Only binary classification"):
         LogisticRegressionCV(solver="liblinear", cv=3, **QUIET).fit(X, THREE)
+
+
+def test_arrays_of_another_namespace_stay_there():
+    params = {"Cs": CS, "cv": 3, "solver": "newton-cholesky", **QUIET}
+    foreign = LogisticRegressionCV(**params)
+    foreign.fit(strict.asarray(X), THREE, strict.asarray(WEIGHTS))
+    host = LogisticRegressionCV(**params).fit(X, THREE, WEIGHTS)
+    assert foreign.coef_.__array_namespace__() is strict
+    np.testing.assert_allclose(np.asarray(foreign.coef_), host.coef_, rtol=1e-9)
+    np.testing.assert_allclose(foreign.scores_, host.scores_)
+    assert foreign.score(strict.asarray(X), THREE) == host.score(X, THREE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import array_api_strict as strict
 import numpy as np
 import pytest
 import sklearn.linear_model as reference
@@ -229,3 +230,24 @@ def test_float32_stays():
 def test_bad_parameters_are_named(params, message):
     with pytest.raises(ValueError, match=message):
         RidgeCV(**params).fit(*TALL[:2])
+
+
+@pytest.mark.parametrize("data", [TALL, WIDE], ids=["tall", "wide"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"store_cv_results": True},
+        {"alpha_per_target": True},
+        {"cv": 3},
+        {"cv": 3, "scoring": "neg_median_absolute_error"},
+    ],
+    ids=str,
+)
+def test_arrays_of_another_namespace_stay_there(data, params):
+    X, Y, w = data
+    foreign = RidgeCV(ALPHAS, **params).fit(*(strict.asarray(a) for a in data))
+    host = RidgeCV(ALPHAS, **params).fit(X, Y, w)
+    assert foreign.coef_.__array_namespace__() is strict
+    np.testing.assert_allclose(np.asarray(foreign.coef_), host.coef_, rtol=1e-9)
+    np.testing.assert_array_equal(foreign.alpha_, host.alpha_)
+    np.testing.assert_allclose(foreign.best_score_, host.best_score_, rtol=1e-9)
