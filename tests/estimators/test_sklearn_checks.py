@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from zoo import KINDS, APART, Kind, is_stochastic, is_variant, solvers_of, sparse_solvers_of
+from zoo import APART, KINDS, Kind, is_stochastic, is_variant, solvers_of, sparse_solvers_of
 
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Oracle

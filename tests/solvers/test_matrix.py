@@ -177,7 +177,7 @@ def waits_for_nothing(name) -> bool:
     free = {Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Oracle.GRAPH, Oracle.SPLIT}
     needs = SOLVERS.get(name).needs.oracles
     known = {Oracle.LIPSCHITZ, Oracle.GRAPH} & needs  # without these the step is searched for
-    return bool(known) and needs <= free or name in ("cg", "lsqr")
+    return (bool(known) and needs <= free) or name in ("cg", "lsqr")
 
 
 @pytest.mark.parametrize("case", PORTABLE, ids=str)
