@@ -137,7 +137,7 @@ class LogisticRegressionCV(LinearClassifierMixin, ProbabilitiesMixin, LinearMode
     ...     solver="newton-cholesky",
     ... ).fit(X, y)
     >>> round(model.C_, 2)
-    21.54
+    166.81
     """
 
     def __init__(

@@ -107,7 +107,7 @@ class RidgeCV(LinearRegressorMixin, RidgeSearch):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = RidgeCV(alphas=np.logspace(-3, 1, 20)).fit(X, y)
     >>> round(model.alpha_, 4)
-    0.0113
+    0.0043
     """
 
     _default_metric = "r2"
