@@ -331,7 +331,9 @@ def sorted_entries(
     Repeated positions stay apart. ``csr`` is the CSR class to use; SciPy's by default.
     """
     if csr is None:
-        from scipy.sparse import csr_array as csr
+        from scipy.sparse import csr_array
+
+        csr = csr_array
     xp = namespace_of(values)
     order = xp.argsort(rows, stable=True) if is_numpy(xp) else xp.argsort(rows)
     counts = xp.bincount(rows, minlength=shape[0])

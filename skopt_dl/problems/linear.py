@@ -242,7 +242,7 @@ class LinearProblem(Problem):
         return Point(w, loss_value + self.nonsmooth_value(w), grad, z)
 
     def known_at(self, w: Any) -> tuple[Any, Any]:
-        """Prediction at ``w`` and loss gradient, if the last point was there, else ``None``s.
+        """Prediction at ``w`` and loss gradient, or twice ``None`` if the last point was not there.
 
         A certificate asks for what the solver has just computed.
         """

@@ -418,18 +418,20 @@ def test_gpu_search_and_memory(cupy: Any) -> None:
     assert search.best_params_ == host.best_params_
 
 
-def fitted_in_a_worker(on_device: bool) -> list[str]:
-    X, y = regression(0)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        Lasso(alpha=0.1).fit(there(X, DEVICES["device1"]) if on_device else X, y)
-    return [str(w.message) for w in caught]
-
-
 def test_several_processes_on_one_device_warn() -> None:
-    assert fitted_in_a_worker(True) == []
+    # Defined here and without names of this module, so that it travels to the workers by value.
+    def fitted(X: Any, y: Any, on_device: bool) -> list[str]:
+        if on_device:
+            X = strict.asarray(X, device=strict.Device("device1"))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            Lasso(alpha=0.1).fit(X, y)
+        return [str(w.message) for w in caught]
+
+    X, y = regression(0)
+    assert fitted(X, y, True) == []
     host, device = Parallel(n_jobs=2, backend="loky")(
-        delayed(fitted_in_a_worker)(on_device) for on_device in (False, True)
+        delayed(fitted)(X, y, on_device) for on_device in (False, True)
     )
     assert host == []
     assert len(device) == 1 and "one of several processes (n_jobs > 1)" in device[0]

