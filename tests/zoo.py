@@ -135,6 +135,8 @@ APART: tuple[Kind, ...] = (
     ),
     Kind("MultiTaskLasso", regression, {"alpha": 0.05, "max_iter": 2000}),
     Kind("MultiTaskElasticNet", regression, {"alpha": 0.05, "max_iter": 2000}),
+    Kind("MultiTaskLassoCV", regression, {"alphas": 5, "cv": 3, "eps": 0.1, "max_iter": 2000}),
+    Kind("MultiTaskElasticNetCV", regression, {"alphas": 5, "cv": 3, "max_iter": 2000}),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 LINEAR = KINDS[:7]

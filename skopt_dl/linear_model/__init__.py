@@ -6,6 +6,7 @@ from skopt_dl.linear_model.lasso_cv import ElasticNetCV, LassoCV
 from skopt_dl.linear_model.logistic import LogisticRegression
 from skopt_dl.linear_model.logistic_cv import LogisticRegressionCV
 from skopt_dl.linear_model.multi_task import MultiTaskElasticNet, MultiTaskLasso
+from skopt_dl.linear_model.multi_task_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
 from skopt_dl.linear_model.path import alpha_max, enet_path, lasso_path
 from skopt_dl.linear_model.penalized import PenalizedRegressor
 from skopt_dl.linear_model.penalized_classifier import PenalizedClassifier
@@ -22,7 +23,9 @@ __all__ = [
     "LogisticRegression",
     "LogisticRegressionCV",
     "MultiTaskElasticNet",
+    "MultiTaskElasticNetCV",
     "MultiTaskLasso",
+    "MultiTaskLassoCV",
     "PenalizedClassifier",
     "PenalizedRegressor",
     "Ridge",

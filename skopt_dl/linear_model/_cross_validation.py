@@ -1,4 +1,4 @@
-"""Validation errors of elastic-net paths over folds, without copying X.
+"""Validation errors of paths over folds, without copying X.
 
 Two ways, by the shape of the data. Tall dense data whose folds partition the rows: the moments of
 each fold give its training problem and its errors (`skopt_dl.linear_model._moments`). Otherwise:
@@ -20,7 +20,7 @@ from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
 from skopt_dl.linops import design
 from skopt_dl.losses import Squared
-from skopt_dl.penalties import ElasticNet
+from skopt_dl.penalties import Penalty
 from skopt_dl.problems import LinearProblem
 from skopt_dl.problems.working_set import GRAM_BELOW
 
@@ -63,9 +63,9 @@ def cross_validate(
     folds: list[Fold],
     grids: list[tuple[float, Any]],
     settings: PathSettings,
+    penalty: Callable[[float], Penalty],
     *,
     fit_intercept: bool,
-    positive: bool,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Validation:
@@ -81,7 +81,9 @@ def cross_validate(
         An l1_ratio and its decreasing strengths.
     settings : PathSettings
         How paths are computed.
-    fit_intercept, positive : bool
+    penalty : callable
+        From an l1_ratio to the penalty of strength 1.
+    fit_intercept : bool
         The model.
     n_jobs, verbose : int
         Threads over folds, and joblib's messages.
@@ -94,8 +96,8 @@ def cross_validate(
                     f"the {what} samples of fold {k} have no weight: choose another cv, or "
                     "sample_weight with a positive weight there"
                 )
-    kind = _Tall if _fits_moments(X, folds, settings, grids) else _Weighted
-    method = kind(X, y, omega, folds, fit_intercept, positive, settings)
+    tall = y.ndim == 1 and _fits_moments(X, folds, settings, grids)
+    method = (_Tall if tall else _Weighted)(X, y, omega, folds, fit_intercept, penalty, settings)
     jobs = (
         delayed(method.errors)(k, ratio, alphas)
         for ratio, alphas in grids
@@ -145,11 +147,12 @@ class _Tall:
         omega: Any,
         folds: list[Fold],
         fit_intercept: bool,
-        positive: bool,
+        penalty: Callable[[float], Any],
         settings: PathSettings,
     ) -> None:
         self.X, self.y, self.omega, self.folds = X, y, omega, folds
-        self.fit_intercept, self.positive, self.settings = fit_intercept, positive, settings
+        self.fit_intercept, self.settings = fit_intercept, settings
+        self.positive = penalty(1.0).positive
         self.kernels = bind(np, np.dtype(np.float64), "dense")
         self.origin: tuple[Any, Any] = (np.zeros(X.shape[1]), 0.0)
         if fit_intercept:
@@ -206,11 +209,11 @@ class _Weighted:
         omega: Any,
         folds: list[Fold],
         fit_intercept: bool,
-        positive: bool,
+        penalty: Callable[[float], Penalty],
         settings: PathSettings,
     ) -> None:
         self.y, self.omega, self.folds = y, omega, folds
-        self.fit_intercept, self.positive, self.settings = fit_intercept, positive, settings
+        self.fit_intercept, self.penalty, self.settings = fit_intercept, penalty, settings
         self.base = design(X)
         if fit_intercept:
             # Once for all folds; their problems then find nothing left to move.
@@ -224,17 +227,20 @@ class _Weighted:
             self.base,
             self.y,
             Squared(),
-            ElasticNet(ratio, 1.0 - ratio, self.positive),
+            self.penalty(ratio),
             sample_weight=counts * self.omega,
             fit_intercept=self.fit_intercept,
             description=f"the training samples of fold {k}",
         )
         path = solve_path(problem, alphas, self.settings)
-        unit = float(problem.omega @ problem.y**2) / 2
+        unit = float(np.sum(problem.omega @ problem.y**2)) / 2
         return self._validate(problem, fold.test, path.coefs), _relative(path.gaps, unit)
 
-    def _validate(self, problem: LinearProblem, rows: Any, W: Any) -> Any:
-        W = W.astype(problem.dtype)
+    def _validate(self, problem: LinearProblem, rows: Any, coefs: Any) -> Any:
+        """Errors on ``rows``, the mean over the targets where there are several."""
+        K, K_alphas = problem.n_outputs, coefs.shape[1]
+        # A column for each target and strength.
+        W = np.reshape(coefs.astype(problem.dtype), (problem.n_features, K * K_alphas))
         used = np.flatnonzero(np.any(W != 0, axis=1))
         columns = problem.base.take_columns(used)
         if columns.layout == "dense":
@@ -243,6 +249,7 @@ class _Weighted:
             # By columns: the product for all rows costs less than to find some of them.
             Z = columns.matvec(W[used])[rows]
         if self.fit_intercept:
-            Z = Z + (problem.y_mean - problem.map.mean @ W)
-        R = Z - self.y[rows][:, None]
-        return np.average(R**2, axis=0, weights=self.omega[rows])
+            Z = Z + (np.repeat(problem.y_mean, K_alphas) - problem.map.mean @ W)
+        target = np.reshape(self.y[rows], (len(rows), K, 1))
+        R = np.reshape(Z, (len(rows), K, K_alphas)) - target
+        return np.mean(np.average(R**2, axis=0, weights=self.omega[rows]), axis=0)

@@ -1,4 +1,4 @@
-"""Paths of elastic-net problems by any solver: exactly where possible, else strength by strength.
+"""Paths of penalised problems by any solver: exactly where possible, else strength by strength.
 
 One `LinearProblem` stands for the whole path: its penalty is that of strength 1.
 """
@@ -18,7 +18,6 @@ from skopt_dl.engine import Oracle, Solver, Stopping, run
 from skopt_dl.kernels.namespace import is_numpy
 from skopt_dl.linear_model._exact_path import Path, working_set_path
 from skopt_dl.linear_model.lasso import lasso_solver
-from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems import LinearProblem
 
 
@@ -118,16 +117,16 @@ def _padded(path: Path, size: int) -> Path:
 
 def _stepwise(problem: LinearProblem, strengths: Any, settings: PathSettings, start: Any) -> Path:
     """Strength by strength, each from the answer of the one before."""
-    penalty: Any = problem.penalty
+    penalty = problem.penalty
     K = len(strengths)
-    coefs, gaps = np.full((problem.n_features, K), np.nan), np.full(K, np.nan)
+    coefs, gaps = np.full((problem.n_coef, K), np.nan), np.full(K, np.nan)
     n_iters, done = np.zeros(K, dtype=int), 0
     rng = check_random_state(settings.random_state)
     for k, t in enumerate(map(float, strengths)):
         left = settings.deadline - time.perf_counter()
         if k and left <= 0:
             break
-        problem.penalty = ElasticNet(t * penalty.l1, t * penalty.l2, penalty.positive)
+        problem.penalty = penalty.scaled(t)
         solver, reason = resolve(settings.chosen, problem, {"selection": settings.selection})
         stopping = Stopping(
             tol=settings.tol,

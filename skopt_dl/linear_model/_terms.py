@@ -39,10 +39,7 @@ def penalty_of(owner: Any, X: Any) -> Penalty:
                 f"penalty, but {penalty.label} has none; leave alpha=1.0 and set "
                 f"{own or 'the penalty itself'}"
             )
-        for name in penalty.strengths:
-            strength = getattr(penalty, name)
-            entries = isinstance(strength, (list, tuple))
-            setattr(penalty, name, owner.alpha * (np.asarray(strength) if entries else strength))
+        penalty = penalty.scaled(owner.alpha)
     for name, setting in penalty.get_params(deep=False).items():
         if isinstance(setting, np.ndarray) and setting.dtype.kind == "f":
             setattr(penalty, name, put_beside(X, setting.astype(host_dtype(X), copy=False)))

@@ -2,270 +2,41 @@
 
 from __future__ import annotations
 
-import math
-import time
-import warnings
-from abc import abstractmethod
-from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any
 
-import numpy as np
-from sklearn import get_config
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import check_cv
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-
-from skopt_dl._sklearn.arrays import is_foreign
-from skopt_dl._sklearn.base import fit_method, outside
-from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
-from skopt_dl._sklearn.validation import check_weights, check_X_y
-from skopt_dl.linear_model._base import LinearModel
-from skopt_dl.linear_model._cross_validation import Fold, Validation, cross_validate
-from skopt_dl.linear_model._paths import PathSettings
-from skopt_dl.linear_model._regression import LinearRegressorMixin, store_targets, tasks_of
-from skopt_dl.linear_model.lasso import lasso_solver
-from skopt_dl.linear_model.path import (
-    alpha_grid,
-    enet_path,
-    lasso_path,
-    sorted_alphas,
-    strongest,
-)
-from skopt_dl.linops import design
-from skopt_dl.penalties import ElasticNet as ElasticNetPenalty
+from skopt_dl._sklearn.parameters import check_choice, check_flag
+from skopt_dl._sklearn.validation import check_X_y
+from skopt_dl.linear_model._base import Task
+from skopt_dl.linear_model._path_cv import PathCV
+from skopt_dl.linear_model._regression import tasks_of
+from skopt_dl.linear_model.path import enet_path, lasso_path
+from skopt_dl.penalties import ElasticNet as ElasticNetPenalty, Penalty
 
 
-class PathCV(LinearRegressorMixin, LinearModel):
-    """An elastic net whose strength (and ``l1_ratio``) is chosen over folds."""
-
-    # Numbers of the cross-validation; they are NumPy's wherever the model lives.
-    _host_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"alpha_", "alphas_", "dual_gap_", "l1_ratio_", "mse_path_", "n_iter_"}
-    )
-
-    @abstractmethod
-    def _ratios(self) -> list[float]:
-        """The shares of the L1 penalty to try."""
-
-    @fit_method
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
-        """Choose the strength by cross-validation, then fit all the data with it.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Training data. float64 and float32 keep their precision, other types become float64.
-            Never written or copied; a sparse matrix is never made dense.
-        y : array-like of shape (n_samples,)
-            Target.
-        sample_weight : array-like of shape (n_samples,), optional
-            Non-negative weights, for fitting and for the error on each fold. The mean over the
-            folds does not weigh them.
-        **params : dict
-            For the splitter, such as ``groups``; only with
-            ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            For invalid data or parameters.
-        TypeError
-            For data that are not on the host.
-        """
-        self._check_parameters()
-        self._check_place(X)
-        X, y = self._checked(X, y)
-        weights = check_weights(sample_weight, X)
-        folds = self._folds(X, y, sample_weight, params)
-        grids = self._grids(X, y, weights)
-        limit = math.inf if self.max_time is None else time.perf_counter() + self.max_time
-        found = cross_validate(
-            X,
-            y,
-            weights,
-            folds,
-            grids,
-            self._settings(limit),
-            fit_intercept=self.fit_intercept,
-            positive=self.positive,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-        self._warn(found)
-        ratio, alpha = self._choose(grids, found.mse)
-        self._refit(X, y, weights, ratio, alpha, found)
-        return self
+class SingleTargetCV(PathCV):
+    """An elastic net of one target."""
 
     def _check_parameters(self) -> None:
-        self._check_common()
-        check_number(self, "eps", low=0, open_low=True)
-        check_flag(self, "copy_X", "positive")
-        check_choice(self, "selection", ("cyclic", "random"))
-        if isinstance(self.alphas, Integral):
-            check_number(self, "alphas", Integral, low=1)
+        super()._check_parameters()
+        check_flag(self, "positive")
         if isinstance(self.precompute, str):
             check_choice(self, "precompute", ("auto",))
 
-    def _check_place(self, X: Any) -> None:
-        name = type(self).__name__
-        if self.device not in (None, "cpu"):
-            raise ValueError(
-                f"{name}: the parameter device={self.device!r} is not valid; it must be None or "
-                "'cpu': paths are followed on the host (Lasso and ElasticNet fit on a GPU)"
-            )
-        if is_foreign(X):
-            raise TypeError(
-                f"{name} works on NumPy arrays and SciPy sparse matrices, but X is a "
-                f"{type(X).__module__}.{type(X).__name__}: pass a copy on the host, or search over "
-                "alpha of Lasso or ElasticNet, which fit where X lives"
-            )
-
     def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
-        y = y if y is None or is_foreign(y) else np.asarray(y)
         if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
             raise ValueError(
                 f"{type(self).__name__}: y has shape {tuple(y.shape)}, but there can be one target "
-                "only; for several fit one model each, or use MultiTaskElasticNet"
+                f"only; for several fit one model each, or use MultiTask{type(self).__name__}"
             )
         return check_X_y(self, X, y)
 
-    def _folds(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> list[Fold]:
-        if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
-            split = routed.splitter.split
-        elif params:
-            raise ValueError(
-                f"{type(self).__name__}.fit was passed {sorted(params)}, which only reach the "
-                "splitter with sklearn.set_config(enable_metadata_routing=True)"
-            )
-        else:
-            split = {}
-        folds = [Fold(*map(_indices, pair)) for pair in check_cv(self.cv).split(X, y, **split)]
-        for k, fold in enumerate(folds):
-            if not (len(fold.train) and len(fold.test)):
-                raise ValueError(
-                    f"{type(self).__name__}: cv={self.cv!r} leaves fold {k} without "
-                    f"{'training' if not len(fold.train) else 'validation'} samples"
-                )
-        return folds
+    def _penalty(self, y: Any, l1: float, l2: float) -> Penalty:
+        return ElasticNetPenalty(l1, l2, self.positive)
 
-    def _grids(self, X: Any, y: Any, weights: Any) -> list[tuple[float, Any]]:
-        """Each share of the L1 penalty with its decreasing strengths."""
-        ratios, name = self._ratios(), type(self).__name__
-        if not isinstance(self.alphas, Integral):
-            given = sorted_alphas(self.alphas, name)
-            return [(ratio, given) for ratio in ratios]
-        if min(ratios) == 0:
-            raise ValueError(
-                f"{name}: with l1_ratio=0 no strength makes all coefficients zero, where a grid "
-                f"would begin; give alphas={self.alphas!r} as a list of numbers"
-            )
-        omega = np.full(X.shape[0], 1.0 / X.shape[0], dtype=X.dtype)
-        omega = omega if weights is None else weights / np.sum(weights)
-        top = strongest(
-            design(X), y, omega, fit_intercept=self.fit_intercept, positive=self.positive
-        )
-        return [(ratio, alpha_grid(top / ratio, self.eps, int(self.alphas))) for ratio in ratios]
-
-    def _settings(self, deadline: float) -> PathSettings:
-        precompute = self.precompute
-        return PathSettings(
-            solver=self.solver,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            selection=self.selection,
-            random_state=self.random_state,
-            # A Gram matrix of all the data says nothing about a fold; the last fit uses it.
-            precompute=precompute if isinstance(precompute, (bool, np.bool_)) else "auto",
-            deadline=deadline,
-        )
-
-    def _warn(self, found: Validation) -> None:
-        name = type(self).__name__
-        missing = int(np.count_nonzero(np.isnan(found.mse)))
-        if missing:
-            warnings.warn(
-                f"{name}: max_time={self.max_time} ended the cross-validation with {missing} of "
-                f"{found.mse.size} errors missing (NaN in mse_path_); alpha_ is the best of those "
-                "strengths that all folds reached",
-                ConvergenceWarning,
-                stacklevel=outside(),
-            )
-        if found.gap > self.tol:
-            warnings.warn(
-                f"{name} did not converge on every fold: the largest relative duality gap is "
-                f"{found.gap:.3g} against tol={self.tol:.2g}. Increase max_iter, choose another "
-                "solver, or scale the columns of X.",
-                ConvergenceWarning,
-                stacklevel=outside(),
-            )
-
-    def _choose(self, grids: list[tuple[float, Any]], mse: Any) -> tuple[float, float]:
-        """Sets what is known of the cross-validation; the best ``(l1_ratio, alpha)``."""
-        means = np.mean(mse, axis=1)
-        best = math.inf
-        ratio, alpha = grids[0][0], float(grids[0][1][0])
-        for (this, alphas), errors in zip(grids, means, strict=True):
-            k = int(np.argmin(np.where(np.isnan(errors), math.inf, errors)))
-            if errors[k] < best:
-                best, ratio, alpha = float(errors[k]), this, float(alphas[k])
-        self.mse_path_ = np.squeeze(np.moveaxis(mse, 2, 1))
-        self.alpha_ = alpha
-        if hasattr(self, "l1_ratio"):
-            self.l1_ratio_ = ratio
-        alphas = np.asarray([alphas for _, alphas in grids])
-        single = len(grids) == 1 or not isinstance(self.alphas, Integral)
-        self.alphas_ = alphas[0] if single else alphas
-        return ratio, alpha
-
-    def _refit(
-        self, X: Any, y: Any, weights: Any, ratio: float, alpha: float, found: Validation
-    ) -> None:
-        l1 = alpha * ratio
-        penalty = ElasticNetPenalty(l1, alpha - l1, self.positive)
+    def _task(self, X: Any, y: Any, weights: Any, penalty: Penalty) -> Task:
         auto = isinstance(self.precompute, str)
-        tasks = tasks_of(
-            self, X, y, weights, penalty, precompute=False if auto else self.precompute
-        )
-        start = None if found.answer is None else found.answer(ratio, alpha)
-        result = self._solve(
-            tasks[0].problem,
-            start=start,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            unpack=tasks[0].unpack,
-            solver=self._solver(),
-        )
-        store_targets(self, tasks, [result])
-        self.solver_ = self._name_of_solver(result)
-
-    def _solver_defaults(self) -> dict[str, Any]:
-        return {"selection": self.selection}
-
-    def _solver(self) -> Any:
-        return lasso_solver(self)
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """How metadata are routed: ``sample_weight`` stays here, the rest goes to the splitter.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            The routing information.
-        """
-        return (
-            MetadataRouter(owner=self)
-            .add_self_request(self)
-            .add(
-                splitter=check_cv(self.cv),
-                method_mapping=MethodMapping().add(caller="fit", callee="split"),
-            )
-        )
+        precompute = False if auto else self.precompute
+        return tasks_of(self, X, y, weights, penalty, precompute=precompute)[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -273,13 +44,7 @@ class PathCV(LinearRegressorMixin, LinearModel):
         return tags
 
 
-def _indices(rows: Any) -> Any:
-    """Sample indices, of what a splitter gave: indices, or a mask."""
-    rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
-
-
-class LassoCV(PathCV):
+class LassoCV(SingleTargetCV):
     r"""A lasso with its strength chosen by cross-validation.
 
     .. math:: \min_{w, b}\ \frac{1}{2 n} \|y - X w - b\|_2^2 + \alpha \|w\|_1
@@ -418,11 +183,8 @@ class LassoCV(PathCV):
         self.device = device
         self.max_time = max_time
 
-    def _ratios(self) -> list[float]:
-        return [1.0]
 
-
-class ElasticNetCV(PathCV):
+class ElasticNetCV(SingleTargetCV):
     r"""An elastic net with its strength, and the share of L1 in it, chosen by cross-validation.
 
     .. math::
@@ -567,13 +329,3 @@ class ElasticNetCV(PathCV):
         self.solver = solver
         self.device = device
         self.max_time = max_time
-
-    def _ratios(self) -> list[float]:
-        ratios = np.atleast_1d(np.asarray(self.l1_ratio))
-        good = ratios.ndim == 1 and ratios.size > 0 and ratios.dtype.kind in "fiu"
-        if not (good and np.all((ratios >= 0) & (ratios <= 1))):
-            raise ValueError(
-                f"{type(self).__name__}: the parameter l1_ratio={self.l1_ratio!r} is not valid; it "
-                "must be a number between 0 and 1, or a list of them"
-            )
-        return [float(r) for r in ratios]

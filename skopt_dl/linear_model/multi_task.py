@@ -19,8 +19,36 @@ from skopt_dl.linear_model._regression import (
 )
 from skopt_dl.linear_model.lasso import lasso_solver
 from skopt_dl.losses import Squared
-from skopt_dl.penalties import RowElasticNet
+from skopt_dl.penalties import Penalty, RowElasticNet
 from skopt_dl.problems import LinearProblem
+
+
+def check_several(owner: Any, y: Any) -> None:
+    """Raise for a target of one dimension."""
+    if y.ndim == 1:
+        name = type(owner).__name__
+        raise ValueError(
+            f"{name}: y has shape {y.shape}, but it must be (n_samples, n_targets). For "
+            f"mono-task outputs, use {name.removeprefix('MultiTask')}"
+        )
+
+
+def shared_task(
+    owner: Any, X: Any, y: Any, weights: Any, penalty: Penalty, start: Any = None
+) -> Task:
+    """One solve for all targets of validated data; ``start`` has a row for each target."""
+    xp = namespace_of(y)
+    problem = LinearProblem(
+        X,
+        xp.asarray(y, copy=True),
+        Squared(),
+        penalty,
+        sample_weight=weights,
+        fit_intercept=owner.fit_intercept,
+        description=partial(owner._describe, X),
+    )
+    flat = None if start is None else xp.reshape(start.T, (-1,))
+    return Task(problem, fitted_line(problem.unpack, owner.fit_intercept, y), flat)
 
 
 class MultiTask(SparseCoefficientsMixin, LinearEstimator):
@@ -46,27 +74,11 @@ class MultiTask(SparseCoefficientsMixin, LinearEstimator):
 
     def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
         X, y = check_X_y(self, X, y, multi_output=True)
-        if y.ndim == 1:
-            name = type(self).__name__
-            raise ValueError(
-                f"{name}: y has shape {y.shape}, but it must be (n_samples, n_targets). For "
-                f"mono-task outputs, use {name.removeprefix('MultiTask')}"
-            )
-        K = y.shape[1]
+        check_several(self, y)
         l1 = self.alpha * self._ratio()
-        problem = LinearProblem(
-            X,
-            namespace_of(y).asarray(y, copy=True),
-            Squared(),
-            RowElasticNet(K, l1, self.alpha - l1),
-            sample_weight=check_weights(sample_weight, X),
-            fit_intercept=self.fit_intercept,
-            description=partial(self._describe, X),
-        )
-        start = warm_coef(self, (K, X.shape[1]), X.dtype)
-        if start is not None:
-            start = namespace_of(start).reshape(start.T, (-1,))
-        return [Task(problem, fitted_line(problem.unpack, self.fit_intercept, y), start)]
+        penalty = RowElasticNet(y.shape[1], l1, self.alpha - l1)
+        start = warm_coef(self, (y.shape[1], X.shape[1]), X.dtype)
+        return [shared_task(self, X, y, check_weights(sample_weight, X), penalty, start)]
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
         store_targets(self, tasks, results)

@@ -16,9 +16,16 @@ from skopt_dl._sklearn.validation import FLOATS, check_weights
 from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.linear_model._exact_path import Path, gram_path
 from skopt_dl.linear_model._paths import PathSettings, solve_path
-from skopt_dl.linops import Centred, design
+from skopt_dl.linear_model._strengths import (
+    alpha_grid,
+    check_ratio,
+    omega_of,
+    sorted_alphas,
+    strongest,
+)
+from skopt_dl.linops import design
 from skopt_dl.losses import Squared
-from skopt_dl.penalties import ElasticNet
+from skopt_dl.penalties import ElasticNet, Penalty, RowElasticNet
 from skopt_dl.problems import LinearProblem
 
 
@@ -63,31 +70,12 @@ def alpha_max(
     >>> Lasso(alpha=alpha_max(X, y)).fit(X, y).coef_
     array([0.])
     """
-    _check_ratio(l1_ratio)
+    check_ratio(l1_ratio)
     X, y = _checked(X, y, "alpha_max")
     weights = check_weights(sample_weight, X)
-    omega = _normalised(weights, X)
+    omega = omega_of(weights, X)
     top = strongest(design(X), y, omega, fit_intercept=fit_intercept, positive=positive)
     return top / l1_ratio * (1 + 8 * float(np.finfo(X.dtype).eps))
-
-
-def strongest(base: Any, y: Any, omega: Any, *, fit_intercept: bool, positive: bool) -> float:
-    """Largest correlation of a column with ``y`` (row norm, for several targets)."""
-    map_ = base
-    if fit_intercept:
-        y = y - omega @ y
-        map_ = Centred(base, base.column_sums(omega))
-    c = map_.rmatvec(omega * y if y.ndim == 1 else omega[:, None] * y)
-    if c.ndim == 2:
-        c = np.sqrt(np.sum(c**2, axis=1))
-    return max(0.0, float(np.max(c if positive else np.abs(c))))
-
-
-def alpha_grid(top: float, eps: float, size: int) -> Any:
-    """``size`` strengths from ``top`` down to ``eps * top``, evenly spaced by their logarithms."""
-    # Where nothing correlates with the target any strength does; scikit-learn takes this one.
-    tiny = float(np.finfo(np.float64).resolution)
-    return np.full(size, tiny) if top <= tiny else np.geomspace(top, top * eps, num=size)
 
 
 def enet_path(
@@ -119,13 +107,14 @@ def enet_path(
         \min_w\ \frac{1}{2 n} \|y - X w\|_2^2 + \alpha \rho \|w\|_1
         + \frac{\alpha (1 - \rho)}{2} \|w\|_2^2
 
-    There is no intercept: centre the data for one, or use `ElasticNetCV`.
+    and, for several targets, that of `MultiTaskElasticNet`. There is no intercept: centre the data
+    for one, or use `ElasticNetCV`.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_features)
         Data; never written, a sparse matrix is never made dense.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Target.
     l1_ratio : float, default=0.5
         Share :math:`\rho` of the L1 penalty, in [0, 1]. 0 needs ``alphas`` to be given.
@@ -135,19 +124,19 @@ def enet_path(
         How many strengths, or the strengths themselves.
     precompute : "auto", bool or array-like of shape (n_features, n_features), default="auto"
         Whether to form the Gram matrix ``X'X`` of all columns; "auto" does where that pays. An
-        array is taken as that matrix (without sample weights, by the exact path).
+        array is taken as that matrix (for one target without sample weights, by the exact path).
     Xy : array-like of shape (n_features,), optional
         ``X'y``, if it is known; used with a ``precompute`` that is an array.
     copy_X : bool, default=True
         Accepted for scikit-learn's sake. X is never written, whatever this says.
-    coef_init : array-like of shape (n_features,), optional
+    coef_init : array-like of shape (n_features,) or (n_targets, n_features), optional
         Where a solver starts at the first strength. The exact path starts at zero.
     verbose : bool, default=False
         Print a line about the path when it is done.
     return_n_iter : bool, default=False
         Return the number of iterations, too.
     positive : bool, default=False
-        Restrict to ``w >= 0``.
+        Restrict to ``w >= 0``, with one target.
     check_input : bool, default=True
         Check X and y. Without, they must be finite floating arrays of one dtype.
     sample_weight : array-like of shape (n_samples,), optional
@@ -168,7 +157,7 @@ def enet_path(
     -------
     alphas : array of shape (n_alphas,)
         The strengths, decreasing.
-    coefs : array of shape (n_features, n_alphas)
+    coefs : array of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
         The coefficients.
     dual_gaps : array of shape (n_alphas,)
         Duality gaps, in the units of the objective.
@@ -197,16 +186,16 @@ def enet_path(
     """
     if selection not in ("cyclic", "random"):
         raise ValueError(f"enet_path: selection={selection!r}, but it must be 'cyclic' or 'random'")
-    _check_ratio(l1_ratio, zero=not isinstance(alphas, (int, np.integer)))
+    check_ratio(l1_ratio, zero=not isinstance(alphas, (int, np.integer)))
     if check_input:
         X, y = _checked(X, y, "enet_path")
-    if y.ndim != 1:
+    if y.ndim == 2 and positive:
         raise ValueError(
-            f"enet_path: y has shape {y.shape}, but it must have one dimension; for "
-            "several targets call enet_path for each, or use MultiTaskElasticNet"
+            f"enet_path: y has shape {y.shape}, but positive=True is for one target; call "
+            "enet_path for each"
         )
     weights = check_weights(sample_weight, X)
-    base, omega = design(X), _normalised(weights, X)
+    base, omega = design(X), omega_of(weights, X)
     if isinstance(alphas, (int, np.integer)):
         if alphas < 1:
             raise ValueError(f"enet_path: alphas={alphas!r}, but a number of strengths is >= 1")
@@ -214,7 +203,9 @@ def enet_path(
         strengths = alpha_grid(top, eps, int(alphas))
     else:
         strengths = sorted_alphas(alphas, "enet_path")
-    penalty = ElasticNet(l1_ratio, 1.0 - l1_ratio, positive)
+    penalty: Penalty = ElasticNet(l1_ratio, 1.0 - l1_ratio, positive)
+    if y.ndim == 2:
+        penalty = RowElasticNet(y.shape[1], l1_ratio, 1.0 - l1_ratio)
     given = None if isinstance(precompute, (bool, np.bool_, str)) else precompute
     if isinstance(precompute, str) and precompute != "auto":
         raise ValueError(
@@ -239,12 +230,15 @@ def enet_path(
     if given is not None:
         path = _path_of_gram(problem, strengths, settings, given, Xy, weighted=weights is not None)
     else:
-        start = None if coef_init is None else np.asarray(coef_init, dtype=X.dtype)
+        # Side by side in the problem are the targets of a feature.
+        start = None if coef_init is None else np.ravel(np.asarray(coef_init, dtype=X.dtype).T)
         path = solve_path(problem, strengths, settings, start)
-    worst = warn_of_gaps(path, float(omega @ y**2) / 2, tol, "enet_path")
+    worst = warn_of_gaps(path, float(np.sum(omega @ y**2)) / 2, tol, "enet_path")
     if verbose:
         print(f"enet_path: {len(strengths)} strengths, largest relative duality gap {worst:.1e}")
     coefs = path.coefs.astype(X.dtype, copy=False)
+    if y.ndim == 2:
+        coefs = np.moveaxis(np.reshape(coefs, (X.shape[1], y.shape[1], -1)), 1, 0)
     answer = (strengths, coefs, path.gaps)
     return (*answer, [int(k) for k in path.n_iters]) if return_n_iter else answer
 
@@ -270,7 +264,7 @@ def lasso_path(
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_features)
         Data; never written, a sparse matrix is never made dense.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Target.
     eps, alphas, precompute, Xy, copy_X, coef_init, verbose, return_n_iter, positive
         As in `enet_path`.
@@ -311,24 +305,6 @@ def lasso_path(
     )
 
 
-def sorted_alphas(alphas: Any, name: str) -> Any:
-    """Given strengths as a decreasing float array.
-
-    Raises
-    ------
-    ValueError
-        Unless they are finite numbers >= 0, at least one.
-    """
-    values = np.asarray(alphas)
-    good = values.ndim == 1 and values.size > 0 and values.dtype.kind in "fiu"
-    if not (good and np.all(np.isfinite(values) & (values >= 0))):
-        raise ValueError(
-            f"{name}: the parameter alphas={alphas!r} is not valid; it must be an integer >= 1 or "
-            "a list of numbers >= 0"
-        )
-    return np.sort(values.astype(np.float64))[::-1]
-
-
 def warn_of_gaps(path: Path, unit: float, tol: float, name: str) -> float:
     """The largest gap relative to ``unit``; warns if it exceeds ``tol``."""
     worst = float(np.nanmax(path.gaps, initial=0.0)) / (unit if unit > 0 else 1.0)
@@ -354,10 +330,10 @@ def _path_of_gram(
 ) -> Path:
     """The exact path by a Gram matrix that the user has."""
     n, p = problem.base.shape
-    if weighted or not settings.exact:
+    if weighted or problem.y.ndim != 1 or not settings.exact:
         raise ValueError(
             "enet_path: precompute is an array, which only the exact path (solver='auto' or "
-            "'active_set') without sample_weight reads; pass precompute='auto'"
+            "'active_set') of one target without sample_weight reads; pass precompute='auto'"
         )
     G = np.array(gram, dtype=np.float64) / n
     q = problem.base.rmatvec(problem.y) if Xy is None else Xy
@@ -383,13 +359,6 @@ def _path_of_gram(
     )
 
 
-def _check_ratio(l1_ratio: Any, *, zero: bool = False) -> None:
-    low = l1_ratio >= 0 if zero else l1_ratio > 0
-    if not (low and l1_ratio <= 1):
-        what = "between 0 and 1" if zero else "> 0 and <= 1 (with l1_ratio=0 give alphas yourself)"
-        raise ValueError(f"l1_ratio={l1_ratio!r}, but it must be {what}")
-
-
 def _checked(X: Any, y: Any, name: str) -> tuple[Any, Any]:
     for what, array in (("X", X), ("y", y)):
         if is_foreign(array):
@@ -402,9 +371,3 @@ def _checked(X: Any, y: Any, name: str) -> tuple[Any, Any]:
     y = column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
     check_consistent_length(X, y)
     return X, y
-
-
-def _normalised(weights: Any, X: Any) -> Any:
-    if weights is None:
-        return np.full(X.shape[0], 1.0 / X.shape[0], dtype=X.dtype)
-    return weights / np.sum(weights)

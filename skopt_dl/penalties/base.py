@@ -22,8 +22,9 @@ looking, so a capability cannot be declared without being there:
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from skopt_dl.engine.settings import Settings
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
@@ -57,6 +58,15 @@ class Penalty(Settings, ABC):
     @abstractmethod
     def prox(self, v: Any, step: Any) -> Any:
         """``argmin_w Omega(w) + |w - v|^2 / (2 step)``, a new array."""
+
+    def scaled(self, factor: float) -> Self:
+        """A copy with its `strengths` times ``factor``."""
+        other = copy.copy(self)
+        for name in self.strengths:
+            strength = getattr(self, name)
+            entries = isinstance(strength, (list, tuple))
+            setattr(other, name, [factor * s for s in strength] if entries else factor * strength)
+        return other
 
 
 def per_coefficient(setting: Any, like: Any) -> Any:

@@ -1,0 +1,156 @@
+"""MultiTaskLassoCV, MultiTaskElasticNetCV and paths of several targets against scikit-learn's."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import sklearn.linear_model as reference
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, ShuffleSplit
+
+from skopt_dl.linear_model import (
+    MultiTaskElasticNetCV,
+    MultiTaskLassoCV,
+    enet_path,
+    lasso_path,
+)
+
+OURS = {"MultiTaskLassoCV": MultiTaskLassoCV, "MultiTaskElasticNetCV": MultiTaskElasticNetCV}
+TIGHT = {"tol": 1e-12, "max_iter": 100_000}
+SHAPES = {"tall": (60, 8), "wide": (30, 40)}
+
+
+def make(shape):
+    n, p = SHAPES[shape]
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)) * rng.uniform(0.5, 2, p) + rng.standard_normal(p)
+    Y = X[:, :3] @ rng.standard_normal((3, 2)) + rng.standard_normal((n, 2)) + 5
+    return X, Y, rng.uniform(0.2, 2, n)
+
+
+def both(name, X, Y, weights=None, **params):
+    params = {"alphas": 8, "eps": 0.05, **TIGHT, **params}
+    theirs = getattr(reference, name)(**params)
+    return OURS[name](**params).fit(X, Y, weights), theirs.fit(X, Y, weights)
+
+
+def same_choice(ours, theirs):
+    np.testing.assert_allclose(ours.alphas_, theirs.alphas_, rtol=1e-10)
+    np.testing.assert_allclose(ours.mse_path_, theirs.mse_path_, rtol=1e-6)
+    np.testing.assert_allclose(ours.alpha_, theirs.alpha_, rtol=1e-10)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-4)
+    assert getattr(ours, "l1_ratio_", None) == getattr(theirs, "l1_ratio_", None)
+    for attribute in ("mse_path_", "alphas_", "coef_", "intercept_", "dual_gap_", "n_iter_"):
+        assert np.shape(getattr(ours, attribute)) == np.shape(getattr(theirs, attribute))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_signature_is_that_of_scikit_learn(name):
+    theirs = inspect.signature(getattr(reference, name)).parameters
+    ours = inspect.signature(OURS[name]).parameters
+    assert list(ours) == [*theirs, "solver", "device", "max_time"]
+    for key, parameter in theirs.items():
+        assert (ours[key].default, ours[key].kind) == (parameter.default, parameter.kind)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_errors_and_choice_are_those_of_scikit_learn(shape, weighted, fit_intercept):
+    X, Y, w = make(shape)
+    w = w if weighted else None
+    same_choice(*both("MultiTaskLassoCV", X, Y, w, fit_intercept=fit_intercept))
+
+
+@pytest.mark.parametrize("l1_ratio", [0.7, [0.2, 0.6, 1.0]], ids=str)
+@pytest.mark.parametrize("alphas", [6, [0.02, 1.0, 0.1]], ids=["grid", "given"])
+def test_elastic_net_is_that_of_scikit_learn(l1_ratio, alphas):
+    X, Y, _ = make("tall")
+    same_choice(*both("MultiTaskElasticNetCV", X, Y, l1_ratio=l1_ratio, alphas=alphas))
+
+
+@pytest.mark.parametrize(
+    "cv", [3, KFold(4, shuffle=True, random_state=0), ShuffleSplit(3, random_state=0)], ids=str
+)
+def test_every_splitter(cv):
+    X, Y, _ = make("tall")
+    same_choice(*both("MultiTaskLassoCV", X, Y, cv=cv))
+
+
+@pytest.mark.parametrize("kind", [sparse.csc_array, sparse.csr_matrix])
+def test_sparse_data_give_the_errors_of_dense_ones(kind):
+    X, Y, w = make("wide")
+    X = X * (np.abs(X) > 1)
+    dense = MultiTaskLassoCV(alphas=6, eps=0.05, **TIGHT).fit(X, Y, w)
+    thin = clone(dense).fit(kind(X), Y, w)
+    np.testing.assert_allclose(thin.mse_path_, dense.mse_path_, rtol=1e-6)
+    np.testing.assert_allclose(thin.coef_, dense.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["cd", "anderson_cd", "fista", "admm"])
+def test_every_solver_finds_the_same_errors(solver):
+    X, Y, _ = make("tall")
+    best = MultiTaskLassoCV(alphas=5, eps=0.1, **TIGHT).fit(X, Y)
+    other = clone(best).set_params(solver=solver, tol=1e-9).fit(X, Y)
+    np.testing.assert_allclose(other.mse_path_, best.mse_path_, rtol=1e-3)
+    assert other.alpha_ == best.alpha_
+    assert other.solver_ == solver
+
+
+def test_float32_jobs_and_read_only_data():
+    X, Y, w = make("tall")
+    for array in (X, Y, w):
+        array.flags.writeable = False
+    one = MultiTaskElasticNetCV(alphas=5, l1_ratio=[0.3, 0.9]).fit(X, Y, w)
+    two = clone(one).set_params(n_jobs=2).fit(X, Y, w)
+    np.testing.assert_array_equal(one.mse_path_, two.mse_path_)
+    single = clone(one).fit(X.astype(np.float32), Y.astype(np.float32), w)
+    assert single.coef_.dtype == single.predict(X.astype(np.float32)).dtype == np.float32
+    np.testing.assert_allclose(single.mse_path_, one.mse_path_, rtol=1e-2)
+
+
+def test_what_it_cannot_take_is_refused():
+    X, Y, _ = make("tall")
+    with pytest.raises(ValueError, match="For mono-task outputs, use ElasticNetCV"):
+        MultiTaskElasticNetCV().fit(X, Y[:, 0])
+    with pytest.raises(ValueError, match=r"l1_ratio=1\.5"):
+        MultiTaskElasticNetCV(l1_ratio=1.5).fit(X, Y)
+    with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
+        MultiTaskLassoCV(max_iter=1, tol=1e-12, alphas=3).fit(X, Y)
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        model = MultiTaskLassoCV(max_time=1e-9).fit(X, Y)
+    assert np.any(np.isnan(model.mse_path_))
+    assert np.all(np.isfinite(model.mse_path_[0]))
+
+
+# --- paths of several targets -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("l1_ratio", [0.4, 1.0])
+def test_paths_are_those_of_scikit_learn(shape, l1_ratio):
+    X, Y, _ = make(shape)
+    X, Y = X - X.mean(axis=0), Y - Y.mean(axis=0)
+    params = {"l1_ratio": l1_ratio, "alphas": 8, "eps": 0.05, "return_n_iter": True, **TIGHT}
+    ours, theirs = enet_path(X, Y, **params), reference.enet_path(X, Y, **params)
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-10)
+    np.testing.assert_allclose(ours[1], theirs[1], atol=1e-5)
+    assert np.all(ours[2] <= 1e-12 * np.mean(np.sum(Y**2, axis=1)) / 2)
+    assert [np.shape(part) for part in ours] == [np.shape(part) for part in theirs]
+
+
+def test_a_path_starts_where_it_is_told_and_names_what_it_cannot_do():
+    X, Y, _ = make("tall")
+    _, coefs, _, n_iters = lasso_path(X, Y, alphas=[0.3], return_n_iter=True, **TIGHT)
+    *_, again = lasso_path(X, Y, alphas=[0.3], coef_init=coefs[..., 0], return_n_iter=True)
+    assert again == [1]
+    assert n_iters[0] > 1
+    with pytest.raises(ValueError, match="positive=True is for one target"):
+        lasso_path(X, Y, positive=True)
+    with pytest.raises(ValueError, match="of one target without sample_weight"):
+        lasso_path(X, Y, precompute=X.T @ X)
