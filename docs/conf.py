@@ -36,7 +36,7 @@ nitpicky = False
 templates_path = ["_templates"]
 autosummary_generate = [
     "api/index.rst",
-    *[f"generated/{kind}_reference.rst" for kind in ("solver", "loss", "penalty")],
+    *[f"generated/{kind}_reference.rst" for kind in ("solver", "loss", "penalty", "activation")],
 ]
 autodoc_typehints = "none"
 numpydoc_show_class_members = False

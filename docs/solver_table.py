@@ -19,7 +19,8 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import get_tags
 
 import skopt_dl
-from skopt_dl.dispatch import LOSSES, PENALTIES, SOLVERS
+from skopt_dl.activations import Activation
+from skopt_dl.dispatch import ACTIVATIONS, LOSSES, PENALTIES, SOLVERS
 from skopt_dl.dispatch.registry import Registry
 from skopt_dl.engine import Problem
 from skopt_dl.inspection import solver_table
@@ -208,6 +209,7 @@ def write(folder: Path) -> None:
         "solver": registered(SOLVERS),
         "loss": [Loss, *registered(LOSSES)],
         "penalty": [Penalty, *registered(PENALTIES)],
+        "activation": [Activation, *registered(ACTIVATIONS)],
     }
     for kind, parts in lists.items():
         text = as_rst_reference(parts)

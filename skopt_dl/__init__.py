@@ -12,6 +12,7 @@ from skopt_dl._version import __version__
 
 if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl._minimize import minimize as minimize
+    from skopt_dl.activations import Activation as Activation
     from skopt_dl.dispatch import (
         IncompatibleSolverError as IncompatibleSolverError,
         UnknownNameError as UnknownNameError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.penalties import Penalty as Penalty
 
 _HOME = {
+    "Activation": "activations",
     "ConstrainedLasso": "linear_model",
     "ElasticNet": "linear_model",
     "ElasticNetCV": "linear_model",
@@ -83,6 +85,7 @@ _HOME = {
     "register": "dispatch",
 }
 _SUBMODULES = (
+    "activations",
     "datasets",
     "dispatch",
     "engine",

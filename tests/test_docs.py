@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from skopt_dl.dispatch import LOSSES, PENALTIES, SOLVERS
+from skopt_dl.dispatch import ACTIVATIONS, LOSSES, PENALTIES, SOLVERS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -34,7 +34,7 @@ def blocks(page: Path) -> list[str]:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
 def test_the_code_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for registry in (SOLVERS, LOSSES, PENALTIES):
+    for registry in (SOLVERS, LOSSES, PENALTIES, ACTIVATIONS):
         monkeypatch.setattr(registry, "_rows", dict(registry._rows))
     # A module, so that the classes of a page can be pickled.
     module = ModuleType(f"page_{page.stem}")

@@ -15,7 +15,7 @@ LAYERS = (
     {"_version", "_lazy"},
     {"kernels"},
     {"engine"},
-    {"linops", "losses", "penalties"},
+    {"activations", "linops", "losses", "penalties"},
     {"search", "problems"},
     {"solvers"},
     {"dispatch"},

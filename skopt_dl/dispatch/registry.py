@@ -1,8 +1,9 @@
-"""Names of solvers, losses and penalties: lazy, open to entry points, without surprises.
+"""Names of solvers, losses, penalties and activations: lazy, open to entry points, no surprises.
 
 A row is ``name: "module:Class"``; nothing is imported before its name is used. Third parties add
-theirs by `register` or by an entry point of the group ``skopt_dl.solvers``, ``skopt_dl.losses`` or
-``skopt_dl.penalties``, which is looked at on the first unknown name or full listing.
+theirs by `register` or by an entry point of the group ``skopt_dl.solvers``, ``skopt_dl.losses``,
+``skopt_dl.penalties`` or ``skopt_dl.activations``, which is looked at on the first unknown name or
+full listing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from skopt_dl.activations import Activation
 from skopt_dl.engine import Solver
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
@@ -29,7 +31,7 @@ class Registry:
     Parameters
     ----------
     kind : str
-        "solver", "loss" or "penalty": for messages and the entry-point group.
+        "solver", "loss", "penalty" or "activation": for messages and the entry-point group.
     base : type
         What every registered class must be a subclass of.
     rows : dict of str to str
@@ -253,30 +255,50 @@ PENALTIES = Registry(
     },
 )
 
+ACTIVATIONS = Registry(
+    "activation",
+    Activation,
+    {
+        "elu": "skopt_dl.activations.rectified:ELU",
+        "gelu": "skopt_dl.activations.smooth:GELU",
+        "identity": "skopt_dl.activations.sigmoid:Identity",
+        "leaky_relu": "skopt_dl.activations.rectified:LeakyReLU",
+        "logistic": "skopt_dl.activations.sigmoid:Logistic",
+        "mish": "skopt_dl.activations.smooth:Mish",
+        "relu": "skopt_dl.activations.rectified:ReLU",
+        "selu": "skopt_dl.activations.rectified:SELU",
+        "silu": "skopt_dl.activations.smooth:SiLU",
+        "softplus": "skopt_dl.activations.sigmoid:Softplus",
+        "tanh": "skopt_dl.activations.sigmoid:Tanh",
+    },
+    aliases={"swish": "silu"},
+)
+
 
 def register(name: str, part: Any, *, replace: bool = False) -> None:
-    """Make a solver, loss or penalty of your own known by name.
+    """Make a solver, loss, penalty or activation of your own known by name.
 
     Parameters
     ----------
     name : str
-        The name that ``solver=``, ``loss=`` or ``penalty=`` will take.
+        The name that ``solver=``, ``loss=``, ``penalty=`` or ``activation=`` will take.
     part : type
-        A subclass of `Solver`, `Loss` or `Penalty`.
+        A subclass of `Solver`, `Loss`, `Penalty` or `Activation`.
     replace : bool
         Allow a name that is taken.
 
     Raises
     ------
     TypeError
-        If ``part`` is none of the three.
+        If ``part`` is none of the four.
     ValueError
         If the name is taken.
     """
-    for registry in (SOLVERS, LOSSES, PENALTIES):
+    for registry in (SOLVERS, LOSSES, PENALTIES, ACTIVATIONS):
         if isinstance(part, type) and issubclass(part, registry.base):
             registry.add(name, part, replace=replace)
             return
     raise TypeError(
-        f"register({name!r}): expected a subclass of Solver, Loss or Penalty, got {part!r}"
+        f"register({name!r}): expected a subclass of Solver, Loss, Penalty or Activation, got "
+        f"{part!r}"
     )

@@ -1,8 +1,8 @@
 r"""Kernels of a multi-layer perceptron and of the stochastic updates, in plain array code.
 
-A network is anything with ``unpack(w) -> (coefs, intercepts)``, ``sizes``, ``activation`` (of the
-hidden layers) and ``output`` (of the last one). Letters: a the outputs of a layer, z what an
-activation is applied to, d the derivative of the loss with respect to z.
+A network is anything with ``unpack(w) -> (coefs, intercepts)``, ``sizes``, ``activations`` (one
+object a hidden layer) and ``output`` (the name of the last one's). Letters: a the outputs of a
+layer, z what an activation is applied to, d the derivative of the loss with respect to z.
 """
 
 from __future__ import annotations
@@ -44,29 +44,15 @@ def sigmoid(z: Any) -> Any:
     return xp.where(z >= 0, 1 / (1 + e), e / (1 + e))
 
 
-def activate(name: str, z: Any) -> Any:
-    """An activation of hidden or output layers: the mean response, for an output."""
+def respond(name: str, z: Any) -> Any:
+    """The mean response of the output ``name`` to raw outputs ``z``."""
     xp = namespace_of(z)
-    if name == "relu":
-        return xp.clip(z, 0, None)
-    if name == "tanh":
-        return xp.tanh(z)
     if name == "logistic":
         return sigmoid(z)
     if name == "softmax":
         e = xp.exp(z - xp.max(z, axis=1, keepdims=True))
         return e / xp.sum(e, axis=1, keepdims=True)
     return xp.exp(z) if name == "exp" else z
-
-
-def activation_slope(name: str, a: Any) -> Any:
-    """Derivative of a hidden activation, from its output ``a``."""
-    xp = namespace_of(a)
-    if name == "relu":
-        return xp.astype(a > 0, a.dtype)
-    if name == "tanh":
-        return 1 - a * a
-    return a * (1 - a) if name == "logistic" else xp.ones_like(a)
 
 
 def output_loss(name: str, y: Any, z: Any, floor: float) -> Any:
@@ -82,7 +68,7 @@ def output_loss(name: str, y: Any, z: Any, floor: float) -> Any:
     if name == "identity":
         return 0.5 * xp.sum((z - y) ** 2, axis=1)
     if name in ("logistic", "softmax") and floor > 0:
-        p = xp.clip(activate(name, z), floor, 1 - floor)
+        p = xp.clip(respond(name, z), floor, 1 - floor)
         others = (1 - y) * xp.log(1 - p) if name == "logistic" else 0.0
         return -xp.sum(y * xp.log(p) + others, axis=1)
     if name == "logistic":
@@ -94,16 +80,20 @@ def output_loss(name: str, y: Any, z: Any, floor: float) -> Any:
     return xp.sum(y * (log_y - z - 1) + xp.exp(z), axis=1)
 
 
-def network_layers(net: Any, w: Any, X: Any) -> list[Any]:
-    """The data, the output of each hidden layer, and the raw outputs of the last one."""
-    layers = [X]
-    for coef, intercept in zip(*net.unpack(w), strict=True):
-        if len(layers) > 1:
-            layers[-1] = activate(net.activation, layers[-1])
-        z = layers[-1] @ coef
+def network_layers(net: Any, w: Any, X: Any, masks: Any = None) -> tuple[list[Any], list[Any]]:
+    """What each layer is given (the data, then the hidden outputs), and the raw output of each.
+
+    ``masks`` multiply the hidden outputs, one a hidden layer.
+    """
+    given, raw = [X], []
+    for k, (coef, intercept) in enumerate(zip(*net.unpack(w), strict=True)):
+        z = given[k] @ coef
         z += intercept
-        layers.append(z)
-    return layers
+        raw.append(z)
+        if k < len(net.activations):
+            a = net.activations[k].value(z)
+            given.append(a if masks is None else a * masks[k])
+    return given, raw
 
 
 def network_workspace(net: Any, dtype: Any) -> Any:
@@ -119,6 +109,7 @@ def network_gradient(
     y: Any,
     weights: Any,
     index: Any,
+    masks: Any,
     alpha: float,
     floor: float,
     grad: Any,
@@ -139,6 +130,8 @@ def network_gradient(
         Sample weights s; ones without.
     index : array of int, optional
         The samples to use; all of them without.
+    masks : list of array of shape (n or len(index), units), optional
+        What the outputs of each hidden layer are multiplied by (dropout).
     alpha, floor : float
         Strength of the penalty on the coefficients; see `output_loss`.
     grad : array of shape (size,)
@@ -154,9 +147,9 @@ def network_gradient(
         X = X[index] if hasattr(X, "tocsc") else xp.take(X, index, axis=0)
         y = xp.take(y, index, axis=0)
         weights = None if weights is None else xp.take(weights, index)
-    layers = network_layers(net, w, X)
-    z = layers[-1]
-    each, d = output_loss(net.output, y, z, floor), activate(net.output, z) - y
+    given, raw = network_layers(net, w, X, masks)
+    z = raw[-1]
+    each, d = output_loss(net.output, y, z, floor), respond(net.output, z) - y
     share: Any = 1 / X.shape[0]
     if weights is None:
         loss, d = share * xp.sum(each), share * d
@@ -166,10 +159,15 @@ def network_gradient(
         loss, d = share * (weights @ each), (share * weights)[:, None] * d
     coefs, _ = net.unpack(w)
     for k in range(len(coefs) - 1, -1, -1):
-        each_coef = layers[k].T @ d + (alpha * share) * coefs[k]
+        each_coef = given[k].T @ d + (alpha * share) * coefs[k]
         grad[net.blocks[f"coef{k}"]] = xp.reshape(each_coef, (-1,))
         grad[net.blocks[f"intercept{k}"]] = xp.sum(d, axis=0)
         if k > 0:
-            d = (d @ coefs[k].T) * activation_slope(net.activation, layers[k])
+            d = d @ coefs[k].T
+            if masks is None:
+                a = given[k]
+            else:
+                d, a = d * masks[k - 1], net.activations[k - 1].value(raw[k - 1])
+            d = d * net.activations[k - 1].slope(raw[k - 1], a)
     coef = w[: net.n_coef]
     return loss, 0.5 * alpha * share * (coef @ coef)

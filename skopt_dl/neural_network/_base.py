@@ -22,7 +22,7 @@ from skopt_dl._sklearn.validation import check_weights, check_X
 from skopt_dl.dispatch import SOLVERS, UnknownNameError, resolve
 from skopt_dl.engine import Oracle, Solver, SolveResult
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float, to_numpy
-from skopt_dl.neural_network.network import ACTIVATIONS, Network
+from skopt_dl.neural_network.network import Network, activations_of
 from skopt_dl.neural_network.plateau import MaxEvaluations, OneEpoch, Plateau, Progress
 from skopt_dl.neural_network.problem import NetworkProblem
 from skopt_dl.search.schedules import InverseScaling, schedule_of
@@ -90,7 +90,8 @@ class MultilayerPerceptron(EngineEstimator):
     # --- parameters -----------------------------------------------------------------------------
 
     def _check_parameters(self) -> None:
-        check_choice(self, "activation", ACTIVATIONS)
+        for activation in activations_of(self.activation, len(self._hidden_sizes())):
+            check_number(activation, "strength", low=-math.inf)
         check_choice(self, "learning_rate", ("constant", "invscaling", "adaptive"))
         for name in ("alpha", "power_t", "tol"):
             check_number(self, name, low=0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skopt_dl.kernels.generic_network import activate, activation_slope, network_layers
+from skopt_dl.kernels.generic_network import network_layers, respond
 from skopt_dl.kernels.namespace import namespace_of
 
 
@@ -25,13 +25,6 @@ def output_curvature(name: str, mean: Any, z_dot: Any) -> Any:
         return mean * z_dot
     xp = namespace_of(mean)
     return mean * (z_dot - xp.sum(mean * z_dot, axis=1, keepdims=True))
-
-
-def slope_change(name: str, a: Any, a_dot: Any) -> Any:
-    """Derivative of `activation_slope` along ``a_dot``."""
-    if name == "tanh":
-        return -2 * a * a_dot
-    return (1 - 2 * a) * a_dot if name == "logistic" else 0 * a_dot
 
 
 class HessianProduct:
@@ -54,9 +47,11 @@ class HessianProduct:
     def __init__(self, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float) -> None:
         self.net, self.xp, self.omega, self.ridge = net, namespace_of(w), omega[:, None], ridge
         self.coefs, _ = net.unpack(w)
-        self.layers = network_layers(net, w, X)
-        self.mean = activate(net.output, self.layers[-1])
-        self.slopes = [None, *(activation_slope(net.activation, a) for a in self.layers[1:-1])]
+        self.layers, raw = network_layers(net, w, X)
+        self.mean = respond(net.output, raw[-1])
+        units = list(zip(net.activations, raw[:-1], self.layers[1:], strict=True))
+        self.slopes = [None, *(f.slope(z, a) for f, z, a in units)]
+        self.curvatures = [None, *(f.curvature(z, a) for f, z, a in units)]
         # deltas[k]: derivative in the raw output of layer k + 1; backs[k]: in its activation.
         d = self.omega * (self.mean - y)
         self.deltas, self.backs = [d], [None]
@@ -71,10 +66,12 @@ class HessianProduct:
         coefs_dot, intercepts_dot = net.unpack(direction)
         last = len(self.coefs) - 1
         dots: list[Any] = [None]
+        raw_dots: list[Any] = []
         for k in range(last + 1):
             z_dot = layers[k] @ coefs_dot[k] + intercepts_dot[k]
             if k > 0:
                 z_dot = z_dot + dots[k] @ self.coefs[k]
+            raw_dots.append(z_dot)
             dots.append(self.slopes[k + 1] * z_dot if k < last else z_dot)
         out = self.ridge * direction
         out[net.n_coef :] = 0 * out[net.n_coef :]
@@ -87,6 +84,6 @@ class HessianProduct:
             out[net.blocks[f"intercept{k}"]] += xp.sum(d_dot, axis=0)
             if k > 0:
                 back_dot = d_dot @ self.coefs[k].T + self.deltas[k] @ coefs_dot[k].T
-                bend = slope_change(net.activation, layers[k], dots[k])
+                bend = self.curvatures[k] * raw_dots[k - 1]
                 d_dot = back_dot * self.slopes[k] + self.backs[k - 1] * bend
         return out

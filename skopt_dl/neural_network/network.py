@@ -1,6 +1,6 @@
 r"""A multi-layer perceptron on one flat parameter array.
 
-.. math:: a_0 = X, \qquad a_{l+1} = f(a_l W_l + b_l), \qquad
+.. math:: a_0 = X, \qquad a_{l+1} = f_l(a_l W_l + b_l), \qquad
    \hat y = h(a_{L-1} W_{L-1} + b_{L-1})
 """
 
@@ -11,10 +11,52 @@ from itertools import pairwise
 from math import sqrt
 from typing import Any
 
-from skopt_dl.kernels.generic_network import activate
+from skopt_dl.activations import Activation
+from skopt_dl.dispatch import ACTIVATIONS
+from skopt_dl.kernels.generic_network import respond
 from skopt_dl.kernels.namespace import namespace_of
 
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+
+def activations_of(given: Any, n_hidden: int) -> list[Activation]:
+    """One activation for each of ``n_hidden`` layers.
+
+    Parameters
+    ----------
+    given : str, Activation or sequence of these
+        One for all layers, or one a layer.
+    n_hidden : int
+        Number of hidden layers.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown name, with the closest one.
+    ValueError
+        If a sequence has another length.
+    TypeError
+        If something is neither a name nor an `Activation`.
+    """
+    if isinstance(given, (str, Activation)):
+        return [_activation(given)] * n_hidden
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(
+            f"activation={given!r}: expected the name of an activation, an Activation, or a list "
+            "of these, one a hidden layer"
+        )
+    if len(given) != n_hidden:
+        raise ValueError(
+            f"activation={given!r} has {len(given)} entries, but the network has {n_hidden} hidden "
+            "layers; give one for all, or one a layer"
+        )
+    return [_activation(one) for one in given]
+
+
+def _activation(given: Any) -> Activation:
+    if isinstance(given, Activation):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"activation={given!r}: expected the name of an activation, or one")
+    return ACTIVATIONS.get(given)()
 
 
 class Network:
@@ -27,23 +69,29 @@ class Network:
     ----------
     sizes : sequence of int
         Units of each layer, from the features to the outputs.
-    activation : {"identity", "logistic", "tanh", "relu"}
-        Of the hidden layers.
+    activation : str, Activation or sequence of these
+        Of the hidden layers: one for all, or one a layer.
     output : {"identity", "logistic", "softmax", "exp"}
         Of the last layer.
 
     Attributes
     ----------
+    activations : list of Activation
+        One a hidden layer.
+    compiled : bool
+        Whether the compiled kernels know all of them.
     size, n_coef : int
         Length of the flat array, and of its part that holds coefficients.
     blocks : dict of str to slice
         ``coef0``, ``coef1``, ... and ``intercept0``, ...
     """
 
-    def __init__(self, sizes: Sequence[int], activation: str, output: str) -> None:
+    def __init__(self, sizes: Sequence[int], activation: Any, output: str) -> None:
         self.sizes = tuple(int(s) for s in sizes)
         self.activation, self.output = activation, output
         self.shapes = list(pairwise(self.sizes))
+        self.activations = activations_of(activation, len(self.shapes) - 1)
+        self.compiled = all(f.kernel_id is not None for f in self.activations)
         self.blocks: dict[str, slice] = {}
         end = 0
         for k, (rows, columns) in enumerate(self.shapes):
@@ -70,13 +118,19 @@ class Network:
         The draws are made layer by layer, a matrix and its intercept at a time, as scikit-learn
         makes them: the same seed gives the same network.
         """
-        factor = 2.0 if self.activation == "logistic" else 6.0
         coefs, intercepts = [], []
-        for rows, columns in self.shapes:
-            bound = sqrt(factor / (rows + columns))
+        for k, (rows, columns) in enumerate(self.shapes):
+            bound = sqrt(self._glorot_factor(k) / (rows + columns))
             coefs.append(rng.uniform(-bound, bound, (rows, columns)).reshape(-1))
             intercepts.append(rng.uniform(-bound, bound, columns))
         return coefs + intercepts
+
+    def _glorot_factor(self, k: int) -> float:
+        # The output counts with the layer before it: scikit-learn has one factor for a network.
+        if isinstance(self.activation, (str, Activation)):
+            return _activation(self.activation).glorot_factor
+        n_hidden = len(self.activations)
+        return self.activations[min(k, n_hidden - 1)].glorot_factor if n_hidden else 6.0
 
     def respond(self, coefs: Sequence[Any], intercepts: Sequence[Any], X: Any) -> Any:
         """Mean response to ``X`` of the given blocks, shape ``(n, outputs)``."""
@@ -84,8 +138,8 @@ class Network:
         for k, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
             z = a @ coef
             z += intercept
-            a = activate(self.activation if k < len(self.shapes) - 1 else self.output, z)
-        return a
+            a = self.activations[k].value(z) if k < len(self.activations) else z
+        return respond(self.output, a)
 
     def predict(self, w: Any, X: Any) -> Any:
         """Mean response to ``X`` of the flat parameters ``w``."""

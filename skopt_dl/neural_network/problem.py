@@ -12,10 +12,22 @@ from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
 from skopt_dl.neural_network.curvature import HessianProduct
+from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.network import Network
 
 # Probabilities are not rounded where the objective itself is asked for.
 EXACT = 0.0
+
+
+def _no_curvature(problem: NetworkProblem) -> str | None:
+    for f in problem.net.activations:
+        if not hasattr(f, "curvature"):
+            return f"the activation {f!r} has no curvature"
+    return None
+
+
+def _dropped(problem: NetworkProblem) -> str | None:
+    return None if problem.dropout is None else "dropout makes it another one on every batch"
 
 
 class NetworkProblem(Problem):
@@ -35,6 +47,9 @@ class NetworkProblem(Problem):
         Non-negative weights.
     initial : array of shape (size,), optional
         The default start; zeros, a saddle point of every network with hidden layers, without.
+    dropout : Dropout, optional
+        Drops units in batch gradients. The objective is then their mean, which nothing here can
+        compute: values, points and certificates are those of the whole network.
     certified : bool
         False leaves the certificate out (it costs a pass over the data).
     description : str
@@ -60,6 +75,7 @@ class NetworkProblem(Problem):
         alpha: float = 0.0,
         sample_weight: Any = None,
         initial: Any = None,
+        dropout: Dropout | None = None,
         certified: bool = True,
         description: str = "this network",
     ) -> None:
@@ -71,6 +87,7 @@ class NetworkProblem(Problem):
             X, y = X if sparse else xp.ascontiguousarray(X), xp.ascontiguousarray(y)
         self.net, self.X, self.y, self.alpha = net, X, y, alpha
         self.sample_weight, self.initial, self.certified = sample_weight, initial, certified
+        self.dropout = dropout
         self.description = description
         self.dtype, self.device = y.dtype, device_of(y)
         self.kernels = bind(xp, self.dtype, "sparse" if sparse else "dense")
@@ -80,7 +97,7 @@ class NetworkProblem(Problem):
         # Without hidden layers it is a generalised linear model.
         self.traits = frozenset(traits | {Trait.CONVEX} if len(net.shapes) == 1 else traits)
         self.n_evaluations = 0
-        self._work = self.kernels.network_workspace(net, self.dtype)
+        self._work = self.kernels.serving(net.compiled).network_workspace(net, self.dtype)
         self._batch_grad = self.start()
         self._floor = float(xp.finfo(self.dtype).eps)
         self._mean = 1 / y.shape[1] if net.output == "identity" else 1.0
@@ -90,8 +107,10 @@ class NetworkProblem(Problem):
             return self.xp.asarray(self.initial, copy=True)
         return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
 
-    def _evaluate(self, w: Any, index: Any, floor: float, grad: Any) -> tuple[Any, Any]:
-        return self.kernels.network_gradient(
+    def _evaluate(
+        self, w: Any, index: Any, floor: float, grad: Any, masks: Any = None
+    ) -> tuple[Any, Any]:
+        return self.kernels.serving(self.net.compiled).network_gradient(
             self.net,
             self._work,
             w,
@@ -99,6 +118,7 @@ class NetworkProblem(Problem):
             self.y,
             self.sample_weight,
             index,
+            masks,
             self.alpha,
             floor,
             grad,
@@ -118,7 +138,7 @@ class NetworkProblem(Problem):
         loss, penalty = self._evaluate(w, None, EXACT, grad)
         return Point(w, self.xp.asarray(loss + penalty, dtype=self.dtype), grad)
 
-    @offers(Oracle.GRAD)
+    @offers(Oracle.GRAD, lacks=_dropped)
     def point(self, w: Any) -> Point:
         """Value and gradient of the whole objective."""
         return self._point(w)
@@ -133,16 +153,20 @@ class NetworkProblem(Problem):
 
         The gradient is overwritten by the next call.
         """
-        loss, penalty = self._evaluate(w, index, self._floor, self._batch_grad)
+        loss, penalty = self._evaluate(w, index, self._floor, self._batch_grad, self._masks(index))
         return self._mean * loss + penalty, self._batch_grad
 
     @offers(Oracle.SAMPLE_VALUE)
     def sample_value(self, w: Any, index: Any) -> Any:
         """The exact value that `sample_grad` has the gradient of; it costs one."""
-        loss, penalty = self._evaluate(w, index, EXACT, self.xp.empty_like(w))
+        masks, spare = self._masks(index), self.xp.empty_like(w)
+        loss, penalty = self._evaluate(w, index, EXACT, spare, masks)
         return self.xp.asarray(loss + penalty, dtype=self.dtype)
 
-    @offers(Oracle.HVP)
+    def _masks(self, index: Any) -> Any:
+        return None if self.dropout is None else self.dropout.masks(self.net, index, self.y)
+
+    @offers(Oracle.HVP, lacks=_no_curvature)
     def hvp(self, point: Point) -> HessianProduct:
         """A function ``d -> H d`` with the exact Hessian at ``point`` (of ReLU, almost everywhere).
 

@@ -32,8 +32,10 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         The loss. "poisson" predicts :math:`e^z` and needs ``y >= 0``.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer. An empty sequence gives a linear model.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        What the hidden layers apply to their inputs.
+    activation : str, Activation or list of these, default="relu"
+        What the hidden layers apply to their inputs: "identity", "logistic", "tanh", "relu",
+        "leaky_relu", "elu", "selu", "softplus", "gelu", "silu", "mish", a name that was registered,
+        or an object of your own (`skopt_dl.activations.Activation`); a list has one a layer.
     solver : str or Solver, default="adam"
         ``"auto"``, the name of a solver or an instance with options of its own. "sgd" has the
         momentum given below, as in scikit-learn; "lbfgs", "nonlinear_cg" and "newton_cg" work on
@@ -165,7 +167,7 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         self,
         loss: str = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
         solver: Any = "adam",
         alpha: float = 0.0001,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skopt_dl.dispatch import (
+    ACTIVATIONS,
     LOSSES,
     PENALTIES,
     SOLVERS,
@@ -44,7 +45,7 @@ class Mine(Solver):
         return Status.RUNNING
 
 
-@pytest.mark.parametrize("registry", [SOLVERS, LOSSES, PENALTIES])
+@pytest.mark.parametrize("registry", [SOLVERS, LOSSES, PENALTIES, ACTIVATIONS])
 def test_every_registered_name_leads_to_its_kind(registry):
     for name in registry.names():
         target = registry.get(name)
@@ -116,7 +117,7 @@ def test_register_makes_a_name_known_once():
 
 
 def test_register_refuses_other_things():
-    with pytest.raises(TypeError, match="subclass of Solver, Loss or Penalty"):
+    with pytest.raises(TypeError, match="subclass of Solver, Loss, Penalty or Activation"):
         register("mine", dict)
     with pytest.raises(TypeError, match="subclass of Penalty"):
         PENALTIES.add("mine", Squared)

@@ -17,15 +17,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skopt_dl.neural_network as ours
-from skopt_dl.dispatch import fitting
-from skopt_dl.engine import Stopping, run
+from skopt_dl.activations import ELU, Activation, LeakyReLU
+from skopt_dl.dispatch import ACTIVATIONS, fitting
+from skopt_dl.engine import Oracle, Stopping, run
 from skopt_dl.kernels import bind, generic_network
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
-from skopt_dl.neural_network.network import ACTIVATIONS, Network
+from skopt_dl.neural_network.dropout import Dropout
+from skopt_dl.neural_network.network import Network
 from skopt_dl.neural_network.problem import NetworkProblem
 from skopt_dl.solvers.stochastic.adam import Adam
 from skopt_dl.solvers.stochastic.sgd import SGD
 
+SCIKIT_LEARN_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 OUTPUTS = ("identity", "logistic", "softmax", "exp")
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, LABELS = DIGITS[:300] / 16, LABELS[:300]
@@ -105,7 +108,7 @@ def test_every_parameter_of_scikit_learn_is_there(name):
         assert mine[key].kind == parameter.kind, key
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", SCIKIT_LEARN_ACTIVATIONS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_adam_trains_as_in_scikit_learn(target, activation):
     theirs, mine = pair(target, activation=activation)
@@ -269,7 +272,7 @@ def small_problem(activation, output, seed=0, weights=True):
     return NetworkProblem(net, X, y, alpha=0.3, sample_weight=s), 0.5 * rng.normal(size=net.size)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS.names())
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_gradient_and_hessian_products_are_differences(activation, output):
     problem, w = small_problem(activation, output)
@@ -304,6 +307,45 @@ def test_batches_of_all_samples_have_the_full_gradient():
         np.testing.assert_allclose(g, problem.point(w).grad, rtol=1e-12, atol=1e-15)
 
 
+class Quadratic(Activation):
+    """Without a curvature, and unknown to the compiled kernels."""
+
+    def value(self, z):
+        return z + 0.1 * z * z
+
+    def slope(self, z, a):
+        return 1 + 0.2 * z
+
+
+def test_an_activation_of_the_users_own_runs_on_the_generic_kernels():
+    problem, w = small_problem(["relu", Quadratic()], "softmax")
+    d, h = np.random.default_rng(1).normal(size=w.shape), 1e-6
+    rise = (problem.value(w + h * d) - problem.value(w - h * d)) / (2 * h)
+    assert problem.point(w).grad @ d == pytest.approx(float(rise), rel=1e-5)
+    assert "the activation Quadratic() has no curvature" in problem.why_not(Oracle.HVP)
+    model = MLPClassifier((5,), activation=Quadratic(), max_iter=3, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(DIGITS, LABELS)
+    assert model.solve_report_.kernel == "generic"
+    with pytest.raises(ValueError, match=r"the activation Quadratic\(\) has no curvature"):
+        model.set_params(solver="newton_cg").fit(DIGITS, LABELS)
+    np.testing.assert_array_equal(clone(model).activation.value(DIGITS), DIGITS + 0.1 * DIGITS**2)
+
+
+def test_dropout_keeps_the_masks_of_a_batch_and_the_mean_of_a_unit():
+    problem, w = small_problem("relu", "softmax")
+    problem.dropout = Dropout(0.4, np.random.RandomState(0))
+    index, other = np.arange(30), np.arange(30)
+    same = [problem.sample_grad(w, index)[0] for _ in range(2)]
+    assert same[0] == same[1] == pytest.approx(float(problem.sample_value(w, index)))
+    assert problem.sample_grad(w, other)[0] != same[0]
+    masks = problem.dropout.masks(Network((6, 400, 3), "relu", "softmax"), np.arange(100), w)
+    assert set(np.round(np.unique(masks[0]), 12)) == {0.0, round(1 / 0.6, 12)}
+    # 40 000 draws: five standard errors.
+    assert abs(masks[0].mean() - 1) < 5 * np.sqrt(0.4 / 0.6 / 40_000)
+    assert "dropout" in problem.why_not(Oracle.GRAD)
+
+
 def test_a_batch_without_weight_moves_nothing():
     problem, w = small_problem("relu", "softmax")
     problem.sample_weight[:10] = 0
@@ -312,28 +354,55 @@ def test_a_batch_without_weight_moves_nothing():
     assert not np.any(g)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_compiled_gradient_equals_the_generic_one(activation, output, dtype):
-    rng, tol = np.random.default_rng(0), 1e-12 if dtype is np.float64 else 1e-4
-    net, n = Network((7, 13, 5, 3), activation, output), 1500
-    X = rng.normal(size=(n, 7)).astype(dtype)
-    y = np.eye(3)[rng.integers(0, 3, n)].astype(dtype)
+def compare_gradients(net, dtype, masked, seed=0):
+    """The compiled gradient against the generic one, on all samples and on batches."""
+    rng, tol = np.random.default_rng(seed), 1e-12 if dtype is np.float64 else 1e-4
+    n, size = 1500, net.sizes[-1]
+    X = rng.normal(size=(n, net.sizes[0])).astype(dtype)
+    y = np.eye(size)[rng.integers(0, size, n)].astype(dtype)
     # Raw outputs up to about 30: saturated units and outputs.
-    w = (rng.normal(size=net.size) * (0.5 if output == "exp" else 3)).astype(dtype)
+    w = (rng.normal(size=net.size) * (0.5 if net.output == "exp" else 3)).astype(dtype)
     kernels = bind(np, np.dtype(dtype))
     assert kernels.network_gradient is not generic_network.network_gradient
     work = kernels.network_workspace(net, np.dtype(dtype))
     for weights in (None, rng.uniform(size=n).astype(dtype)):
         for index in (None, rng.permutation(n)[:1100], np.arange(3)):
+            rows, masks = n if index is None else len(index), None
+            if masked:
+                masks = [2 * (rng.random((rows, u)) > 0.5).astype(dtype) for u in net.sizes[1:-1]]
             for floor in (0.0, 1e-3):
                 one, two = np.empty_like(w), np.empty_like(w)
-                given = (X, y, weights, index, 0.3, floor)
+                given = (X, y, weights, index, masks, 0.3, floor)
                 a = kernels.network_gradient(net, work, w, *given, one)
                 b = generic_network.network_gradient(net, None, w, *given, two)
                 np.testing.assert_allclose(a, b, rtol=tol)
                 np.testing.assert_allclose(one, two, rtol=0, atol=tol * np.abs(two).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ACTIVATIONS.names())
+def test_compiled_gradient_equals_the_generic_one(activation, dtype):
+    for masked in (False, True):
+        compare_gradients(Network((7, 13, 5, 3), activation, "softmax"), dtype, masked)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_compiled_gradient_of_each_output_and_of_mixed_layers(output, dtype):
+    mixed = [LeakyReLU(0.2), "tanh", ELU(0.5)]
+    compare_gradients(Network((7, 13, 9, 5, 3), mixed, output), dtype, masked=False)
+
+
+def test_soft_labels_have_the_same_loss_in_both_kernels():
+    problem, w = small_problem("gelu", "softmax")
+    problem.y = np.random.default_rng(0).dirichlet(np.ones(3), size=40)
+    one, two = np.empty_like(w), np.empty_like(w)
+    for floor in (0.0, 1e-16):
+        given = (w, problem.X, problem.y, None, None, None, 0.1, floor)
+        a = problem.kernels.network_gradient(problem.net, problem._work, *given, one)
+        b = generic_network.network_gradient(problem.net, None, *given, two)
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+        np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -447,7 +516,10 @@ def test_overflow_warns_and_returns_the_last_finite_weights():
     ("kwargs", "words"),
     [
         ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes must be > 0"),
-        ({"activation": "elu"}, "activation='elu'"),
+        ({"activation": "relus"}, "unknown activation 'relus'. Did you mean 'relu'?"),
+        ({"activation": ["relu", "tanh"]}, "has 2 entries, but the network has 1 hidden"),
+        ({"activation": 3}, "activation=3"),
+        ({"activation": LeakyReLU(2)}, "LeakyReLU: negative_slope=2"),
         ({"alpha": -1.0}, "alpha=-1.0"),
         ({"learning_rate": "cosine"}, "learning_rate='cosine'"),
         ({"learning_rate_init": 0.0}, "learning_rate_init=0.0"),

@@ -6,7 +6,14 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3 };
+/* The slopes of the first four are taken from their outputs, those of the others are stored. */
+enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, SOFTPLUS = 6, SELU = 7,
+       GELU = 8, SILU = 9, MISH = 10 };
+#define SELU_ALPHA 1.6732632423543772848
+#define SELU_SCALE 1.0507009873554804934
+#define GELU_SCALE 0.79788456080286535588
+#define GELU_CUBE 0.044715
+#define GELU_END 30
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) \
     && defined(__gnu_linux__)

@@ -13,14 +13,77 @@ static inline REAL NAME(exp_poly)(REAL x) {
     return p * scale;
 }
 
-CLONES void NAME(bias_activate)(REAL *restrict Z, const REAL *restrict b, long n, long k, int kind) {
+/* A row of the units with an exponential and stored slopes. First, in a loop of its own for the
+   vectoriser, s becomes the argument of the exponential, at most 0. */
+static inline void NAME(gated_units)(REAL *restrict z, const REAL *restrict b, REAL *restrict s,
+                                     long k, int kind, REAL c) {
+    const REAL twice = kind == GELU ? 2 : 1;
+    for (long j = 0; j < k; j++) {
+        REAL t = z[j] + b[j], u = t;
+        z[j] = t;
+        if (kind == GELU) {
+            u = t < -GELU_END ? -GELU_END : t > GELU_END ? GELU_END : t;
+            u = (REAL)GELU_SCALE * (u + (REAL)GELU_CUBE * u * u * u);
+        }
+        u = kind == ELU || kind == SELU ? (u < 0 ? u : 0) : -twice * ABS(u);
+        s[j] = u < LOWEST ? LOWEST : u;
+    }
+    if (kind == ELU || kind == SELU) {
+        const REAL l = kind == SELU ? (REAL)SELU_SCALE : 1;
+        const REAL below = kind == SELU ? (REAL)(SELU_SCALE * SELU_ALPHA) : c;
+        for (long j = 0; j < k; j++) {
+            REAL t = z[j], e = NAME(exp_poly)(s[j]);
+            z[j] = t > 0 ? l * t : below * (e - 1);
+            s[j] = t > 0 ? l : below * e;
+        }
+    } else if (kind == SOFTPLUS)
+        for (long j = 0; j < k; j++) {
+            REAL t = z[j], e = NAME(exp_poly)(s[j]);
+            z[j] = LOG1P(e) + (t > 0 ? t : 0);
+            s[j] = (t < 0 ? e : 1) / (1 + e);
+        }
+    else if (kind == GELU)
+        for (long j = 0; j < k; j++) {
+            REAL t = z[j], e = NAME(exp_poly)(s[j]), h = SIGN((1 - e) / (1 + e), t);
+            REAL v = t < -GELU_END ? -GELU_END : t > GELU_END ? GELU_END : t;
+            REAL rise = (REAL)GELU_SCALE * (1 + 3 * (REAL)GELU_CUBE * v * v), half = (REAL)0.5;
+            z[j] = half * t * (1 + h);
+            s[j] = half * (1 + h) + half * v * (1 - h * h) * rise;
+        }
+    else if (kind == SILU)
+        for (long j = 0; j < k; j++) {
+            REAL t = z[j], e = NAME(exp_poly)(s[j]), h = (t < 0 ? e : 1) / (1 + e);
+            z[j] = t * h;
+            s[j] = h * (1 + t * (1 - h));
+        }
+    else
+        for (long j = 0; j < k; j++) {
+            REAL t = z[j], e = NAME(exp_poly)(s[j]), h = (t < 0 ? e : 1) / (1 + e);
+            REAL over = t > 0 ? 1 + 2 * e : e * (e + 2), under = t > 0 ? over + 2 * e * e : over + 2;
+            REAL gate = over / under;
+            z[j] = t * gate;
+            s[j] = gate + t * (1 - gate * gate) * h;
+        }
+}
+
+/* Z becomes f(Z + b), and S the slopes there, where the activation is one that stores them. */
+CLONES void NAME(bias_activate)(REAL *restrict Z, const REAL *restrict b, REAL *restrict S, long n,
+                                long k, int kind, double strength) {
+    REAL c = (REAL)strength;
     for (long i = 0; i < n; i++) {
         REAL *restrict z = Z + i * k;
+        REAL *restrict s = kind > RELU ? S + i * k : S;
         if (kind == RELU)
             for (long j = 0; j < k; j++) { REAL t = z[j] + b[j]; z[j] = t < 0 ? 0 : t; }
         else if (kind == IDENTITY)
             for (long j = 0; j < k; j++) z[j] += b[j];
-        else {
+        else if (kind == LEAKY_RELU)
+            for (long j = 0; j < k; j++) {
+                REAL t = z[j] + b[j], f = t > 0 ? 1 : c;
+                z[j] = f * t;
+                s[j] = f;
+            }
+        else if (kind == TANH || kind == LOGISTIC) {
             /* In a loop of its own, without which the next one does not vectorise. */
             REAL end = kind == TANH ? -LOWEST / 2 : -LOWEST;
             for (long j = 0; j < k; j++) {
@@ -38,17 +101,38 @@ CLONES void NAME(bias_activate)(REAL *restrict Z, const REAL *restrict b, long n
                     REAL t = z[j], e = NAME(exp_poly)(-ABS(t)), top = t < 0 ? e : 1;
                     z[j] = top / (1 + e);
                 }
-        }
+        } else
+            NAME(gated_units)(z, b, s, k, kind, c);
     }
 }
 
-/* D *= activation'(A), and the column sums of the result are added to g. */
-CLONES void NAME(activation_back)(REAL *restrict D, const REAL *restrict A, REAL *restrict g,
-                                  long n, long k, int kind) {
+/* The slopes of the activations that do not store them, from their outputs. */
+CLONES void NAME(slopes_of_outputs)(const REAL *restrict A, REAL *restrict S, long n, int kind) {
+    if (kind == RELU)
+        for (long i = 0; i < n; i++) S[i] = A[i] > 0 ? 1 : 0;
+    else if (kind == TANH)
+        for (long i = 0; i < n; i++) S[i] = 1 - A[i] * A[i];
+    else if (kind == LOGISTIC)
+        for (long i = 0; i < n; i++) S[i] = A[i] * (1 - A[i]);
+    else
+        for (long i = 0; i < n; i++) S[i] = 1;
+}
+
+/* A and S *= M: the outputs and the slopes of units that were dropped or scaled up. */
+CLONES void NAME(mask)(REAL *restrict A, REAL *restrict S, const REAL *restrict M, long n) {
+    for (long i = 0; i < n; i++) { A[i] *= M[i]; S[i] *= M[i]; }
+}
+
+/* D *= activation'(A), or the stored slopes S; the column sums of the result are added to g. */
+CLONES void NAME(activation_back)(REAL *restrict D, const REAL *restrict A, const REAL *restrict S,
+                                  REAL *restrict g, long n, long k, int kind) {
     for (long i = 0; i < n; i++) {
         REAL *restrict d = D + i * k;
         const REAL *restrict a = A + i * k;
-        if (kind == RELU)
+        if (S) {
+            const REAL *restrict s = S + i * k;
+            for (long j = 0; j < k; j++) { REAL t = d[j] * s[j]; d[j] = t; g[j] += t; }
+        } else if (kind == RELU)
             for (long j = 0; j < k; j++) { REAL t = a[j] > 0 ? d[j] : 0; d[j] = t; g[j] += t; }
         else if (kind == TANH)
             for (long j = 0; j < k; j++) { REAL t = d[j] * (1 - a[j] * a[j]); d[j] = t; g[j] += t; }
@@ -108,24 +192,38 @@ static double NAME(logistic_loss)(REAL *restrict Z, const REAL *restrict Y, cons
     return total;
 }
 
-static double NAME(softmax_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
+CLONES double NAME(softmax_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
                                  double share, double floor, long n, long k) {
     double total = 0;
     for (long i = 0; i < n; i++) {
         REAL *restrict z = Z + i * k;
         const REAL *restrict y = Y + i * k;
-        double weight = s ? s[i] : 1.0, row = 0;
-        REAL scale = (REAL)(share * weight), top = z[0], sum = 0;
+        REAL top = z[0], fit = 0;
         for (long j = 1; j < k; j++) top = z[j] > top ? z[j] : top;
-        for (long j = 0; j < k; j++) z[j] -= top;
-        for (long j = 0; j < k; j++) sum += EXP(z[j]);
-        double log_sum = LOG(sum);
         for (long j = 0; j < k; j++) {
-            REAL p = EXP(z[j]) / sum;
-            /* y is 0 in all columns but one. */
-            if (y[j] != 0)
-                row += y[j] * (floor > 0 ? -(double)LOG(NAME(within)(p, (REAL)floor))
-                                         : log_sum - z[j]);
+            REAL t = z[j] - top;
+            /* 0 * inf of a class without a share is nothing. */
+            fit += y[j] != 0 ? y[j] * t : 0;
+            z[j] = t < LOWEST ? LOWEST : t;
+        }
+        if (!(floor > 0)) total -= (s ? s[i] : 1.0) * (double)fit;
+    }
+    /* One long loop, whatever the number of classes. */
+    for (long i = 0; i < n * k; i++) Z[i] = NAME(exp_poly)(Z[i]);
+    for (long i = 0; i < n; i++) {
+        REAL *restrict z = Z + i * k;
+        const REAL *restrict y = Y + i * k;
+        double weight = s ? s[i] : 1.0, row = 0;
+        REAL scale = (REAL)(share * weight), sum = 0, target = 0;
+        for (long j = 0; j < k; j++) sum += z[j];
+        if (!(floor > 0)) {
+            for (long j = 0; j < k; j++) target += y[j];
+            row = (double)target * (double)LOG(sum);
+        }
+        for (long j = 0; j < k; j++) {
+            REAL p = z[j] / sum;
+            /* Without label smoothing y is 0 in all columns but one. */
+            if (floor > 0 && y[j] != 0) row -= y[j] * (double)LOG(NAME(within)(p, (REAL)floor));
             z[j] = scale * (p - y[j]);
         }
         total += weight * row;

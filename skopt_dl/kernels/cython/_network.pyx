@@ -13,10 +13,14 @@ ctypedef fused floating:
     double
 
 cdef extern from "_elementwise.h" nogil:
-    void d_bias_activate(double*, const double*, long, long, int)
-    void s_bias_activate(float*, const float*, long, long, int)
-    void d_activation_back(double*, const double*, double*, long, long, int)
-    void s_activation_back(float*, const float*, float*, long, long, int)
+    void d_bias_activate(double*, const double*, double*, long, long, int, double)
+    void s_bias_activate(float*, const float*, float*, long, long, int, double)
+    void d_slopes_of_outputs(const double*, double*, long, int)
+    void s_slopes_of_outputs(const float*, float*, long, int)
+    void d_mask(double*, double*, const double*, long)
+    void s_mask(float*, float*, const float*, long)
+    void d_activation_back(double*, const double*, const double*, double*, long, long, int)
+    void s_activation_back(float*, const float*, const float*, float*, long, long, int)
     void d_column_sums(const double*, double*, long, long)
     void s_column_sums(const float*, float*, long, long)
     double d_squared_loss(double*, const double*, const double*, double, long, long)
@@ -38,7 +42,9 @@ cdef extern from "_elementwise.h" nogil:
 DEF CHUNK = 1024
 DEF MAX_LAYERS = 64
 
-cdef dict ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3}
+# Activations with a larger number store their slopes.
+DEF RELU = 3
+
 cdef dict OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
 
 
@@ -62,19 +68,31 @@ cdef void _gemm(bint turn_a, bint turn_b, int rows, int columns, int inner, cons
               out, &columns)
 
 
-cdef void _bias_activate(floating* z, const floating* b, long n, long k, int kind) noexcept nogil:
+cdef void _bias_activate(floating* z, const floating* b, floating* slopes, long n, long k, int kind,
+                         double strength) noexcept nogil:
     if floating is float:
-        s_bias_activate(z, b, n, k, kind)
+        s_bias_activate(z, b, slopes, n, k, kind, strength)
     else:
-        d_bias_activate(z, b, n, k, kind)
+        d_bias_activate(z, b, slopes, n, k, kind, strength)
 
 
-cdef void _activation_back(floating* d, const floating* a, floating* g, long n, long k,
-                           int kind) noexcept nogil:
+cdef void _mask(floating* a, floating* slopes, const floating* mask, long n, int kind) noexcept nogil:
     if floating is float:
-        s_activation_back(d, a, g, n, k, kind)
+        if kind <= RELU:
+            s_slopes_of_outputs(a, slopes, n, kind)
+        s_mask(a, slopes, mask, n)
     else:
-        d_activation_back(d, a, g, n, k, kind)
+        if kind <= RELU:
+            d_slopes_of_outputs(a, slopes, n, kind)
+        d_mask(a, slopes, mask, n)
+
+
+cdef void _activation_back(floating* d, const floating* a, const floating* slopes, floating* g, long n,
+                           long k, int kind) noexcept nogil:
+    if floating is float:
+        s_activation_back(d, a, slopes, g, n, k, kind)
+    else:
+        d_activation_back(d, a, slopes, g, n, k, kind)
 
 
 cdef double _output_loss(int kind, floating* z, const floating* y, const floating* s, double share,
@@ -100,18 +118,21 @@ cdef double _output_loss(int kind, floating* z, const floating* y, const floatin
 cdef class Workspace:
     """Layout and memory of one network: where each block lies, and a chunk's activations."""
 
-    cdef int n_layers, activation, output
-    cdef int[MAX_LAYERS] sizes
+    cdef int n_layers, output
+    cdef int[MAX_LAYERS] sizes, kinds
+    cdef double[MAX_LAYERS] strengths
     cdef long[MAX_LAYERS] coef, intercept, layer
     cdef long n_coef
-    cdef object rows, targets, weights, back, other
+    cdef object rows, targets, weights, back, other, slopes
 
     def __init__(self, net, dtype):
         cdef long end = 0
         self.n_layers = len(net.sizes) - 1
         if self.n_layers >= MAX_LAYERS:
             raise ValueError(f"a network may have {MAX_LAYERS} layers, not {self.n_layers + 1}")
-        self.activation, self.output = ACTIVATIONS[net.activation], OUTPUTS[net.output]
+        self.output = OUTPUTS[net.output]
+        for k, activation in enumerate(net.activations):
+            self.kinds[k], self.strengths[k] = activation.kernel_id, activation.strength
         for k, size in enumerate(net.sizes):
             self.sizes[k] = size
             self.layer[k] = end
@@ -122,6 +143,8 @@ cdef class Workspace:
         self.n_coef = net.n_coef
         widest = max(net.sizes[1:])
         self.rows = np.empty(end, dtype)
+        stores = any(self.kinds[k] > RELU for k in range(self.n_layers - 1))
+        self.slopes = np.empty(end if stores else 1, dtype)
         self.targets = np.empty(CHUNK * net.sizes[self.n_layers], dtype)
         self.weights = np.empty(CHUNK, dtype)
         self.back = np.empty(CHUNK * widest, dtype)
@@ -133,26 +156,36 @@ def network_workspace(net, dtype):
     return Workspace(net, dtype)
 
 
-def network_gradient(net, Workspace work, w, X, y, weights, index, double alpha, double floor, grad):
+def network_gradient(net, Workspace work, w, X, y, weights, index, masks, double alpha, double floor,
+                     grad):
     """See `skopt_dl.kernels.generic_network.network_gradient`."""
+    if masks is not None and work.slopes.shape[0] == 1:
+        work.slopes = np.empty_like(work.rows)
     if w.dtype == np.float32:
-        return _gradient[float](work, w, X, y, weights, index, alpha, floor, grad)
-    return _gradient[double](work, w, X, y, weights, index, alpha, floor, grad)
+        return _gradient[float](work, w, X, y, weights, index, masks, alpha, floor, grad)
+    return _gradient[double](work, w, X, y, weights, index, masks, alpha, floor, grad)
 
 
 cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
-               const floating[:, ::1] y, weights, index, double alpha, double floor,
+               const floating[:, ::1] y, weights, index, masks, double alpha, double floor,
                floating[::1] grad):
     cdef const floating[::1] s
+    cdef const floating[:, ::1] mask
+    cdef const floating* every[MAX_LAYERS]
     cdef const Py_ssize_t[::1] picked
     cdef floating[::1] rows = work.rows, targets = work.targets, some = work.weights
-    cdef floating[::1] back = work.back, other = work.other
+    cdef floating[::1] back = work.back, other = work.other, slopes = work.slopes
     cdef const floating* s_all = NULL
     cdef const Py_ssize_t* pick = NULL
     cdef long n = X.shape[0], p = X.shape[1], K = y.shape[1], low = 0, i
     cdef double total = 0, share, loss = 0, squares
-    cdef int m
+    cdef int m, k
     cdef bint more = False
+    for k in range(work.n_layers - 1):
+        every[k] = NULL
+        if masks is not None and n:
+            mask = masks[k]
+            every[k] = &mask[0, 0]
     if index is not None:
         picked = np.ascontiguousarray(index, np.intp)
         n = picked.shape[0]
@@ -177,11 +210,13 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
                     if s_all != NULL:
                         some[i] = s_all[pick[low + i]]
                 loss += _chunk(work, m, &rows[0], &targets[0], NULL if s_all == NULL else &some[0],
-                               share, floor, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
+                               every, low, share, floor, &w[0], &rows[0], &slopes[0], &back[0],
+                               &other[0], more, &grad[0])
             else:
                 loss += _chunk(work, m, &X[low, 0], &y[low, 0],
                                NULL if s_all == NULL else &s_all[low],
-                               share, floor, &w[0], &rows[0], &back[0], &other[0], more, &grad[0])
+                               every, low, share, floor, &w[0], &rows[0], &slopes[0], &back[0],
+                               &other[0], more, &grad[0])
             more = True
             low += m
             if low < n:
@@ -195,21 +230,28 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
 
 
 cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, const floating* s,
-                   double share, double floor, const floating* w, floating* rows, floating* back,
-                   floating* other, bint more, floating* grad) noexcept nogil:
-    """Add the gradient of ``m`` rows to ``grad``; returns the sum of their losses."""
+                   const floating** masks, long low, double share, double floor, const floating* w,
+                   floating* rows, floating* slopes, floating* back, floating* other, bint more,
+                   floating* grad) noexcept nogil:
+    """Add the gradient of ``m`` rows, ``low`` the first, to ``grad``; the sum of their losses."""
     cdef int k, last = work.n_layers - 1, fan_in, fan_out, kind
     cdef const floating* a = X
+    cdef const floating* kept
+    cdef floating* out
     cdef floating* d
     cdef floating* spare
     cdef double loss
     for k in range(last + 1):
         fan_in, fan_out = work.sizes[k], work.sizes[k + 1]
-        _gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False,
-                        rows + work.layer[k + 1])
-        kind = work.activation if k < last else 0
-        _bias_activate[floating](rows + work.layer[k + 1], w + work.intercept[k], m, fan_out, kind)
-        a = rows + work.layer[k + 1]
+        out = rows + work.layer[k + 1]
+        _gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False, out)
+        kind = work.kinds[k] if k < last else 0
+        spare = slopes + work.layer[k + 1] if kind > RELU or (k < last and masks[k] != NULL) else NULL
+        _bias_activate[floating](out, w + work.intercept[k], spare, m, fan_out, kind,
+                                 work.strengths[k])
+        if k < last and masks[k] != NULL:
+            _mask[floating](out, spare, masks[k] + low * fan_out, <long>m * fan_out, kind)
+        a = out
     d = rows + work.layer[last + 1]
     loss = _output_loss[floating](work.output, d, y, s, share, floor, m, work.sizes[last + 1])
     if floating is float:
@@ -221,9 +263,10 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
         a = rows + work.layer[k] if k > 0 else X
         _gemm[floating](True, False, fan_in, fan_out, m, a, d, more, grad + work.coef[k])
         if k > 0:
+            kind = work.kinds[k - 1]
+            kept = slopes + work.layer[k] if kind > RELU or masks[k - 1] != NULL else NULL
             _gemm[floating](False, True, m, fan_in, fan_out, d, w + work.coef[k], False, back)
-            _activation_back[floating](back, a, grad + work.intercept[k - 1], m, fan_in,
-                                       work.activation)
+            _activation_back[floating](back, a, kept, grad + work.intercept[k - 1], m, fan_in, kind)
             d, spare = back, other
             back, other = spare, d
     return loss
