@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -17,10 +18,12 @@ from sklearn.utils.validation import column_or_1d
 
 from skopt_dl._sklearn.arrays import put_beside
 from skopt_dl._sklearn.base import fit_method
+from skopt_dl._sklearn.parameters import check_number
 from skopt_dl._sklearn.scores import DeviceClassifierMixin
 from skopt_dl._sklearn.validation import check_X_y
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
-from skopt_dl.neural_network._base import MultilayerPerceptron, trains_by_epochs
+from skopt_dl.neural_network._base import MultilayerPerceptron
+from skopt_dl.neural_network._options import check_options, trains_by_epochs
 
 
 class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
@@ -90,6 +93,40 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
         Epochs without progress after which a stochastic solver ends.
     max_fun : int, default=15000
         Evaluations of the objective at most, of a solver on all samples.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the sample weights, by class; "balanced" makes the classes weigh the same.
+    label_smoothing : float, default=0
+        Share of each target that is spread evenly over the classes, in [0, 1).
+    dropout : float, default=0
+        Probability with which a hidden unit is left out of an update, in [0, 1). Stochastic solvers
+        only.
+    decoupled_weight_decay : float, default=0
+        Each update of a solver given by name first shrinks the parameters by this times the rate;
+        "adam" is then AdamW.
+    max_grad_norm : float or None, default=None
+        A longer gradient is shortened to this length, by a stochastic solver given by name.
+    scaling : bool, default=False
+        Standardise the features; sparse data are not centred. ``coefs_``
+        and ``loss_curve_`` are then in those units, predictions in yours.
+    restore_best : bool or None, default=None
+        Return the parameters of the epoch with the best validation score or, without validation
+        data, the smallest loss. ``None`` is scikit-learn's way: with ``early_stopping`` only.
+    validation_metric : str, callable or None, default=None
+        What validation data are scored by, larger is better: ``None`` is accuracy, "loss" minus the
+        validation loss, others are scorers of scikit-learn (their names, or
+        ``scorer(estimator, X, y)``).
+    resume : bool, default=False
+        `fit` with ``warm_start`` and `partial_fit` go on exactly where the last call stopped, with
+        the solver's state, the generator and the order of the samples: two calls, a pickle between
+        them, are one longer call, bit for bit. Without it both start the generator anew and
+        ``warm_start`` the solver too, as in scikit-learn. Stochastic solvers only.
+    n_ensemble : int, default=1
+        Networks with seeds of their own, trained side by side; their mean probability is the
+        prediction. They are in ``members_``, in the place of ``coefs_`` and the curves.
+    dtype : {"float32", "float64"} or None, default=None
+        Precision of the network; ``None`` is that of X.
+    n_threads : int or None, default=None
+        Threads of BLAS, and members trained at the same time. ``None`` leaves BLAS as it is.
     device : str or None, default=None
         Where to compute: ``None`` is where X is, ``"cuda"`` copies host data to the GPU once.
     max_time : float or None, default=None
@@ -107,7 +144,9 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
     loss_curve_ : list of float
         The loss of each epoch. Stochastic solvers only.
     validation_scores_ : list of float or None
-        The validation score (accuracy) after each epoch, with ``early_stopping``.
+        The validation score (accuracy) after each epoch, where there are validation data.
+    validation_loss_curve_ : list of float or None
+        The loss on the validation data after each epoch, without the penalty.
     best_validation_score_ : float or None
         The best of them.
     t_ : int
@@ -128,6 +167,8 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
         Number of outputs.
     out_activation_ : str
         Activation of the output layer.
+    members_ : list of object
+        The fitted networks of an ensemble.
     solver_ : str
         Name of the solver that ran.
     solve_report_ : SolveReport
@@ -193,6 +234,18 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        dropout: float = 0.0,
+        decoupled_weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
+        scaling: bool = False,
+        restore_best: bool | None = None,
+        validation_metric: Any = None,
+        resume: bool = False,
+        n_ensemble: int = 1,
+        dtype: Any = None,
+        n_threads: int | None = None,
         device: str | None = None,
         max_time: float | None = None,
     ) -> None:
@@ -219,12 +272,32 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.decoupled_weight_decay = decoupled_weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.scaling = scaling
+        self.restore_best = restore_best
+        self.validation_metric = validation_metric
+        self.resume = resume
+        self.n_ensemble = n_ensemble
+        self.dtype = dtype
+        self.n_threads = n_threads
         self.device = device
         self.max_time = max_time
 
     @available_if(trains_by_epochs)
     @fit_method
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
         """One epoch more over the given data, from the present weights and solver state.
 
         Parameters
@@ -237,6 +310,11 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
             Non-negative weights.
         classes : array-like of shape (n_classes,), optional
             All classes that may ever occur; needed in the first call.
+        X_val, y_val : array-like, optional
+            Validation data. With ``early_stopping`` and without them, a part of the given data is
+            held out, the same rows while their number stays. The fitted network is then the best so
+            far, the training goes on from the last one, and ``solve_report_.status`` is "converged"
+            when it is time to stop.
 
         Returns
         -------
@@ -246,7 +324,11 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, X_val, y_val, incremental=True)
+
+    def _check_parameters(self) -> None:
+        check_options(self)
+        check_number(self, "label_smoothing", low=0, high=np.nextafter(1, 0))
 
     def _check_target(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         X, y = check_X_y(
@@ -261,18 +343,21 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
         )
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _encode(self, y: Any, keep: bool) -> tuple[Any, str]:
-        if not keep:
+    def _encode(self, y: Any, classes: str) -> tuple[Any, str, Any]:
+        if classes == "new":
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y))
+            self._check_classes(unique_labels(y), classes == "same")
         kind = self._label_binarizer.y_type_
         targets = self._label_binarizer.transform(y).astype(np.float64)
-        return targets, "softmax" if kind == "multiclass" else "logistic"
+        factors = None
+        if self.class_weight is not None:
+            factors = compute_sample_weight(self.class_weight, y)
+        return targets, "softmax" if kind == "multiclass" else "logistic", factors
 
-    def _check_classes(self, found: Any) -> None:
-        if self.warm_start and set(found) != set(self.classes_):
+    def _check_classes(self, found: Any, same: bool) -> None:
+        if same and set(found) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
                 f"call to fit. Previously got {self.classes_}, `y` has {found}"
@@ -284,8 +369,15 @@ class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
             )
 
     def _decode(self, response: Any) -> Any:
-        host = to_numpy(response)
-        return self._label_binarizer.inverse_transform(host[:, 0] if host.shape[1] == 1 else host)
+        host, classes = to_numpy(response), self._label_binarizer.classes_
+        kind = self._label_binarizer.y_type_
+        if kind == "multiclass":
+            return classes[host.argmax(axis=1)]
+        chosen = (host > 0.5).astype(int)
+        if kind.startswith("multilabel"):
+            return chosen
+        # "clip" for data of a single class.
+        return classes.take(chosen[:, 0], mode="clip")
 
     def _validation_score(self, y: Any, predicted: Any, sample_weight: Any) -> float:
         return accuracy_score(y, predicted, sample_weight=sample_weight)

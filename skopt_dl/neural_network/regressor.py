@@ -14,7 +14,8 @@ from skopt_dl._sklearn.parameters import check_choice
 from skopt_dl._sklearn.scores import DeviceRegressorMixin
 from skopt_dl._sklearn.validation import check_X_y
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
-from skopt_dl.neural_network._base import MultilayerPerceptron, trains_by_epochs
+from skopt_dl.neural_network._base import MultilayerPerceptron
+from skopt_dl.neural_network._options import check_options, trains_by_epochs
 
 
 class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
@@ -86,6 +87,36 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         Epochs without progress after which a stochastic solver ends.
     max_fun : int, default=15000
         Evaluations of the objective at most, of a solver on all samples.
+    dropout : float, default=0
+        Probability with which a hidden unit is left out of an update, in [0, 1). Stochastic solvers
+        only.
+    decoupled_weight_decay : float, default=0
+        Each update of a solver given by name first shrinks the parameters by this times the rate;
+        "adam" is then AdamW.
+    max_grad_norm : float or None, default=None
+        A longer gradient is shortened to this length, by a stochastic solver given by name.
+    scaling : bool, default=False
+        Standardise the features and, of a squared error, the targets; sparse data are not centred.
+        ``coefs_`` and ``loss_curve_`` are then in those units, predictions in yours.
+    restore_best : bool or None, default=None
+        Return the parameters of the epoch with the best validation score or, without validation
+        data, the smallest loss. ``None`` is scikit-learn's way: with ``early_stopping`` only.
+    validation_metric : str, callable or None, default=None
+        What validation data are scored by, larger is better: ``None`` is R2, "loss" minus the
+        validation loss, others are scorers of scikit-learn (their names, or
+        ``scorer(estimator, X, y)``).
+    resume : bool, default=False
+        `fit` with ``warm_start`` and `partial_fit` go on exactly where the last call stopped, with
+        the solver's state, the generator and the order of the samples: two calls, a pickle between
+        them, are one longer call, bit for bit. Without it both start the generator anew and
+        ``warm_start`` the solver too, as in scikit-learn. Stochastic solvers only.
+    n_ensemble : int, default=1
+        Networks with seeds of their own, trained side by side; their mean response is the
+        prediction. They are in ``members_``, in the place of ``coefs_`` and the curves.
+    dtype : {"float32", "float64"} or None, default=None
+        Precision of the network; ``None`` is that of X.
+    n_threads : int or None, default=None
+        Threads of BLAS, and members trained at the same time. ``None`` leaves BLAS as it is.
     device : str or None, default=None
         Where to compute: ``None`` is where X is, ``"cuda"`` copies host data to the GPU once.
     max_time : float or None, default=None
@@ -101,7 +132,9 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
     loss_curve_ : list of float
         The loss of each epoch. Stochastic solvers only.
     validation_scores_ : list of float or None
-        The validation score (R2) after each epoch, with ``early_stopping``.
+        The validation score (R2) after each epoch, where there are validation data.
+    validation_loss_curve_ : list of float or None
+        The loss on the validation data after each epoch, without the penalty.
     best_validation_score_ : float or None
         The best of them.
     t_ : int
@@ -122,6 +155,8 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         Number of outputs.
     out_activation_ : str
         Activation of the output layer.
+    members_ : list of object
+        The fitted networks of an ensemble.
     solver_ : str
         Name of the solver that ran.
     solve_report_ : SolveReport
@@ -190,6 +225,16 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        dropout: float = 0.0,
+        decoupled_weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
+        scaling: bool = False,
+        restore_best: bool | None = None,
+        validation_metric: Any = None,
+        resume: bool = False,
+        n_ensemble: int = 1,
+        dtype: Any = None,
+        n_threads: int | None = None,
         device: str | None = None,
         max_time: float | None = None,
     ) -> None:
@@ -217,12 +262,24 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.dropout = dropout
+        self.decoupled_weight_decay = decoupled_weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.scaling = scaling
+        self.restore_best = restore_best
+        self.validation_metric = validation_metric
+        self.resume = resume
+        self.n_ensemble = n_ensemble
+        self.dtype = dtype
+        self.n_threads = n_threads
         self.device = device
         self.max_time = max_time
 
     @available_if(trains_by_epochs)
     @fit_method
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> Self:
         """One epoch more over the given data, from the present weights and solver state.
 
         Parameters
@@ -233,16 +290,20 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
             Targets.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights.
+        X_val, y_val : array-like, optional
+            Validation data. With ``early_stopping`` and without them, a part of the given data is
+            held out, the same rows while their number stays. The fitted network is then the best so
+            far, the training goes on from the last one, and ``solve_report_.status`` is "converged"
+            when it is time to stop.
 
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, X_val, y_val, incremental=True)
 
     def _check_target(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-        check_choice(self, "loss", ("squared_error", "poisson"))
         X, y = check_X_y(
             self, X, y, multi_output=True, accept_sparse=("csr",), reset=reset, order="C"
         )
@@ -255,8 +316,13 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
             )
         return X, y
 
-    def _encode(self, y: Any, keep: bool) -> tuple[Any, str]:
-        return y[:, None] if y.ndim == 1 else y, "exp" if self.loss == "poisson" else "identity"
+    def _check_parameters(self) -> None:
+        check_options(self)
+        check_choice(self, "loss", ("squared_error", "poisson"))
+
+    def _encode(self, y: Any, classes: str) -> tuple[Any, str, Any]:
+        output = "exp" if self.loss == "poisson" else "identity"
+        return y[:, None] if y.ndim == 1 else y, output, None
 
     def _decode(self, response: Any) -> Any:
         return response[:, 0] if response.shape[1] == 1 else response

@@ -40,6 +40,9 @@ class SGD(StochasticSolver):
         Samples per update; "auto" is ``min(200, n_samples)``.
     shuffle : bool
         Permute the samples before each epoch.
+    weight_decay : float
+        :math:`\\lambda`, non-negative: an update begins with
+        :math:`w \\leftarrow (1 - \\eta\\lambda) w`. It is no part of the objective.
     max_grad_norm : float, optional
         A longer gradient is shortened to this length; its direction stays.
     average : {"polyak", "ema"} or Average, optional
@@ -54,7 +57,8 @@ class SGD(StochasticSolver):
     ----------
     H. Robbins, S. Monro, "A stochastic approximation method", Ann. Math. Statist. 22 (1951);
     L. Bottou, F. Curtis, J. Nocedal, "Optimization methods for large-scale machine learning",
-    SIAM Review 60 (2018).
+    SIAM Review 60 (2018); I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR
+    2019.
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD)
@@ -66,11 +70,13 @@ class SGD(StochasticSolver):
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
+        weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.schedule = learning_rate, schedule
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.weight_decay = weight_decay
         self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> StochasticState:
@@ -80,6 +86,7 @@ class SGD(StochasticSolver):
         return curvature_step(problem, w, self.batch_size)[0]
 
     def _step(self, problem: Any, state: StochasticState, g: Any) -> None:
+        decay(state, self.weight_decay)
         state.w -= state.rate * g
         if Trait.SMOOTH not in problem.traits:
             state.w = problem.prox(state.w, state.rate)
@@ -97,7 +104,7 @@ class Momentum(StochasticSolver):
 
     Parameters
     ----------
-    learning_rate, schedule, batch_size, shuffle, max_grad_norm, average
+    learning_rate, schedule, batch_size, shuffle, weight_decay, max_grad_norm, average
         As for `SGD`; the automatic rate is multiplied by ``1 - momentum``, because the velocity
         sums that many gradients.
     momentum : float
@@ -125,11 +132,13 @@ class Momentum(StochasticSolver):
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
+        weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.momentum, self.schedule = learning_rate, momentum, schedule
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.weight_decay = weight_decay
         self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> VelocityState:
@@ -139,6 +148,7 @@ class Momentum(StochasticSolver):
         return fading(self.momentum) * curvature_step(problem, w, self.batch_size)[0]
 
     def _step(self, problem: Any, state: VelocityState, g: Any) -> None:
+        decay(state, self.weight_decay)
         problem.kernels.momentum_update(state.w, g, state.v, state.rate, self.momentum, False)
         if Trait.SMOOTH not in problem.traits:
             w = problem.prox(state.w, state.rate)
@@ -155,7 +165,7 @@ class Nesterov(StochasticSolver):
 
     Parameters
     ----------
-    learning_rate, schedule, batch_size, shuffle, max_grad_norm, average
+    learning_rate, schedule, batch_size, shuffle, weight_decay, max_grad_norm, average
         As for `SGD`; the automatic rate is multiplied by ``1 - momentum``.
     momentum : float
         Share of the velocity that is kept, in [0, 1].
@@ -182,11 +192,13 @@ class Nesterov(StochasticSolver):
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
+        weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.momentum, self.schedule = learning_rate, momentum, schedule
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.weight_decay = weight_decay
         self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> VelocityState:
@@ -196,7 +208,14 @@ class Nesterov(StochasticSolver):
         return fading(self.momentum) * curvature_step(problem, w, self.batch_size)[0]
 
     def _step(self, problem: Any, state: VelocityState, g: Any) -> None:
+        decay(state, self.weight_decay)
         problem.kernels.momentum_update(state.w, g, state.v, state.rate, self.momentum, True)
+
+
+def decay(state: Any, weight_decay: float) -> None:
+    """Shrink the iterate by the rate times ``weight_decay``."""
+    if weight_decay:
+        state.w *= 1 - state.rate * weight_decay
 
 
 def fading(momentum: float) -> float:
