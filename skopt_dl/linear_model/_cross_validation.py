@@ -251,5 +251,5 @@ class _Weighted:
         if self.fit_intercept:
             Z = Z + (np.repeat(problem.y_mean, K_alphas) - problem.map.mean @ W)
         target = np.reshape(self.y[rows], (len(rows), K, 1))
-        R = np.reshape(Z, (len(rows), K, K_alphas)) - target
+        R = (np.reshape(Z, (len(rows), K, K_alphas)) - target).astype(np.float64)
         return np.mean(np.average(R**2, axis=0, weights=self.omega[rows]), axis=0)

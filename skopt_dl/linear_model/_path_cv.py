@@ -23,7 +23,7 @@ from skopt_dl._sklearn.validation import check_weights
 from skopt_dl.linear_model._base import LinearModel, Task
 from skopt_dl.linear_model._cross_validation import Fold, Validation, cross_validate
 from skopt_dl.linear_model._paths import PathSettings
-from skopt_dl.linear_model._regression import LinearRegressorMixin, store_targets
+from skopt_dl.linear_model._regression import LinearRegressorMixin, lasso_solver, store_targets
 from skopt_dl.linear_model._strengths import (
     alpha_grid,
     check_ratios,
@@ -31,7 +31,6 @@ from skopt_dl.linear_model._strengths import (
     sorted_alphas,
     strongest,
 )
-from skopt_dl.linear_model.lasso import lasso_solver
 from skopt_dl.linops import design
 from skopt_dl.penalties import Penalty
 

@@ -17,7 +17,7 @@ from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.engine import Oracle, Solver, Stopping, run
 from skopt_dl.kernels.namespace import is_numpy
 from skopt_dl.linear_model._exact_path import Path, working_set_path
-from skopt_dl.linear_model.lasso import lasso_solver
+from skopt_dl.linear_model._regression import lasso_solver
 from skopt_dl.problems import LinearProblem
 
 

@@ -52,6 +52,12 @@ class SparseCoefficientsMixin(LinearRegressorMixin):
         return sparse.csr_matrix(np.atleast_2d(to_numpy(self.coef_)))
 
 
+def lasso_solver(model: Any) -> Any:
+    """What to resolve: an order of the coordinates asks for coordinate descent."""
+    by_order = model.solver == "auto" and model.selection == "random"
+    return "cd" if by_order else model.solver
+
+
 def fitted_line(
     unpack: Callable[[Any], tuple[Any, Any]], fit_intercept: bool, y: Any
 ) -> Callable[[Any], dict[str, Any]]:

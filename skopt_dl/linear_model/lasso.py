@@ -2,20 +2,88 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from typing import Any, Self
 
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl.engine import SolveResult
 from skopt_dl.linear_model._base import LinearEstimator, Task
 from skopt_dl.linear_model._regression import (
     SparseCoefficientsMixin,
+    lasso_solver,
     store_targets,
     target_tasks,
 )
+from skopt_dl.linear_model.path import enet_path
 from skopt_dl.penalties import ElasticNet as ElasticNetPenalty
 
 
-class Lasso(SparseCoefficientsMixin, LinearEstimator):
+class SparseRegressor(SparseCoefficientsMixin, LinearEstimator):
+    """An elastic net for each target."""
+
+    path = staticmethod(enet_path)
+
+    @abstractmethod
+    def _ratio(self) -> float:
+        """The share of the L1 penalty."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, check_input: bool = True) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data. float64 and float32 keep their precision, other types become float64.
+            Never written; a sparse matrix is never made dense.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights: weight w counts as the row repeated w times.
+        check_input : bool, default=True
+            Accepted for scikit-learn's sake. The data are always checked: that is one pass.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For invalid data or parameters, and for a solver that cannot solve the problem at hand
+            (the message then says why, and which solvers can).
+        """
+        return super().fit(X, y, sample_weight)
+
+    def _check_parameters(self) -> None:
+        self._check_common()
+        check_number(self, "alpha", low=0)
+        check_flag(self, "copy_X", "positive", "warm_start")
+        check_choice(self, "selection", ("cyclic", "random"))
+        if isinstance(self.precompute, str) or self.precompute is None:
+            raise ValueError(
+                f"{type(self).__name__}: the parameter precompute={self.precompute!r} is not "
+                "valid; it must be True, False or a Gram matrix"
+            )
+        if hasattr(self, "l1_ratio"):
+            check_number(self, "l1_ratio", low=0, high=1)
+
+    def _solver_defaults(self) -> dict[str, Any]:
+        return {"selection": self.selection}
+
+    def _solver(self) -> Any:
+        return lasso_solver(self)
+
+    def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
+        l1 = self.alpha * self._ratio()
+        penalty = ElasticNetPenalty(l1, self.alpha - l1, self.positive)
+        return target_tasks(self, X, y, sample_weight, penalty, precompute=self.precompute)
+
+    def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
+        store_targets(self, tasks, results)
+
+
+class Lasso(SparseRegressor):
     r"""Linear regression with an L1 penalty.
 
     .. math:: \min_{w, b}\ \frac{1}{2 n} \|y - X w - b\|_2^2 + \alpha \|w\|_1
@@ -145,24 +213,11 @@ class Lasso(SparseCoefficientsMixin, LinearEstimator):
         self.device = device
         self.max_time = max_time
 
-    def _check_parameters(self) -> None:
-        _check_shared(self)
-
-    def _solver_defaults(self) -> dict[str, Any]:
-        return {"selection": self.selection}
-
-    def _solver(self) -> Any:
-        return lasso_solver(self)
-
-    def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
-        penalty = ElasticNetPenalty(self.alpha, 0.0, self.positive)
-        return target_tasks(self, X, y, sample_weight, penalty, precompute=self.precompute)
-
-    def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
-        store_targets(self, tasks, results)
+    def _ratio(self) -> float:
+        return 1.0
 
 
-class ElasticNet(SparseCoefficientsMixin, LinearEstimator):
+class ElasticNet(SparseRegressor):
     r"""Linear regression with an L1 and an L2 penalty.
 
     .. math::
@@ -294,39 +349,5 @@ class ElasticNet(SparseCoefficientsMixin, LinearEstimator):
         self.device = device
         self.max_time = max_time
 
-    def _check_parameters(self) -> None:
-        _check_shared(self)
-        check_number(self, "l1_ratio", low=0, high=1)
-
-    def _solver_defaults(self) -> dict[str, Any]:
-        return {"selection": self.selection}
-
-    def _solver(self) -> Any:
-        return lasso_solver(self)
-
-    def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
-        l1 = self.alpha * self.l1_ratio
-        penalty = ElasticNetPenalty(l1, self.alpha - l1, self.positive)
-        return target_tasks(self, X, y, sample_weight, penalty, precompute=self.precompute)
-
-    def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
-        store_targets(self, tasks, results)
-
-
-def lasso_solver(model: Any) -> Any:
-    """What to resolve: an order of the coordinates asks for coordinate descent."""
-    by_order = model.solver == "auto" and model.selection == "random"
-    return "cd" if by_order else model.solver
-
-
-def _check_shared(model: Lasso | ElasticNet) -> None:
-    """The parameters that both have."""
-    model._check_common()
-    check_number(model, "alpha", low=0)
-    check_flag(model, "copy_X", "positive", "warm_start")
-    check_choice(model, "selection", ("cyclic", "random"))
-    if isinstance(model.precompute, str) or model.precompute is None:
-        raise ValueError(
-            f"{type(model).__name__}: the parameter precompute={model.precompute!r} is not valid; "
-            "it must be True, False or a Gram matrix"
-        )
+    def _ratio(self) -> float:
+        return self.l1_ratio

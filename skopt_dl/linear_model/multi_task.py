@@ -9,15 +9,16 @@ from typing import Any
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import check_weights, check_X_y
 from skopt_dl.engine import SolveResult
-from skopt_dl.kernels.namespace import namespace_of
+from skopt_dl.kernels.namespace import namespace_of, to_float
 from skopt_dl.linear_model._base import LinearEstimator, Task
 from skopt_dl.linear_model._regression import (
     SparseCoefficientsMixin,
     fitted_line,
+    lasso_solver,
     store_targets,
     warm_coef,
 )
-from skopt_dl.linear_model.lasso import lasso_solver
+from skopt_dl.linear_model.path import enet_path
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty, RowElasticNet
 from skopt_dl.problems import LinearProblem
@@ -54,6 +55,8 @@ def shared_task(
 class MultiTask(SparseCoefficientsMixin, LinearEstimator):
     """One solve for all targets, with a penalty on the rows of the coefficients."""
 
+    path = staticmethod(enet_path)
+
     @abstractmethod
     def _ratio(self) -> float:
         """The share of the norms of rows in the penalty."""
@@ -82,6 +85,9 @@ class MultiTask(SparseCoefficientsMixin, LinearEstimator):
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
         store_targets(self, tasks, results)
+        problem: Any = tasks[0].problem
+        square = to_float(problem.xp.sum(problem.omega[:, None] * problem.y**2))
+        self.eps_ = self.tol * problem.n_samples * square
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -133,6 +139,9 @@ class MultiTaskLasso(MultiTask):
         The same coefficients as a CSR matrix.
     dual_gap_ : float
         Duality gap reached, in the units of the objective: a bound on the distance to its minimum.
+    eps_ : float
+        ``tol`` times the sum of the squares of the centred targets: the solve has converged where
+        ``2 * n_samples * dual_gap_ <= eps_``.
     n_iter_ : int
         Iterations of the solver.
     n_features_in_ : int
@@ -254,6 +263,9 @@ class MultiTaskElasticNet(MultiTask):
         The same coefficients as a CSR matrix.
     dual_gap_ : float
         Duality gap reached, in the units of the objective: a bound on the distance to its minimum.
+    eps_ : float
+        ``tol`` times the sum of the squares of the centred targets: the solve has converged where
+        ``2 * n_samples * dual_gap_ <= eps_``.
     n_iter_ : int
         Iterations of the solver.
     n_features_in_ : int

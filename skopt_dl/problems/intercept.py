@@ -112,5 +112,8 @@ def _row_step(problem: LinearProblem, z: Any, g: Any, damping: float) -> Any:
             for k in range(K)
         ]
     )
-    # The softmax Hessian is singular along equal shifts; adding 1/K fixes that gauge.
-    return xp.linalg.solve(H + 1.0 / K + damping * eye, g)
+    # The softmax Hessian is singular along equal shifts: 1/K of its own size fixes that gauge.
+    # Where classes are far apart it is singular along more, to rounding.
+    size = to_float(xp.max(xp.abs(H)))
+    rounding = 4 * K * float(xp.finfo(z.dtype).eps) * size
+    return xp.linalg.solve(H + size / K + (damping + rounding) * eye, g)

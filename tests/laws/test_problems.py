@@ -9,7 +9,10 @@ from cases import CASES
 
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Certificate, Oracle, Stopping, offers, run
+from skopt_dl.losses import Multinomial
+from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem
+from skopt_dl.problems.intercept import best_intercept
 from skopt_dl.testing import check_problem
 
 DOUBLE = [case for case in CASES if case.dtype == "float64"]
@@ -89,3 +92,16 @@ def test_a_broken_problem_is_caught(broken, law):
     X, y, _ = case.data
     with pytest.raises(AssertionError, match=law):
         check_problem(broken(X, y, case.loss, case.penalty))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_best_intercepts_where_a_class_is_out_of_reach(dtype):
+    """The curvature is then singular, and what is left of it may be rounding."""
+    far = 200 if dtype is np.float32 else 800
+    Y = np.eye(3, dtype=dtype)[np.arange(40) % 2]
+    problem = LinearProblem(np.zeros((40, 1), dtype), Y, Multinomial(), L2(1.0), fit_intercept=True)
+    for offset in np.geomspace(2e-5, 1, 30):
+        Z = np.zeros((40, 3), dtype)
+        Z[:, 1], Z[:, 2] = offset, -far
+        slopes = problem.loss.slope(problem.y, best_intercept(problem, Z))
+        assert np.max(np.abs(problem.omega @ slopes)) <= 64 * np.finfo(dtype).eps
