@@ -219,13 +219,13 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def _matrix_completion() -> Any:
+def _matrix_completion(alpha: float = 0.05) -> Any:
     from skopt_dl.matrix_completion import MatrixCompletion
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((15, 2)) @ rng.standard_normal((2, 8))
     X[rng.random(X.shape) < 0.2] = np.nan
-    return MatrixCompletion(n_components=2, random_state=0)._build_problem(X)
+    return MatrixCompletion(n_components=2, alpha=alpha, random_state=0)._build_problem(X)
 
 
 def _network() -> Any:
@@ -239,5 +239,6 @@ def _network() -> Any:
 # Problems without convexity: what can be asked there is a long way down.
 NONCONVEX: dict[str, Callable[[], Any]] = {
     "matrix completion": _matrix_completion,
+    "exact matrix completion": lambda: _matrix_completion(alpha=0.0),
     "network": _network,
 }

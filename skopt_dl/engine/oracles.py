@@ -42,6 +42,8 @@ class Oracle(StrEnum):
     SAMPLE_SLOPES = "one slope per sample of a linear model"
     DUAL_COORDS = "dual variables of single samples"
     LOWER_BOUNDS = "a smooth objective with lower bounds"
+    REDUCED_SYSTEM = "a Gauss-Newton system of one block with the other eliminated"
+    TANGENT = "tangent spaces of matrices of fixed rank"
     BLOCK_SOLVE = "exact minimisation over a block of parameters"
 
 

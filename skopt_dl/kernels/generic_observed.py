@@ -95,6 +95,55 @@ def ridge_rows(W: Any, T: Any, F: Any, ridge: Any) -> Any:
     return xp.concat(parts)
 
 
+def gram_rows(W: Any, F: Any) -> Any:
+    r"""The matrices of `ridge_rows`: :math:`G_i = \sum_j W_{ij} f_j f_j'`.
+
+    Parameters
+    ----------
+    W : matrix of shape (m, n), dense or CSR
+        Non-negative weights.
+    F : array of shape (n, k)
+        Features of the columns.
+
+    Returns
+    -------
+    array of shape (m, k, k)
+        One symmetric matrix per row.
+    """
+    xp = namespace_of(F)
+    n, k = F.shape
+    outer = xp.reshape(F[:, :, None] * F[:, None, :], (n, k * k))
+    parts = [W[start:stop, :] @ outer for start, stop in row_blocks(W.shape[0], k * k)]
+    return xp.reshape(xp.concat(parts), (W.shape[0], k, k))
+
+
+def masked_product(W: Any, A: Any, B: Any, F: Any) -> Any:
+    r"""``(W * (A B')) F`` without the products at other places than those of W.
+
+    .. math:: y_i = \sum_j W_{ij}\, (a_i'b_j)\, f_j
+
+    Parameters
+    ----------
+    W : matrix of shape (m, n), dense or CSR
+        Weights.
+    A, B : arrays of shape (m, r) and (n, r)
+        Factors of the product.
+    F : array of shape (n, k)
+        Features of the columns.
+
+    Returns
+    -------
+    array of shape (m, k)
+        The sums.
+    """
+    if not hasattr(W, "indptr"):
+        return (W * (A @ B.T)) @ F
+    xp = namespace_of(A)
+    rows = xp.repeat(xp.arange(W.shape[0], dtype=W.indices.dtype), xp.diff(W.indptr))
+    data = W.data * entry_products(rows, W.indices, A, B)
+    return type(W)((data, W.indices, W.indptr), W.shape) @ F
+
+
 def row_blocks(m: int, width: int) -> list[tuple[int, int]]:
     """``(start, stop)`` of blocks of rows with at most `BLOCK` numbers, ``width`` a row."""
     each = max(1, BLOCK // max(1, width))

@@ -62,6 +62,30 @@ class ObservedMatrix(ABC):
     def matrix_t(self, E: Any) -> Any:
         """The transpose of `matrix`, an ``n x m`` matrix."""
 
+    def masked(self, A: Any, B: Any, F: Any) -> Any:
+        """``(weights * (A B')) F`` for factors A (of the rows) and B, F (of the columns)."""
+        return self.kernels.masked_product(self._pattern, A, B, F)
+
+    def masked_t(self, A: Any, B: Any, F: Any) -> Any:
+        """``(weights * (A B'))' F`` for factors A, F (of the rows) and B (of the columns)."""
+        return self.kernels.masked_product(self._pattern_t, B, A, F)
+
+    def gram_rows(self, F: Any) -> Any:
+        """``sum_j weight_ij f_j f_j'`` for each row i, an array of shape (m, k, k)."""
+        return self.kernels.gram_rows(self._pattern, F)
+
+    def gram_cols(self, F: Any) -> Any:
+        """The same for each column, with features of the rows."""
+        return self.kernels.gram_rows(self._pattern_t, F)
+
+    @cached_property
+    def _pattern(self) -> Any:
+        return self.matrix(self.xp.ones_like(self.values))
+
+    @cached_property
+    def _pattern_t(self) -> Any:
+        return self.matrix_t(self.xp.ones_like(self.values))
+
     @abstractmethod
     def entries(self, index: Any) -> tuple[Any, Any, Any, Any]:
         """``(rows, cols, values, weights)`` of the entries ``index``, numbered 0 .. q-1."""
@@ -91,6 +115,11 @@ class ObservedMatrix(ABC):
     def device(self) -> Any:
         """The device of its arrays."""
         return device_of(self.values)
+
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether all observed entries have weight one."""
+        return not bool(self.xp.any((self.weights != 0) & (self.weights != 1)))
 
     def dot(self, E: Any, D: Any) -> Any:
         """``sum of weights * E * D``, a 0-d array."""
@@ -131,6 +160,8 @@ class ObservedMatrix(ABC):
         ranks = xp.astype(self._row_ranks(self._keys()), self.dtype)
         hidden = xp.where(ranks < self._spread(wanted), self.weights, xp.zeros_like(self.weights))
         kept = copy.copy(self)
+        for name in ("_pattern", "_pattern_t"):
+            vars(kept).pop(name, None)
         kept.weights = self.weights - hidden
         kept._measure()
         return kept, hidden

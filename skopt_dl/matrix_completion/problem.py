@@ -25,11 +25,24 @@ from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.balance import balanced
 from skopt_dl.matrix_completion.observed import ObservedMatrix
+from skopt_dl.matrix_completion.schur import ReducedSystem
+from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
 
 # Subspace iterations of the spectral start: it only has to point the right way.
 START_ITERATIONS = 3
 # Components that the start does not see get this share of the largest: at zero they are a saddle.
 START_FLOOR = 0.05
+
+
+def _why_no_tangent(problem: Any) -> str | None:
+    """Methods on the set of matrices of rank k know the matrix alone, not its factors."""
+    if problem.alpha > 0:
+        return "the penalty on the factors has none (alpha=0 has)"
+    if problem.row_bias or problem.col_bias:
+        return "biases have none (fit_bias=False has)"
+    if not problem.observed.uniform:
+        return "entries of different weights have none"
+    return None
 
 
 class FactorProblem(Problem):
@@ -119,11 +132,11 @@ class FactorProblem(Problem):
         one = self._column(Q.shape[0], constant)
         return self.xp.concat([Q[:, : self.k], one, Q[:, self.k :]], axis=1)
 
-    def _of_rows(self, A: Any) -> Any:
+    def of_rows(self, A: Any) -> Any:
         """The columns of ``A`` that belong to P."""
         return A[:, : self.kp]
 
-    def _of_cols(self, A: Any) -> Any:
+    def of_cols(self, A: Any) -> Any:
         """The columns of ``A`` that belong to Q: all but that of the row biases."""
         if not self.row_bias:
             return A
@@ -202,8 +215,8 @@ class FactorProblem(Problem):
     def _chain(self, E: Any, L: Any, R: Any) -> Any:
         """``(E R, E' L) / total`` on the parameters, for entry values ``E``."""
         obs = self.observed
-        rows = self._of_rows(obs.matrix(E) @ R)
-        cols = self._of_cols(obs.matrix_t(E) @ L)
+        rows = self.of_rows(obs.matrix(E) @ R)
+        cols = self.of_cols(obs.matrix_t(E) @ L)
         return self.pack(rows, cols) / obs.total
 
     def _point(self, w: Any, E: Any) -> Point:
@@ -236,6 +249,36 @@ class FactorProblem(Problem):
 
         return product
 
+    @offers(Oracle.REDUCED_SYSTEM)
+    def reduced_system(self, point: Point) -> ReducedSystem:
+        """The Gauss-Newton system of the rows, the columns (at their minimum) eliminated."""
+        return ReducedSystem(self, point)
+
+    @offers(Oracle.TANGENT, lacks=_why_no_tangent)
+    def tangent(self, U: Any, V: Any) -> TangentSpace:
+        """The tangent space of the matrices of rank k at ``U S V'``."""
+        return TangentSpace(self.observed, U, V)
+
+    @property
+    def targets(self) -> Any:
+        """The entry values that a matrix has to fit."""
+        return self.observed.values
+
+    def leading_triplets(self, T: TangentSpace | None, t: Any, E: Any, V: Any, turns: int) -> Any:
+        """Leading singular triplets of a tangent vector plus the entry values ``E``."""
+        if T is None:
+            none = (self.observed.shape[0], 0), (self.observed.shape[1], 0)
+            left, right = (self.xp.zeros(s, dtype=self.dtype, device=self.device) for s in none)
+        else:
+            left, right = T.factors(t)
+        E = self.targets if E is None else E
+        return leading_triplets(self.observed, left, right, E, V, turns)
+
+    def from_triplets(self, U: Any, s: Any, V: Any) -> Any:
+        """The flat parameters with ``P Q' = U diag(s) V'`` in equal parts."""
+        root = self.xp.sqrt(s)
+        return self.pack(U * root, V * root)
+
     @offers(Oracle.SAMPLE_GRAD)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
@@ -258,8 +301,8 @@ class FactorProblem(Problem):
         squares = xp.sum(p * p, axis=1) + xp.sum(q * q, axis=1)
         value = 0.5 * xp.sum(weights * (e * e + self.alpha * squares))
         e, weights = e[:, None], weights[:, None]
-        to_rows = weights * (e * self._of_rows(right) + self.alpha * p)
-        to_cols = weights * (e * self._of_cols(left) + self.alpha * q)
+        to_rows = weights * (e * self.of_rows(right) + self.alpha * p)
+        to_cols = weights * (e * self.of_cols(left) + self.alpha * q)
         add = self.kernels.segment_sum
         return value, self.pack(add(to_rows, rows, obs.shape[0]), add(to_cols, cols, obs.shape[1]))
 
@@ -276,11 +319,11 @@ class FactorProblem(Problem):
         # The bias of the other side is no unknown here: it moves into the targets.
         if block == "rows":
             target = obs.values - obs.products(L[:, self.kp :], R[:, self.kp :])
-            matrix, F, weight = obs.matrix, self._of_rows(R), obs.row_weight
+            matrix, F, weight = obs.matrix, self.of_rows(R), obs.row_weight
         else:
             fixed = slice(self.k, self.kp)
             target = obs.values - obs.products(L[:, fixed], R[:, fixed])
-            matrix, F, weight = obs.matrix_t, self._of_cols(L), obs.col_weight
+            matrix, F, weight = obs.matrix_t, self.of_cols(L), obs.col_weight
         solved = self.kernels.ridge_rows(matrix(ones), matrix(target), F, self.alpha * weight)
         w[self.blocks[block]] = xp.reshape(solved, (-1,))
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
     from skopt_dl.solvers.dual_ascent import SDCA as SDCA
     from skopt_dl.solvers.frank_wolfe import FrankWolfe as FrankWolfe
+    from skopt_dl.solvers.gauss_newton import GaussNewton as GaussNewton
     from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
+    from skopt_dl.solvers.irls import IRLS as IRLS
     from skopt_dl.solvers.newton import NewtonCG as NewtonCG, NewtonCholesky as NewtonCholesky
     from skopt_dl.solvers.nonlinear_cg import NonlinearCG as NonlinearCG
     from skopt_dl.solvers.nystrom_cg import NystromCG as NystromCG
@@ -115,7 +117,9 @@ _HOME = {
     "DoG": "stochastic.distance",
     "FISTA": "proximal_gradient",
     "FrankWolfe": "frank_wolfe",
+    "GaussNewton": "gauss_newton",
     "GradientDescent": "gradient_descent",
+    "IRLS": "irls",
     "ISTA": "proximal_gradient",
     "LBFGS": "quasi_newton",
     "LBFGSB": "box_quasi_newton",

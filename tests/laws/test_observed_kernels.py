@@ -70,6 +70,32 @@ def test_ridge_rows(dtype, layout, ridge, monkeypatch):
     assert not compiled[3].any()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_gram_rows(dtype, layout, monkeypatch):
+    W, _, _, R = entries(dtype)
+    monkeypatch.setattr(generic_observed, "BLOCK", 100)
+    spec = generic_observed.gram_rows(W, R)
+    np.testing.assert_allclose(spec[7], (R.T * W[7]) @ R, rtol=0, atol=tolerance(dtype))
+    compiled = bind(np, dtype, "sparse").gram_rows(sparse.csr_array(W) if layout == "csr" else W, R)
+    assert compiled.dtype == dtype
+    np.testing.assert_allclose(compiled, spec, rtol=0, atol=tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_masked_product(dtype, layout):
+    W, _, L, R = entries(dtype)
+    F = entries(dtype, seed=1, k=3)[3]
+    expected = (W * (L @ R.T)) @ F
+    W = sparse.csr_array(W) if layout == "csr" else W
+    spec = generic_observed.masked_product(W, L, R, F)
+    compiled = bind(np, dtype, "sparse").masked_product(W, L, R, F)
+    assert compiled.dtype == dtype
+    for product in (spec, compiled):
+        np.testing.assert_allclose(product, expected, rtol=0, atol=10 * tolerance(dtype))
+
+
 def test_ridge_rows_solve_their_normal_equations():
     W, T, _, R = entries("float64")
     rho = 0.1 * W.sum(axis=1)

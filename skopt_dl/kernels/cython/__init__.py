@@ -36,7 +36,13 @@ ROWS = Compiled(row_epochs="_cd_rows")
 UPDATES = Compiled(adam_update="_network", momentum_update="_network")
 NETWORK = Compiled(network_gradient="_network", network_workspace="_network")
 # Entries of a partly observed matrix, kept alone or in a full array.
-OBSERVED = Compiled(entry_products="_observed", ridge_rows="_observed", segment_sum="_observed")
+OBSERVED = Compiled(
+    entry_products="_observed",
+    gram_rows="_observed",
+    masked_product="_observed",
+    ridge_rows="_observed",
+    segment_sum="_observed",
+)
 
 MODULES = {
     "dense": (

@@ -9,6 +9,8 @@ from libc.string cimport memset
 from scipy.linalg.cython_blas cimport dsyrk, ssyrk
 from scipy.linalg.cython_lapack cimport dposv, sposv
 
+from skopt_dl.kernels import generic_observed
+
 ctypedef fused floating:
     float
     double
@@ -184,6 +186,84 @@ def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1
                 _rank_update(k, depth, P, G)
             _solve(k, ridge[i], eps, G, &out[i, 0])
             done += (n + k) * k
+            if done > BEAT:
+                done = 0
+                with gil:
+                    PyErr_CheckSignals()
+
+
+def gram_rows(W, F):
+    """See `skopt_dl.kernels.generic_observed.gram_rows`."""
+    if not hasattr(W, "indptr"):
+        return generic_observed.gram_rows(W, F)
+    F = np.ascontiguousarray(F)
+    k = F.shape[1]
+    out = np.zeros((W.shape[0], k, k), dtype=F.dtype)
+    if 0 not in out.shape and F.shape[0] > 0:
+        _grams(W.indptr, W.indices, W.data, F, out, np.empty((DEPTH, k), dtype=F.dtype))
+        # Column-major lower triangles are row-major upper ones.
+        upper = np.triu_indices(k, 1)
+        out[:, upper[1], upper[0]] = out[:, upper[0], upper[1]]
+    return out
+
+
+def _grams(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
+           const floating[:, ::1] F, floating[:, :, ::1] out, floating[:, ::1] work):
+    cdef Py_ssize_t m = out.shape[0], i, l, c, done = 0
+    cdef int k = F.shape[1], depth
+    cdef floating* P = &work[0, 0]
+    cdef floating root
+    with nogil:
+        for i in range(m):
+            depth = 0
+            for l in range(ptr[i], ptr[i + 1]):
+                root = <floating>sqrt(W[l])
+                for c in range(k):
+                    P[depth * k + c] = root * F[cols[l], c]
+                depth += 1
+                if depth == DEPTH:
+                    _rank_update(k, depth, P, &out[i, 0, 0])
+                    depth = 0
+            if depth:
+                _rank_update(k, depth, P, &out[i, 0, 0])
+            done += (ptr[i + 1] - ptr[i] + 1) * k
+            if done > BEAT:
+                done = 0
+                with gil:
+                    PyErr_CheckSignals()
+
+
+def masked_product(W, A, B, F):
+    """See `skopt_dl.kernels.generic_observed.masked_product`."""
+    if not hasattr(W, "indptr"):
+        return generic_observed.masked_product(W, A, B, F)
+    A, B, F = (np.ascontiguousarray(a) for a in (A, B, F))
+    out = np.zeros((W.shape[0], F.shape[1]), dtype=F.dtype)
+    if 0 not in out.shape and A.shape[1] > 0 and F.shape[0] > 0:
+        _masked(W.indptr, W.indices, W.data, A, B, F, out)
+    return out
+
+
+def _masked(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
+            const floating[:, ::1] A, const floating[:, ::1] B, const floating[:, ::1] F,
+            floating[:, ::1] out):
+    cdef Py_ssize_t m = out.shape[0], r = A.shape[1], k = F.shape[1], i, l, c, done = 0
+    cdef const floating* a
+    cdef const floating* b
+    cdef const floating* f
+    cdef floating* y
+    cdef floating t
+    with nogil:
+        for i in range(m):
+            a, y = &A[i, 0], &out[i, 0]
+            for l in range(ptr[i], ptr[i + 1]):
+                b, f, t = &B[cols[l], 0], &F[cols[l], 0], 0
+                for c in range(r):
+                    t += a[c] * b[c]
+                t *= W[l]
+                for c in range(k):
+                    y[c] += t * f[c]
+            done += (ptr[i + 1] - ptr[i] + 1) * (r + k)
             if done > BEAT:
                 done = 0
                 with gil:
