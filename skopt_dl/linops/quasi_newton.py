@@ -1,4 +1,4 @@
-r"""Inverse Hessians learned from pairs of steps and gradient changes: of a few pairs, and dense."""
+r"""Inverse Hessians learned from steps and gradient changes: few pairs, few blocks, and dense."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
 
 
 def _bends(s: Any, curvature: Any, square: Any) -> bool:
@@ -29,11 +30,14 @@ class InverseHessian:
     ----------
     memory : int
         Pairs kept; the oldest gives way.
+    first : float
+        The multiple of the identity before there is a pair.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, first: float = 1.0) -> None:
         self.pairs: deque[tuple[Any, Any, Any]] = deque(maxlen=memory)
-        self.scale: Any = 1.0
+        self.first = first
+        self.scale: Any = first
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -53,7 +57,7 @@ class InverseHessian:
     def clear(self) -> None:
         """Forget every pair."""
         self.pairs.clear()
-        self.scale = 1.0
+        self.scale = self.first
 
     def apply(self, g: Any) -> Any:
         """``H g``."""
@@ -65,6 +69,64 @@ class InverseHessian:
         q = self.scale * q
         for (s, y, rho), weight in zip(self.pairs, reversed(weights), strict=True):
             q = q + (weight - rho * (y @ q)) * s
+        return q
+
+
+class BlockInverseHessian:
+    r"""What a limited number of block BFGS updates make of a multiple of the identity.
+
+    .. math::
+
+        H \leftarrow D \Delta^{-1} D' + (I - D \Delta^{-1} Y') H (I - Y \Delta^{-1} D'), \qquad
+        \Delta = D'Y
+
+    for blocks of directions D and their curvature Y, so :math:`H Y = D` for the newest. With one
+    direction a block it is BFGS.
+
+    Parameters
+    ----------
+    memory : int
+        Blocks kept; the oldest gives way.
+    first : float
+        The multiple of the identity that the oldest block updates.
+
+    References
+    ----------
+    R. Gower, D. Goldfarb, P. Richtárik, "Stochastic block BFGS: squeezing more curvature out of
+    data", ICML 2016, (10) and Algorithm 2.
+    """
+
+    def __init__(self, memory: int, first: float = 1.0) -> None:
+        self.blocks: deque[tuple[Any, Any, Any]] = deque(maxlen=memory)
+        self.first = first
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def push(self, D: Any, Y: Any) -> bool:
+        """Add a block; false if it is left out: its curvature is not positive to rounding."""
+        try:
+            factor = PositiveFactor(D.T @ Y)
+        except NotPositiveDefiniteError:
+            return False
+        eye = namespace_of(D).eye(D.shape[1], dtype=D.dtype, device=device_of(D))
+        self.blocks.append((D, Y, factor.solve(eye)))
+        return True
+
+    def clear(self) -> None:
+        """Forget every block."""
+        self.blocks.clear()
+
+    def apply(self, g: Any) -> Any:
+        """``H g``."""
+        q, weights = g, []
+        for D, Y, inverse in reversed(self.blocks):
+            weight = inverse @ (D.T @ q)
+            weights.append(weight)
+            q = q - Y @ weight
+        q = self.first * q
+        for (D, Y, inverse), weight in zip(self.blocks, reversed(weights), strict=True):
+            q = q + D @ (weight - inverse @ (Y.T @ q))
         return q
 
 

@@ -42,6 +42,8 @@ class Loss(Settings, ABC):
     differentiable : bool
         Whether the slope is continuous although ``smoothness`` is infinite. Methods that search for
         their step can then use it; without either there is a kink.
+    convex : bool
+        Whether it is convex in ``z``.
     quadratic : bool
         Whether the second derivative is the constant ``smoothness``.
     kernel_id : int or None
@@ -51,6 +53,7 @@ class Loss(Settings, ABC):
 
     smoothness: ClassVar[float] = float("inf")
     differentiable: ClassVar[bool] = False
+    convex: ClassVar[bool] = True
     quadratic: ClassVar[bool] = False
     kernel_id: ClassVar[int | None] = None
 

@@ -249,6 +249,19 @@ class FactorProblem(Problem):
 
         return product
 
+    @offers(Oracle.GGN)
+    def ggn(self, point: Point) -> Callable[[Any], Any]:
+        """The same without the bending of the model ``L R'``: positive semi-definite."""
+        L, R = self._augmented(point.w, 1.0)
+        diagonal = self._penalty_weights()
+
+        def product(d: Any) -> Any:
+            dL, dR = self._augmented(d, 0.0)
+            obs = self.observed
+            return self._chain(obs.products(dL, R) + obs.products(L, dR), L, R) + diagonal * d
+
+        return product
+
     @offers(Oracle.REDUCED_SYSTEM)
     def reduced_system(self, point: Point) -> ReducedSystem:
         """The Gauss-Newton system of the rows, the columns (at their minimum) eliminated."""

@@ -1,10 +1,15 @@
-r"""Products of a network's Hessian with directions, by one pass forward and one back.
+r"""Second-order information of a network's objective: products with its Hessian and with its
+Gauss-Newton matrix, by one pass forward and one back, and a square root of the latter.
 
 Differentiating the forward and the backward pass along a direction (the R-operator) gives the exact
-product at about twice the cost of a gradient. Letters as in `skopt_dl.kernels.generic_network`; a
-dot on a name marks the derivative along the direction.
+product at about twice the cost of a gradient. The Gauss-Newton matrix :math:`J' H_L J` leaves out
+how the network itself bends: it is positive semi-definite, and for the losses here it is the Fisher
+information of the model. Letters as in `skopt_dl.kernels.generic_network`; a dot on a name marks
+the derivative along the direction.
 
-Source: B. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Comput. 6 (1994).
+Sources: B. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Comput. 6 (1994);
+N. Schraudolph, "Fast curvature matrix-vector products for second-order gradient descent", Neural
+Comput. 14 (2002).
 """
 
 from __future__ import annotations
@@ -27,8 +32,22 @@ def output_curvature(name: str, mean: Any, z_dot: Any) -> Any:
     return mean * (z_dot - xp.sum(mean * z_dot, axis=1, keepdims=True))
 
 
-class HessianProduct:
-    """``d -> H d`` of a network's objective at one point; the forward pass is done once.
+def curvature_root(name: str, mean: Any, k: int) -> Any:
+    """Column k of a square root R of the loss's Hessian in the raw outputs, ``R R' = H``."""
+    xp = namespace_of(mean)
+    unit = xp.zeros_like(mean)
+    unit[:, k] = 1
+    if name == "identity":
+        return unit
+    if name == "logistic":
+        return xp.sqrt(mean * (1 - mean)) * unit
+    if name == "exp":
+        return xp.sqrt(mean) * unit
+    return xp.sqrt(mean[:, k : k + 1]) * (unit - mean)
+
+
+class Passes:
+    """A pass forward at one point, from which every product there starts.
 
     Parameters
     ----------
@@ -37,53 +56,115 @@ class HessianProduct:
     w : array of shape (size,)
         The point.
     X, y : arrays of shape (n, p) and (n, K)
-        All the data.
+        The samples.
     omega : array of shape (n,)
-        Weights that sum to one.
+        Weights of the samples, those of all sum to one.
     ridge : float
         Curvature of the penalty on the coefficients.
     """
 
     def __init__(self, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float) -> None:
         self.net, self.xp, self.omega, self.ridge = net, namespace_of(w), omega[:, None], ridge
+        self.y = y
         self.coefs, _ = net.unpack(w)
-        self.layers, raw = network_layers(net, w, X)
-        self.mean = respond(net.output, raw[-1])
-        units = list(zip(net.activations, raw[:-1], self.layers[1:], strict=True))
-        self.slopes = [None, *(f.slope(z, a) for f, z, a in units)]
-        self.curvatures = [None, *(f.curvature(z, a) for f, z, a in units)]
-        # deltas[k]: derivative in the raw output of layer k + 1; backs[k]: in its activation.
-        d = self.omega * (self.mean - y)
-        self.deltas, self.backs = [d], [None]
-        for k in range(len(self.coefs) - 1, 0, -1):
-            back = d @ self.coefs[k].T
-            d = back * self.slopes[k]
-            self.deltas.insert(0, d)
-            self.backs.insert(0, back)
+        self.layers, self.raw = network_layers(net, w, X)
+        self.mean = respond(net.output, self.raw[-1])
+        self.slopes = [None, *(f.slope(z, a) for f, z, a in self.units())]
 
-    def __call__(self, direction: Any) -> Any:
-        net, xp, layers = self.net, self.xp, self.layers
-        coefs_dot, intercepts_dot = net.unpack(direction)
+    def units(self) -> list[tuple[Any, Any, Any]]:
+        """Activation, raw and final output of each hidden layer."""
+        return list(zip(self.net.activations, self.raw[:-1], self.layers[1:], strict=True))
+
+    def penalty_product(self, direction: Any) -> Any:
+        """The penalty's Hessian times ``direction``, a new array."""
+        out = self.ridge * direction
+        out[self.net.n_coef :] = 0 * out[self.net.n_coef :]
+        return out
+
+    def forward(self, direction: Any) -> tuple[list[Any], list[Any]]:
+        """Derivatives along ``direction``: of what each layer is given (``None`` for the data), and
+        of the raw output of each."""
+        coefs_dot, intercepts_dot = self.net.unpack(direction)
         last = len(self.coefs) - 1
         dots: list[Any] = [None]
         raw_dots: list[Any] = []
         for k in range(last + 1):
-            z_dot = layers[k] @ coefs_dot[k] + intercepts_dot[k]
+            z_dot = self.layers[k] @ coefs_dot[k] + intercepts_dot[k]
             if k > 0:
                 z_dot = z_dot + dots[k] @ self.coefs[k]
             raw_dots.append(z_dot)
-            dots.append(self.slopes[k + 1] * z_dot if k < last else z_dot)
-        out = self.ridge * direction
-        out[net.n_coef :] = 0 * out[net.n_coef :]
-        d_dot = self.omega * output_curvature(net.output, self.mean, dots[-1])
-        for k in range(last, -1, -1):
-            coef = layers[k].T @ d_dot
-            if k > 0:
-                coef = coef + dots[k].T @ self.deltas[k]
-            out[net.blocks[f"coef{k}"]] += xp.reshape(coef, (-1,))
-            out[net.blocks[f"intercept{k}"]] += xp.sum(d_dot, axis=0)
-            if k > 0:
-                back_dot = d_dot @ self.coefs[k].T + self.deltas[k] @ coefs_dot[k].T
-                bend = self.curvatures[k] * raw_dots[k - 1]
-                d_dot = back_dot * self.slopes[k] + self.backs[k - 1] * bend
+            if k < last:
+                dots.append(self.slopes[k + 1] * z_dot)
+        return dots, raw_dots
+
+    def backward(self, d: Any) -> list[Any]:
+        """Cotangents of the raw outputs of every layer from ``d``, that of the last one."""
+        deltas = [d]
+        for k in range(len(self.coefs) - 1, 0, -1):
+            deltas.insert(0, (deltas[0] @ self.coefs[k].T) * self.slopes[k])
+        return deltas
+
+    def collect(self, deltas: list[Any], out: Any) -> Any:
+        """Add what the cotangents say of the parameters to ``out``, in place."""
+        for k, d in enumerate(deltas):
+            coef = self.layers[k].T @ d
+            out[self.net.blocks[f"coef{k}"]] += self.xp.reshape(coef, (-1,))
+            out[self.net.blocks[f"intercept{k}"]] += self.xp.sum(d, axis=0)
         return out
+
+
+class GaussNewtonProduct(Passes):
+    """``d -> (J' H_L J + ridge) d`` at one point; the pass forward there is done once."""
+
+    def __call__(self, direction: Any) -> Any:
+        z_dot = self.forward(direction)[1][-1]
+        d = self.omega * output_curvature(self.net.output, self.mean, z_dot)
+        return self.collect(self.backward(d), self.penalty_product(direction))
+
+    def root(self) -> tuple[Any, Any]:
+        """``(R, diagonal)`` with ``R'R + diag(diagonal)`` the matrix; R has a row a sample and
+        output."""
+        xp, weights = self.xp, self.xp.sqrt(self.omega)
+        n, K = self.mean.shape
+        parts = []
+        for j in range(K):
+            deltas = self.backward(weights * curvature_root(self.net.output, self.mean, j))
+            coefs = [
+                xp.reshape(a[:, :, None] * d[:, None, :], (n, -1))
+                for a, d in zip(self.dense_layers(), deltas, strict=True)
+            ]
+            parts.append(xp.concat([*coefs, *deltas], axis=1))
+        ones = xp.ones_like(parts[0][0, :])
+        return xp.concat(parts), self.penalty_product(ones)
+
+    def dense_layers(self) -> list[Any]:
+        """The inputs of every layer as arrays."""
+        first = self.layers[0]
+        return [first.toarray() if hasattr(first, "toarray") else first, *self.layers[1:]]
+
+
+class HessianProduct(Passes):
+    """``d -> H d`` at one point; the passes forward and back there are done once."""
+
+    def __init__(self, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float) -> None:
+        super().__init__(net, w, X, y, omega, ridge)
+        self.curvatures = [None, *(f.curvature(z, a) for f, z, a in self.units())]
+        # deltas[k]: derivative in the raw output of layer k + 1; backs[k]: in its activation.
+        self.deltas = self.backward(self.omega * (self.mean - y))
+        self.backs = [
+            None,
+            *(d @ W.T for d, W in zip(self.deltas[1:], self.coefs[1:], strict=True)),
+        ]
+
+    def __call__(self, direction: Any) -> Any:
+        net, (dots, raw_dots) = self.net, self.forward(direction)
+        coefs_dot, _ = net.unpack(direction)
+        out = self.penalty_product(direction)
+        d_dots = [self.omega * output_curvature(net.output, self.mean, raw_dots[-1])]
+        for k in range(len(self.coefs) - 1, 0, -1):
+            change = dots[k].T @ self.deltas[k]
+            out[net.blocks[f"coef{k}"]] += self.xp.reshape(change, (-1,))
+            back_dot = d_dots[0] @ self.coefs[k].T + self.deltas[k] @ coefs_dot[k].T
+            bend = self.curvatures[k] * raw_dots[k - 1]
+            d_dots.insert(0, back_dot * self.slopes[k] + self.backs[k] * bend)
+        return self.collect(d_dots, out)

@@ -11,8 +11,9 @@ from typing import Any
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
-from skopt_dl.neural_network.curvature import HessianProduct
+from skopt_dl.neural_network.curvature import GaussNewtonProduct, HessianProduct
 from skopt_dl.neural_network.dropout import Dropout
+from skopt_dl.neural_network.kronecker import KroneckerModel
 from skopt_dl.neural_network.network import Network
 
 # Probabilities are not rounded where the objective itself is asked for.
@@ -28,6 +29,10 @@ def _no_curvature(problem: NetworkProblem) -> str | None:
 
 def _dropped(problem: NetworkProblem) -> str | None:
     return None if problem.dropout is None else "dropout makes it another one on every batch"
+
+
+def _no_batch_curvature(problem: NetworkProblem) -> str | None:
+    return _dropped(problem) or _no_curvature(problem)
 
 
 class NetworkProblem(Problem):
@@ -172,12 +177,52 @@ class NetworkProblem(Problem):
 
         The outputs of all layers are kept for it.
         """
-        xp, s = self.xp, self.sample_weight
+        return HessianProduct(*self._passes(point.w))
+
+    @offers(Oracle.GGN, lacks=_dropped)
+    def ggn(self, point: Point) -> GaussNewtonProduct:
+        """The same for the Gauss-Newton matrix, which is the Fisher information here."""
+        return GaussNewtonProduct(*self._passes(point.w))
+
+    @offers(Oracle.GGN_ROOT, lacks=_dropped)
+    def ggn_root(self, point: Point) -> tuple[Any, Any]:
+        """``(J, diagonal)`` with the Gauss-Newton matrix ``J'J + diag(diagonal)``.
+
+        J has a row for each sample and output: it is an array of shape ``(n K, size)``.
+        """
+        return GaussNewtonProduct(*self._passes(point.w)).root()
+
+    @offers(Oracle.SAMPLE_HVP, lacks=_no_batch_curvature)
+    def sample_hvp(self, w: Any, index: Any, weights: Any = None) -> HessianProduct:
+        """``d -> H d`` of what `sample_grad` differentiates, each sample times its weight."""
+        return HessianProduct(*self._passes(w, index, weights))
+
+    @offers(Oracle.SAMPLE_GGN, lacks=_dropped)
+    def sample_ggn(self, w: Any, index: Any, weights: Any = None) -> GaussNewtonProduct:
+        """The same for the Gauss-Newton matrix."""
+        return GaussNewtonProduct(*self._passes(w, index, weights))
+
+    @offers(Oracle.KRONECKER, lacks=_dropped)
+    def kronecker(self, w: Any, index: Any) -> KroneckerModel:
+        """The Fisher matrix on the samples ``index``, layer by layer."""
+        return KroneckerModel(GaussNewtonProduct(*self._passes(w, index)))
+
+    def _passes(self, w: Any, index: Any = None, weights: Any = None) -> tuple[Any, ...]:
+        """What products at ``w`` on the samples ``index`` (all without) start from."""
+        xp, X, y, s = self.xp, self.X, self.y, self.sample_weight
+        n = self.n_samples
+        if index is not None:
+            n = index.shape[0]
+            X = X[index] if hasattr(X, "tocsc") else xp.take(X, index, axis=0)
+            y = xp.take(y, index, axis=0)
+            s = None if s is None else xp.take(s, index)
         if s is None:
-            s = xp.ones(self.n_samples, dtype=self.dtype, device=self.device)
+            s = xp.ones(n, dtype=self.dtype, device=self.device)
         total = xp.sum(s)
-        ridge = self.alpha / to_float(total)
-        return HessianProduct(self.net, point.w, self.X, self.y, s / total, ridge)
+        # Without weight in the batch everything is 0, as the gradient is.
+        share = xp.where(total > 0, 1 / xp.where(total > 0, total, xp.ones_like(total)), 0 * total)
+        omega = share * s if weights is None else share * s * weights
+        return self.net, w, X, y, omega, self.alpha * to_float(share)
 
     def certificate(self, w: Any) -> Certificate:
         """The largest component of the gradient; ``nan`` where the problem is not certified."""

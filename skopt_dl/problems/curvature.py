@@ -1,4 +1,5 @@
-"""Second derivatives of a linear problem whose loss and penalty have them."""
+"""Second derivatives of a linear problem whose loss and penalty have them: of all samples, or of a
+batch. The predictions are linear in the parameters, so the Gauss-Newton matrix is the Hessian."""
 
 from __future__ import annotations
 
@@ -14,21 +15,75 @@ if TYPE_CHECKING:
 
 def hessian_product(problem: LinearProblem, point: Point) -> Callable[[Any], Any]:
     """A function ``d -> H d`` with the Hessian at ``point``; the curvature is cached."""
-    z = point.cache
-    diagonal = problem.on_coef(problem.penalty.curvature, point.w)  # type: ignore[attr-defined]
+    return _product(problem, point.w, problem.map, problem.y, problem.omega, point.cache)
+
+
+def batch_product(problem: LinearProblem, w: Any, index: Any, weights: Any) -> Callable[[Any], Any]:
+    """The same for the mean over the samples ``index``, each times its weight."""
+    xp = problem.xp
+    rows, y = problem.map.take_rows(index), xp.take(problem.y, index, axis=0)
+    omega = xp.take(problem.omega, index) * (problem.n_samples / index.shape[0])
+    if weights is not None:
+        omega = omega * weights
+    return _product(problem, w, rows, y, omega, rows.matvec(problem.matrix(w)))
+
+
+def _product(
+    problem: LinearProblem, w: Any, rows: Any, y: Any, omega: Any, z: Any
+) -> Callable[[Any], Any]:
+    diagonal = problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]
+    loss: Any = problem.loss
     if problem.y.ndim == 1:
-        h = problem.omega * problem.loss.curvature(problem.y, z)  # type: ignore[attr-defined]
+        h = omega * loss.curvature(y, z)
 
         def product(d: Any) -> Any:
-            return problem.map.rmatvec(h * problem.map.matvec(d)) + diagonal * d
+            return rows.rmatvec(h * rows.matvec(d)) + diagonal * d
 
     else:
 
         def product(d: Any) -> Any:
-            ad = problem.curvature_product(z, problem.map.matvec(problem.matrix(d)))
-            return problem.flat(problem.map.rmatvec(along_rows(problem.omega, ad))) + diagonal * d
+            ad = loss.curvature_product(y, z, rows.matvec(problem.matrix(d)))
+            return problem.flat(rows.rmatvec(along_rows(omega, ad))) + diagonal * d
 
     return product
+
+
+def curvature_scores(problem: LinearProblem, point: Point) -> Any:
+    r"""``omega_i |l''_i| |x_i|^2``, a bound of what sample i adds to the Hessian; shape ``(n,)``.
+
+    Of several outputs the diagonal of :math:`\ell''` is summed.
+    """
+    xp, z, loss = problem.xp, point.cache, problem.loss
+    zero = xp.zeros(problem.n_features, dtype=problem.dtype, device=problem.device)
+    squares = problem.base.row_squares(zero)
+    if problem.centred:
+        # |x - m|^2 without the differences, which would fill a sparse row.
+        m = problem.map.mean
+        squares = xp.clip(squares - 2 * problem.base.matvec(m) + m @ m, 0, None)
+    elif problem.intercept_in_map:
+        squares = squares + 1.0
+    if problem.y.ndim == 1:
+        bend = xp.abs(loss.curvature(problem.y, z))  # type: ignore[attr-defined]
+    else:
+        bend = xp.zeros_like(problem.omega)
+        for k in range(problem.n_outputs):
+            bend = bend + xp.abs(problem.curvature_product(z, _unit(xp, z, k))[:, k])
+    return problem.omega * bend * squares
+
+
+def gauss_newton_root(problem: LinearProblem, w: Any) -> tuple[Any, Any]:
+    """``(J, diagonal)`` with ``J'J + diag(diagonal)`` the Hessian; J of shape ``(n, size)``."""
+    xp, z = problem.xp, problem.predict_raw(w)
+    bend = problem.loss.curvature(problem.y, z)  # type: ignore[attr-defined]
+    root = xp.sqrt(problem.omega * bend)
+    diagonal = problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]
+    return root[:, None] * problem.map.to_dense(), diagonal
+
+
+def _unit(xp: Any, z: Any, k: int) -> Any:
+    unit = xp.zeros_like(z)
+    unit[:, k] = 1
+    return unit
 
 
 def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
@@ -42,9 +97,7 @@ def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
         K, width = problem.n_outputs, problem.map.shape[1]
         blocks = []
         for k in range(K):
-            unit = xp.zeros_like(z)
-            unit[:, k] = 1
-            column = problem.curvature_product(z, unit)
+            column = problem.curvature_product(z, _unit(xp, z, k))
             blocks.append([problem.map.gram(problem.omega * column[:, i]) for i in range(K)])
         # (K, K, width, width) -> rows (feature, output), columns (feature, output).
         H = xp.stack([xp.stack(row) for row in blocks])

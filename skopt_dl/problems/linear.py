@@ -27,7 +27,13 @@ from skopt_dl.penalties import Penalty
 from skopt_dl.problems import certificates, parameters
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.coordinates import CoordinateModel
-from skopt_dl.problems.curvature import hessian_matrix, hessian_product
+from skopt_dl.problems.curvature import (
+    batch_product,
+    curvature_scores,
+    gauss_newton_root,
+    hessian_matrix,
+    hessian_product,
+)
 from skopt_dl.problems.dual import DualModel
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.reasons import (
@@ -35,11 +41,13 @@ from skopt_dl.problems.reasons import (
     no_coordinates,
     no_curvature,
     no_dual_coordinates,
+    no_gauss_newton,
     no_gradient,
     no_least_squares,
     no_linear_minimiser,
     no_lipschitz,
     no_quadratic_model,
+    no_root,
     no_smooth_loss,
     no_split,
     no_subgradient,
@@ -291,6 +299,31 @@ class LinearProblem(Problem):
     def hessian(self, point: Point) -> Any:
         """The Hessian at ``point`` as an array of shape ``(size, size)``."""
         return hessian_matrix(self, point)
+
+    @offers(Oracle.GGN, lacks=no_gauss_newton)
+    def ggn(self, point: Point) -> Any:
+        """The Hessian product: of a model that is linear in its parameters it is the same."""
+        return hessian_product(self, point)
+
+    @offers(Oracle.GGN_ROOT, lacks=no_root)
+    def ggn_root(self, point: Point) -> tuple[Any, Any]:
+        """``(J, diagonal)`` with the Gauss-Newton matrix ``J'J + diag(diagonal)``."""
+        return gauss_newton_root(self, point.w)
+
+    @offers(Oracle.SAMPLE_HVP, lacks=no_curvature)
+    def sample_hvp(self, w: Any, index: Any, weights: Any = None) -> Any:
+        """``d -> H d`` of what `sample_grad` differentiates, each sample times its weight."""
+        return batch_product(self, w, index, weights)
+
+    @offers(Oracle.SAMPLE_GGN, lacks=no_gauss_newton)
+    def sample_ggn(self, w: Any, index: Any, weights: Any = None) -> Any:
+        """The same: the model is linear in its parameters."""
+        return batch_product(self, w, index, weights)
+
+    @offers(Oracle.CURVATURE_SCORES, lacks=no_curvature)
+    def curvature_scores(self, point: Point) -> Any:
+        """``|l''_i| |x_i|^2`` with the sample's weight, shape ``(n,)``."""
+        return curvature_scores(self, point)
 
     @offers(Oracle.COORDS, lacks=no_coordinates)
     def coordinates(self, w: Any) -> CoordinateModel | RowModel:

@@ -51,6 +51,20 @@ def no_curvature(problem: Any) -> str | None:
     return None
 
 
+def no_gauss_newton(problem: Any) -> str | None:
+    reason = no_curvature(problem)
+    if reason is None and not problem.loss.convex:
+        return f"the {type(problem.loss).__name__} loss is not convex"
+    return reason
+
+
+def no_root(problem: Any) -> str | None:
+    reason = no_gauss_newton(problem)
+    if reason is None and problem.y.ndim != 1:
+        return "there are several outputs at once"
+    return reason or not_dense(problem)
+
+
 def no_least_squares(problem: Any) -> str | None:
     return no_curvature(problem) if problem.loss.quadratic else "the loss is not quadratic"
 
@@ -125,7 +139,7 @@ def not_dense(problem: Any) -> str | None:
 def traits_of(problem: Any) -> frozenset[Trait]:
     """The facts about a problem that follow from its two terms."""
     traits = {Trait.LINEAR_MODEL, Trait.FINITE_SUM}
-    if problem.penalty.convex:
+    if problem.penalty.convex and problem.loss.convex:
         traits.add(Trait.CONVEX)
     if problem.loss.quadratic:
         traits.add(Trait.QUADRATIC)

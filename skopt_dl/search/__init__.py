@@ -1,6 +1,12 @@
 """Line searches and learning-rate schedules."""
 
 from skopt_dl.search.backtracking import backtrack
+from skopt_dl.search.model_steps import (
+    absolute_step,
+    cubic_step,
+    model_decrease,
+    trust_step,
+)
 from skopt_dl.search.schedules import (
     Adaptive,
     Constant,
@@ -31,8 +37,12 @@ __all__ = [
     "Step",
     "Trial",
     "WarmUp",
+    "absolute_step",
     "backtrack",
+    "cubic_step",
+    "model_decrease",
     "rounding",
     "schedule_of",
     "strong_wolfe",
+    "trust_step",
 ]

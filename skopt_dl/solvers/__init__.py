@@ -12,18 +12,30 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.alternating import ALS as ALS
     from skopt_dl.solvers.anderson import AndersonCD as AndersonCD
     from skopt_dl.solvers.backtracking_fista import BacktrackingFISTA as BacktrackingFISTA
+    from skopt_dl.solvers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
     from skopt_dl.solvers.box_quasi_newton import LBFGSB as LBFGSB
     from skopt_dl.solvers.conjugate_gradient import (
         LSQR as LSQR,
         ConjugateGradient as ConjugateGradient,
     )
     from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
+    from skopt_dl.solvers.cubic import ARC as ARC, SubsampledARC as SubsampledARC
     from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
     from skopt_dl.solvers.dual_ascent import SDCA as SDCA
     from skopt_dl.solvers.frank_wolfe import FrankWolfe as FrankWolfe
     from skopt_dl.solvers.gauss_newton import GaussNewton as GaussNewton
+    from skopt_dl.solvers.gauss_newton_cg import (
+        GaussNewtonCG as GaussNewtonCG,
+        LevenbergMarquardt as LevenbergMarquardt,
+        SubsampledNewton as SubsampledNewton,
+    )
     from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
+    from skopt_dl.solvers.hessian_free import HessianFree as HessianFree
     from skopt_dl.solvers.irls import IRLS as IRLS
+    from skopt_dl.solvers.modified_newton import (
+        ProximalPoint as ProximalPoint,
+        SaddleFreeNewton as SaddleFreeNewton,
+    )
     from skopt_dl.solvers.newton import NewtonCG as NewtonCG, NewtonCholesky as NewtonCholesky
     from skopt_dl.solvers.nonlinear_cg import NonlinearCG as NonlinearCG
     from skopt_dl.solvers.nystrom_cg import NystromCG as NystromCG
@@ -53,10 +65,21 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         AdaBelief as AdaBelief,
         Yogi as Yogi,
     )
+    from skopt_dl.solvers.stochastic.diagonal import AdaHessian as AdaHessian, Sophia as Sophia
     from skopt_dl.solvers.stochastic.distance import (
         DAdaptation as DAdaptation,
         DoG as DoG,
         Prodigy as Prodigy,
+    )
+    from skopt_dl.solvers.stochastic.growing import (
+        MultiBatchLBFGS as MultiBatchLBFGS,
+        ProgressiveLBFGS as ProgressiveLBFGS,
+    )
+    from skopt_dl.solvers.stochastic.kfac import EKFAC as EKFAC, KFAC as KFAC
+    from skopt_dl.solvers.stochastic.kfac_variants import (
+        BKFAC as BKFAC,
+        KLDWRM as KLDWRM,
+        RSKFAC as RSKFAC,
     )
     from skopt_dl.solvers.stochastic.muon import (
         Muon as Muon,
@@ -64,6 +87,17 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.polyak import (
         LineSearchSGD as LineSearchSGD,
         PolyakStep as PolyakStep,
+    )
+    from skopt_dl.solvers.stochastic.preconditioned import (
+        PROMISE as PROMISE,
+        SVRGLBFGS as SVRGLBFGS,
+        SketchySGD as SketchySGD,
+    )
+    from skopt_dl.solvers.stochastic.quasi_newton import (
+        SQN as SQN,
+        BlockBFGS as BlockBFGS,
+        OnlineBFGS as OnlineBFGS,
+        SdLBFGS as SdLBFGS,
     )
     from skopt_dl.solvers.stochastic.rmsprop import (
         AdaDelta as AdaDelta,
@@ -91,42 +125,58 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         SignSGD as SignSGD,
         Signum as Signum,
     )
+    from skopt_dl.solvers.stochastic.tonga import TONGA as TONGA
     from skopt_dl.solvers.subgradient import Subgradient as Subgradient
-    from skopt_dl.solvers.trust_region import TrustRegion as TrustRegion
+    from skopt_dl.solvers.trust_region import (
+        SubsampledTrustRegion as SubsampledTrustRegion,
+        TrustRegion as TrustRegion,
+    )
     from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA, SVRG as SVRG
 
 _HOME = {
     "ADMM": "admm",
     "ALS": "alternating",
     "AMSGrad": "stochastic.adam_variants",
+    "ARC": "cubic",
     "ActiveSet": "active_set",
     "AdaBelief": "stochastic.beliefs",
     "AdaDelta": "stochastic.rmsprop",
     "AdaGrad": "stochastic.adagrad",
     "AdaGradNorm": "stochastic.adagrad",
+    "AdaHessian": "stochastic.diagonal",
     "Adafactor": "stochastic.adafactor",
     "Adam": "stochastic.adam",
     "AdamW": "stochastic.adam_variants",
     "AndersonCD": "anderson",
     "BFGS": "quasi_newton",
+    "BKFAC": "stochastic.kfac_variants",
     "BacktrackingFISTA": "backtracking_fista",
+    "BarzilaiBorwein": "barzilai_borwein",
+    "BlockBFGS": "stochastic.quasi_newton",
     "Cholesky": "direct",
     "ConjugateGradient": "conjugate_gradient",
     "CoordinateDescent": "coordinate_descent",
     "DAdaptation": "stochastic.distance",
     "DoG": "stochastic.distance",
+    "EKFAC": "stochastic.kfac",
     "FISTA": "proximal_gradient",
     "FrankWolfe": "frank_wolfe",
     "GaussNewton": "gauss_newton",
+    "GaussNewtonCG": "gauss_newton_cg",
     "GradientDescent": "gradient_descent",
+    "HessianFree": "hessian_free",
     "IRLS": "irls",
     "ISTA": "proximal_gradient",
+    "KFAC": "stochastic.kfac",
+    "KLDWRM": "stochastic.kfac_variants",
     "LBFGS": "quasi_newton",
     "LBFGSB": "box_quasi_newton",
     "LSQR": "conjugate_gradient",
+    "LevenbergMarquardt": "gauss_newton_cg",
     "LineSearchSGD": "stochastic.polyak",
     "Lion": "stochastic.signs",
     "Momentum": "stochastic.sgd",
+    "MultiBatchLBFGS": "stochastic.growing",
     "Muon": "stochastic.muon",
     "NAdam": "stochastic.adam_variants",
     "Nesterov": "stochastic.sgd",
@@ -134,28 +184,43 @@ _HOME = {
     "NewtonCholesky": "newton",
     "NonlinearCG": "nonlinear_cg",
     "NystromCG": "nystrom_cg",
+    "OnlineBFGS": "stochastic.quasi_newton",
+    "PROMISE": "stochastic.preconditioned",
     "PolyakStep": "stochastic.polyak",
     "Prodigy": "stochastic.distance",
+    "ProgressiveLBFGS": "stochastic.growing",
     "ProjectedGradient": "proximal_gradient",
     "ProxNewton": "prox_newton",
+    "ProximalPoint": "modified_newton",
     "RAdam": "stochastic.adam_variants",
     "RMSprop": "stochastic.rmsprop",
     "RMSpropNesterov": "stochastic.rmsprop",
+    "RSKFAC": "stochastic.kfac_variants",
     "SAG": "variance_reduced",
     "SAGA": "variance_reduced",
     "SAM": "stochastic.sharpness",
     "SDCA": "dual_ascent",
     "SGD": "stochastic.sgd",
     "SOAP": "stochastic.shampoo",
+    "SQN": "stochastic.quasi_newton",
     "SVD": "direct",
     "SVRG": "variance_reduced",
+    "SVRGLBFGS": "stochastic.preconditioned",
+    "SaddleFreeNewton": "modified_newton",
     "ScheduleFreeAdamW": "stochastic.schedule_free",
     "ScheduleFreeSGD": "stochastic.schedule_free",
+    "SdLBFGS": "stochastic.quasi_newton",
     "SemismoothNewton": "semismooth_newton",
     "Shampoo": "stochastic.shampoo",
     "SignSGD": "stochastic.signs",
     "Signum": "stochastic.signs",
+    "SketchySGD": "stochastic.preconditioned",
+    "Sophia": "stochastic.diagonal",
     "Subgradient": "subgradient",
+    "SubsampledARC": "cubic",
+    "SubsampledNewton": "gauss_newton_cg",
+    "SubsampledTrustRegion": "trust_region",
+    "TONGA": "stochastic.tonga",
     "TrustRegion": "trust_region",
     "Yogi": "stochastic.beliefs",
 }

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
+from skopt_dl.linops.truncated import residual_below, truncated_cg
 from skopt_dl.search import backtrack, strong_wolfe
 from skopt_dl.solvers.descent import (
     DescentSolver,
@@ -99,28 +100,27 @@ class NewtonCG(DescentSolver):
     def _direction(self, problem: Any, state: NewtonCGState) -> tuple[Any, bool]:
         """Truncated conjugate gradients on ``H d = -g``; false if it is only ``-g``."""
         point: Any = state.point
-        product = problem.hvp(point)
-        r = point.grad
-        d, p = problem.xp.zeros_like(r), -r
-        square = r @ r
-        norm = to_float(square) ** 0.5
-        eta = min(0.5, (norm / state.first_norm) ** 0.5)
-        eps, steepest = float(problem.xp.finfo(problem.dtype).eps), 0.0
-        for inner in range(self.max_inner):
-            q = product(p)
-            bend = p @ q
-            bent, length = to_float(bend), to_float(p @ p)
-            # What is left of a curvature beside one that is 1/eps times as large is rounding.
-            if not bent > eps * steepest * length:
-                return (d, True) if inner else (p, False)
-            steepest = max(steepest, bent / length)
-            a = square / bend
-            d, r = d + a * p, r + a * q
-            after = r @ r
-            if to_float(after) ** 0.5 <= eta * norm:
-                break
-            p, square = (after / square) * p - r, after
-        return d, True
+        eta = forcing(problem, point.grad, state.first_norm)
+        return newton_direction(
+            problem, point.grad, problem.hvp(point), eta=eta, max_inner=self.max_inner
+        )
+
+
+def forcing(problem: Any, g: Any, first_norm: float) -> float:
+    """``min(1/2, sqrt(|g| / |g_0|))``: how exactly a step is worth solving for."""
+    norm = to_float(problem.xp.linalg.vector_norm(g))
+    return min(0.5, (norm / first_norm) ** 0.5) if first_norm > 0 else 0.5
+
+
+def newton_direction(
+    problem: Any, g: Any, product: Any, *, eta: float, max_inner: int
+) -> tuple[Any, bool]:
+    """Truncated conjugate gradients on ``H d = -g``; false if it is only ``-g``."""
+    # What is left of a curvature beside one that is 1/eps times as large is rounding.
+    eps = float(problem.xp.finfo(problem.dtype).eps)
+    goal = eta * to_float(problem.xp.linalg.vector_norm(g))
+    found = truncated_cg(product, g, stop=residual_below(goal), max_iter=max_inner, floor=eps)
+    return (found.s, True) if found.n else (-g, False)
 
 
 class NewtonCholesky(DescentSolver):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
@@ -32,18 +32,54 @@ class NonlinearCGState(DescentState):
     since_restart: int = 0
 
 
+def _fletcher_reeves(after: Any, y: Any, before: Any, d: Any) -> tuple[Any, Any]:
+    return after @ after, before @ before
+
+
+def _polak_ribiere(after: Any, y: Any, before: Any, d: Any) -> tuple[Any, Any]:
+    return after @ y, before @ before
+
+
+def _hestenes_stiefel(after: Any, y: Any, before: Any, d: Any) -> tuple[Any, Any]:
+    return after @ y, d @ y
+
+
+def _dai_yuan(after: Any, y: Any, before: Any, d: Any) -> tuple[Any, Any]:
+    return after @ after, d @ y
+
+
+# Numerator and denominator of beta, by the initials of its authors.
+BETAS = {
+    "fr": _fletcher_reeves,
+    "pr+": _polak_ribiere,
+    "hs": _hestenes_stiefel,
+    "dy": _dai_yuan,
+}
+
+
 class NonlinearCG(DescentSolver):
-    """Polak-Ribière conjugate gradients with a strong Wolfe line search.
+    """Nonlinear conjugate gradients with a strong Wolfe line search.
 
     .. math::
 
-        w^+ = w + t d, \\qquad d^+ = -g^+ + \\beta d, \\qquad
-        \\beta = \\max\\Big(0, \\frac{g^{+\\prime} (g^+ - g)}{g'g}\\Big)
+        w^+ = w + t d, \\qquad d^+ = -g^+ + \\beta d, \\qquad y = g^+ - g
+
+    with :math:`\\beta` at least 0 and
+
+    .. math::
+
+        \\beta_{\\text{FR}} = \\frac{g^{+\\prime} g^+}{g'g}, \\qquad
+        \\beta_{\\text{PR}} = \\frac{g^{+\\prime} y}{g'g}, \\qquad
+        \\beta_{\\text{HS}} = \\frac{g^{+\\prime} y}{d'y}, \\qquad
+        \\beta_{\\text{DY}} = \\frac{g^{+\\prime} g^+}{d'y}
 
     Needs a gradient of the whole objective.
 
     Parameters
     ----------
+    beta : {"pr+", "fr", "hs", "dy"}
+        The formula: Polak & Ribière's, Fletcher & Reeves', Hestenes & Stiefel's, Dai & Yuan's. On a
+        quadratic with exact steps all four are the same.
     restart_every : int or None
         Iterations after which the direction starts anew from ``-g``; ``None`` for the number of
         parameters, after which a quadratic would be solved.
@@ -59,8 +95,10 @@ class NonlinearCG(DescentSolver):
 
     References
     ----------
-    E. Polak, G. Ribière (1969); J. Gilbert, J. Nocedal, "Global convergence properties of conjugate
-    gradient methods for optimization", SIAM J. Optim. 2 (1992).
+    R. Fletcher, C. Reeves (1964); E. Polak, G. Ribière (1969); M. Hestenes, E. Stiefel (1952);
+    Y. Dai, Y. Yuan, "A nonlinear conjugate gradient method with a strong global convergence
+    property", SIAM J. Optim. 10 (1999); J. Gilbert, J. Nocedal, "Global convergence properties
+    of conjugate gradient methods for optimization", SIAM J. Optim. 2 (1992).
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.GRAD)
@@ -69,15 +107,21 @@ class NonlinearCG(DescentSolver):
     def __init__(
         self,
         *,
+        beta: Literal["pr+", "fr", "hs", "dy"] = "pr+",
         restart_every: int | None = None,
         sufficient_decrease: float = 1e-4,
         curvature: float = 0.1,
     ) -> None:
-        self.restart_every = restart_every
+        self.beta, self.restart_every = beta, restart_every
         self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
 
     def init(self, problem: Problem, w: Any, rng: Any) -> NonlinearCGState:
         check_line_search(self)
+        if self.beta not in BETAS:
+            raise ValueError(
+                f"NonlinearCG: beta={self.beta!r}, but it must be one of "
+                f"{', '.join(map(repr, BETAS))}"
+            )
         if self.restart_every is not None and self.restart_every < 1:
             raise ValueError(
                 f"NonlinearCG: restart_every={self.restart_every!r}, but it must be at least 1 or "
@@ -106,6 +150,9 @@ class NonlinearCG(DescentSolver):
         if state.since_restart >= (self.restart_every or problem.size):
             state.d, state.since_restart = -after.grad, 0
         else:
-            kept = after.grad @ (after.grad - before.grad) / (before.grad @ before.grad)
+            y = after.grad - before.grad
+            above, below = BETAS[self.beta](after.grad, y, before.grad, d)
+            # A denominator that is not positive is rounding: the direction starts anew.
+            kept = problem.xp.where(below > 0, above / below, 0 * above)
             state.d = problem.xp.clip(kept, 0, None) * d - after.grad
         return None

@@ -1,35 +1,40 @@
-r"""A trust region method: the second-order model is believed within a radius.
+r"""Trust region methods: the second-order model is believed within a radius.
 
-Letters: w the iterate, g the gradient, H the Hessian there, s the step, :math:`\Delta` the radius,
-r the residual and d the direction of the conjugate gradients inside.
+Letters: w the iterate, g the gradient, H the Hessian there, s the step, :math:`\Delta` the radius.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.search import rounding
-from skopt_dl.solvers.descent import GROWTH, DescentSolver, DescentState
+from skopt_dl.linops.truncated import truncated_cg
+from skopt_dl.search import trust_step
+from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, sampled_product
+from skopt_dl.solvers.descent import DescentSolver, DescentState
+from skopt_dl.solvers.eigenspace import Eigenspace, check_subproblem
+from skopt_dl.solvers.ratio import GOOD, POOR, try_step
 
 # The radius shrinks to a quarter where less than a quarter of the promised decrease came, and
 # doubles where more than three quarters came and the step ended at the radius.
-POOR, GOOD = 0.25, 0.75
 SHRINK, GROW = 0.25, 2.0
+# With a sampled model: the ratio from which the radius doubles, and its growth below that.
+SURE, HESITANT = 0.8, 1.2
 
 
 @dataclass
 class TrustRegionState(DescentState):
-    """Adds the radius."""
+    """Adds the radius, the curvature at the point, and the source of random samples."""
 
     radius: float = 1.0
+    space: Eigenspace | None = None
+    rng: Any = None
 
 
 class TrustRegion(DescentSolver):
-    """Newton steps within a trust region, by truncated conjugate gradients (Steihaug).
+    """Newton steps within a trust region.
 
     .. math::
 
@@ -49,6 +54,10 @@ class TrustRegion(DescentSolver):
         The least ratio of a step that is taken, below 1/4.
     max_inner : int
         Hessian products per step at most; what they have found by then is used.
+    subproblem : {"steihaug", "krylov", "exact"}
+        How the model is minimised: by truncated conjugate gradients that end at the radius; exactly
+        over the Krylov space of the gradient; or exactly, in the eigenvectors of the whole Hessian
+        (made of as many products as there are parameters).
 
     Notes
     -----
@@ -57,13 +66,17 @@ class TrustRegion(DescentSolver):
     non-convex objectives the method leaves saddles that it does not start on exactly. Every inner
     iteration counts none, every step tried, taken or not, counts one. Where rounding hides the
     decrease it is measured by the slopes, :math:`-\\tfrac12 (g + g^+)'s`. Apart from that the
-    iterates are those of SciPy's "trust-ncg".
+    iterates of "steihaug" are those of SciPy's "trust-ncg". Steps of "krylov" and "exact" also go
+    along the lowest eigenvector where the gradient has no part in it (the hard case), "exact"
+    always, "krylov" within its space.
 
     References
     ----------
     T. Steihaug, "The conjugate gradient method and trust regions in large scale optimization", SIAM
     J. Numer. Anal. 20 (1983); A. Conn, N. Gould, P. Toint, "Trust Region Methods" (2000), 7.5.1 and
-    17.4; J. Nocedal, S. Wright, "Numerical Optimization" (2006), Algorithms 4.1 and 7.2.
+    17.4; J. Moré, D. Sorensen, "Computing a trust region step", SIAM J. Sci. Stat. Comput. 4
+    (1983); N. Gould, S. Lucidi, M. Roma, P. Toint, "Solving the trust-region subproblem using the
+    Lanczos method", SIAM J. Optim. 9 (1999).
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.GRAD, Oracle.HVP)
@@ -76,118 +89,152 @@ class TrustRegion(DescentSolver):
         max_radius: float = 1000.0,
         acceptance: float = 0.15,
         max_inner: int = 200,
+        subproblem: Literal["steihaug", "krylov", "exact"] = "steihaug",
     ) -> None:
         self.initial_radius, self.max_radius = initial_radius, max_radius
-        self.acceptance, self.max_inner = acceptance, max_inner
+        self.acceptance, self.max_inner, self.subproblem = acceptance, max_inner, subproblem
 
     def init(self, problem: Problem, w: Any, rng: Any) -> TrustRegionState:
-        if not 0 < self.initial_radius <= self.max_radius:
-            raise ValueError(
-                f"TrustRegion: initial_radius={self.initial_radius!r}, but it must be above 0 and "
-                f"at most max_radius={self.max_radius!r}"
-            )
-        if not 0 <= self.acceptance < POOR:
-            raise ValueError(
-                f"TrustRegion: acceptance={self.acceptance!r}, but it must be at least 0 and below "
-                f"{POOR}"
-            )
-        if self.max_inner < 1:
-            raise ValueError(
-                f"TrustRegion: max_inner={self.max_inner!r}, but it must be at least 1"
-            )
+        _check(self)
+        check_subproblem(self, ("steihaug", "krylov", "exact"))
         state = TrustRegionState(w=w, radius=float(self.initial_radius))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
 
     def _iterate(self, problem: Any, state: TrustRegionState) -> Status | None:
         point: Any = state.point
-        progress, value = state.progress, to_float(point.value)
-        eps = float(problem.xp.finfo(problem.dtype).eps)
-        progress.doubt = max(progress.doubt, rounding(1.0, eps))
-        product = problem.hvp(point)
-        s, bounded = self._model_step(problem, point, product, state.radius)
-        slope = to_float(point.grad @ s)
-        promised = -slope - 0.5 * to_float(s @ product(s))
-        if not promised > 0:
-            return Status.STALLED
-        line = problem.along(point, s)
-        after, end_slope = line(1.0)
-        by_slopes = -0.5 * (slope + end_slope)
-        ratio = _ratio(value - after, by_slopes, promised, progress.noise(value))
-        state.n_iter += 1
+        if state.space is None or not state.space.belongs_to(point):
+            state.space = Eigenspace(problem, point, problem.hvp(point))
+        s, promised, bounded = _model_step(self, problem, state)
+        ratio, verdict = try_step(problem, state, s, promised, self.acceptance)
         if ratio < POOR:
             state.radius *= SHRINK
         elif ratio > GOOD and bounded:
             state.radius = min(GROW * state.radius, self.max_radius)
-        if ratio > self.acceptance:
-            trial = line.accept(1.0)
-            state.stand_at(problem, trial)
-            progress.note(trial, after, to_float(state.indicator), rounding(value, eps))
-            return None
-        return _refused(problem, state, s, promised, value, eps)
+        return verdict
 
-    def _model_step(
-        self, problem: Any, point: Any, product: Any, radius: float
-    ) -> tuple[Any, bool]:
-        """The step by truncated conjugate gradients, and whether it ends at the radius."""
-        r = point.grad
-        s, d = problem.xp.zeros_like(r), -r
-        square = to_float(r @ r)
-        size = square**0.5
+
+class SubsampledTrustRegion(DescentSolver):
+    """A trust region whose curvature is that of a random part of the samples.
+
+    .. math::
+
+        s \\approx \\operatorname{argmin}_{|s| \\le \\Delta}\\ g's + \\tfrac12 s'H_S s, \\qquad
+        \\rho = \\frac{F(w) - F(w + s)}{-g's - \\tfrac12 s'H_S s}
+
+    The radius doubles for :math:`\\rho \\ge 0.8`, grows by 1.2 for a smaller :math:`\\rho` above
+    ``acceptance``, and halves where the step is refused.
+
+    Needs a gradient of the whole objective and Hessian products, of all samples and on batches.
+
+    Parameters
+    ----------
+    share : float
+        Part of the samples in S, above 0 and at most 1; never fewer than 256 samples, and all of
+        them where there are no more.
+    sampling : {"auto", "uniform", "scores"}
+        Uniform, or by how much each sample bends the objective,
+        :math:`|\\ell''_i|\\,|x_i|^2`; "auto" takes the scores where the problem has them.
+    initial_radius, max_radius : float
+        The radius at the start and at most.
+    acceptance : float
+        The least ratio of a step that is taken, below 1/4.
+    max_inner : int
+        Hessian products per step at most; what they have found by then is used.
+    subproblem : {"steihaug", "krylov", "exact"}
+        As for `TrustRegion`.
+
+    Notes
+    -----
+    Gradient and values are exact, so the certificate is too; only the model is sampled, anew after
+    each step. With all samples the steps are those of a trust region method without samples.
+
+    References
+    ----------
+    P. Xu, F. Roosta, M. Mahoney, "Second-order optimization for non-convex machine learning: an
+    empirical study", SDM 2020; "Newton-type methods for non-convex optimization under inexact
+    Hessian information", Math. Programming 184 (2020).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.GRAD, Oracle.HVP, Oracle.SAMPLE_HVP)
+    default_max_iter: ClassVar[int] = 1000
+
+    def __init__(
+        self,
+        *,
+        share: float = 0.05,
+        sampling: Sampling = "auto",
+        initial_radius: float = 10.0,
+        max_radius: float = 1e10,
+        acceptance: float = 1e-4,
+        max_inner: int = 250,
+        subproblem: Literal["steihaug", "krylov", "exact"] = "steihaug",
+    ) -> None:
+        self.share, self.sampling = share, sampling
+        self.initial_radius, self.max_radius = initial_radius, max_radius
+        self.acceptance, self.max_inner, self.subproblem = acceptance, max_inner, subproblem
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> TrustRegionState:
+        _check(self)
+        check_share(self, "share")
+        check_sampling(self, problem)
+        check_subproblem(self, ("steihaug", "krylov", "exact"))
+        state = TrustRegionState(w=w, radius=float(self.initial_radius), rng=rng)
+        state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        return state
+
+    def _iterate(self, problem: Any, state: TrustRegionState) -> Status | None:
+        point: Any = state.point
+        if state.space is None or not state.space.belongs_to(point):
+            product = sampled_product(
+                problem, point, state.rng, self.share, self.sampling, gauss_newton=False
+            )
+            state.space = Eigenspace(problem, point, product)
+        s, promised, _ = _model_step(self, problem, state)
+        ratio, verdict = try_step(problem, state, s, promised, self.acceptance)
+        if ratio <= self.acceptance:
+            # A radius far beyond the step would refuse the same step again and again.
+            length = to_float(problem.xp.linalg.vector_norm(s))
+            state.radius = min(state.radius, length) / 2
+        else:
+            growth = GROW if ratio >= SURE else HESITANT
+            state.radius = min(growth * state.radius, self.max_radius)
+        return verdict
+
+
+def _check(solver: Any) -> None:
+    name = type(solver).__name__
+    if not 0 < solver.initial_radius <= solver.max_radius:
+        raise ValueError(
+            f"{name}: initial_radius={solver.initial_radius!r}, but it must be above 0 and at most "
+            f"max_radius={solver.max_radius!r}"
+        )
+    if not 0 <= solver.acceptance < POOR:
+        raise ValueError(
+            f"{name}: acceptance={solver.acceptance!r}, but it must be at least 0 and below {POOR}"
+        )
+    if solver.max_inner < 1:
+        raise ValueError(f"{name}: max_inner={solver.max_inner!r}, but it must be at least 1")
+
+
+def _model_step(solver: Any, problem: Any, state: TrustRegionState) -> tuple[Any, float, bool]:
+    """The step, what the model promises for it, and whether it ends at the radius."""
+    space: Any = state.space
+    if solver.subproblem == "steihaug":
+        g, radius = state.point.grad, state.radius  # type: ignore[union-attr]
+        size = to_float(g @ g) ** 0.5
         enough = min(0.5, size**0.5) * size
-        for _ in range(self.max_inner):
-            q = product(d)
-            bend = to_float(d @ q)
-            if not bend > 0:
-                return self._lower_end(problem, point, product, s, d, radius), True
-            a = square / bend
-            longer = s + a * d
-            if not to_float(problem.xp.linalg.vector_norm(longer)) < radius:
-                return s + _to_radius(s, d, radius)[1] * d, True
-            s, r = longer, r + a * q
-            before, square = square, to_float(r @ r)
-            if square**0.5 < enough:
-                break
-            d = (square / before) * d - r
-        return s, False
-
-    def _lower_end(
-        self, problem: Any, point: Any, product: Any, s: Any, d: Any, radius: float
-    ) -> Any:
-        """Where the line through ``s`` along ``d`` meets the radius, at the lower of the ends."""
-
-        def model(step: Any) -> float:
-            return to_float(point.grad @ step) + 0.5 * to_float(step @ product(step))
-
-        ends = [s + t * d for t in _to_radius(s, d, radius)]
-        return min(ends, key=model)
-
-
-def _ratio(gain: float, by_slopes: float, promised: float, noise: float) -> float:
-    """What came of what was promised; by the slopes where the values do not tell."""
-    if not (math.isfinite(gain) and math.isfinite(by_slopes)):
-        return -math.inf
-    return (by_slopes if abs(gain) <= noise else gain) / promised
-
-
-def _to_radius(s: Any, d: Any, radius: float) -> tuple[float, float]:
-    """The two t with ``|s + t d| = radius``, without cancellation."""
-    a, b, c = to_float(d @ d), 2 * to_float(s @ d), to_float(s @ s) - radius**2
-    far = b + math.copysign(math.sqrt(b * b - 4 * a * c), b)
-    low, high = sorted((-far / (2 * a), -2 * c / far))
-    return low, high
-
-
-def _refused(
-    problem: Any, state: TrustRegionState, s: Any, promised: float, value: float, eps: float
-) -> Status | None:
-    """After a step that was not taken: trust values less, or give up where no step is left."""
-    progress, xp = state.progress, problem.xp
-    limit = eps**0.5
-    if promised <= limit * abs(value):
-        progress.doubt = min(limit, GROWTH * progress.doubt)
-    state.progress.idle += 1
-    reach = to_float(xp.linalg.vector_norm(state.w)) + eps
-    if to_float(xp.linalg.vector_norm(s)) <= eps * reach:
-        return Status.STALLED
-    return None
+        found = truncated_cg(
+            space.product,
+            g,
+            stop=lambda s, r, square: to_float(square) ** 0.5 < enough,
+            max_iter=solver.max_inner,
+            radius=radius,
+        )
+        promised = -to_float(g @ found.s) - 0.5 * to_float(found.s @ space.product(found.s))
+        return found.s, promised, found.end in ("radius", "curvature")
+    return space.minimise(
+        lambda spectrum: trust_step(spectrum.values, spectrum.c, state.radius),
+        solver.max_inner,
+        exact=solver.subproblem == "exact",
+    )

@@ -22,6 +22,12 @@ METHODS = {
     Oracle.LMO: "linear_minimiser",
     Oracle.HVP: "hvp",
     Oracle.HESSIAN: "hessian",
+    Oracle.GGN: "ggn",
+    Oracle.GGN_ROOT: "ggn_root",
+    Oracle.SAMPLE_HVP: "sample_hvp",
+    Oracle.SAMPLE_GGN: "sample_ggn",
+    Oracle.KRONECKER: "kronecker",
+    Oracle.CURVATURE_SCORES: "curvature_scores",
     Oracle.COORDS: "coordinates",
     Oracle.QUADRATIC_MODEL: "quadratic_model",
     Oracle.LEAST_SQUARES: "least_squares",
@@ -195,6 +201,49 @@ def _check_curvature(p: _Probe) -> None:
         require_close("a Hessian is symmetric", H, host(H).T, 1e-10, 1e-12)
 
 
+def _check_gauss_newton(p: _Probe) -> None:
+    q, d, e = p.problem, p.draw(p.problem.size), p.draw(p.problem.size)
+    point = q.point(p.w)
+    product = q.ggn(point)
+    require("Gauss-Newton products are semi-definite", to_float(d @ product(d)) >= -1e-12)
+    sides = to_float(e @ product(d)), to_float(d @ product(e))
+    require_close("a Gauss-Newton matrix is symmetric", *sides, 1e-9, 1e-12)
+    if Trait.LINEAR_MODEL in q.traits:
+        require_close("of a linear model it is the Hessian", product(d), q.hvp(point)(d), 1e-9)
+    if Oracle.GGN_ROOT in q.offers:
+        J, diagonal = q.ggn_root(point)
+        require_close("J'J + D", J.T @ (J @ d) + diagonal * d, product(d), 1e-9, 1e-12)
+
+
+def _check_sample_curvature(p: _Probe) -> None:
+    q, d, n = p.problem, p.draw(p.problem.size), p.problem.n_samples
+    every = p.xp.asarray(np.arange(n), device=q.device)
+    half = every[: (n + 1) // 2]
+    difference = _difference(
+        p, lambda w: p.xp.asarray(q.sample_grad(w, half)[1], copy=True), p.w, d
+    )
+    product = q.sample_hvp(p.w, half)(d)
+    require_close(
+        "a batch's product = difference of its gradients", product, difference, 1e-4, 1e-7
+    )
+    ones = p.xp.ones(half.shape[0], dtype=q.dtype, device=q.device)
+    require_close("weights of one change nothing", q.sample_hvp(p.w, half, ones)(d), product, 1e-12)
+    whole = q.hvp(q.point(p.w))(d)
+    require_close("all samples have the Hessian", q.sample_hvp(p.w, every)(d), whole, 1e-9, 1e-12)
+    if Oracle.SAMPLE_GGN in q.offers:
+        whole = q.ggn(q.point(p.w))(d)
+        require_close(
+            "and the Gauss-Newton matrix", q.sample_ggn(p.w, every)(d), whole, 1e-9, 1e-12
+        )
+
+
+def _check_curvature_scores(p: _Probe) -> None:
+    q = p.problem
+    scores = q.curvature_scores(q.point(p.w))
+    require("a score for each sample", tuple(scores.shape) == (q.n_samples,), f"{scores.shape}")
+    require("scores are not negative", bool(p.xp.all(scores >= 0)))
+
+
 def _check_coordinates(p: _Probe) -> None:
     q, w = p.problem, p.xp.asarray(p.w, copy=True)
     model = q.coordinates(w)
@@ -314,6 +363,9 @@ _CHECKS = {
     Oracle.PROX: _check_prox,
     Oracle.LMO: _check_linear_minimiser,
     Oracle.HVP: _check_curvature,
+    Oracle.GGN: _check_gauss_newton,
+    Oracle.SAMPLE_HVP: _check_sample_curvature,
+    Oracle.CURVATURE_SCORES: _check_curvature_scores,
     Oracle.COORDS: _check_coordinates,
     Oracle.QUADRATIC_MODEL: _check_quadratic_model,
     Oracle.LEAST_SQUARES: _check_least_squares,

@@ -21,8 +21,9 @@ BUDGET = {"admm": 150}
 # asks for its optimum.
 QUICK = {"max_iter": 100}
 NETWORK = {"max_iter": 100}
-# A Hessian product costs twice a gradient, and there are many an iteration.
-NETWORK_BUDGET = {"newton_cg": {"max_iter": 20, "alpha": 0.01}, "trust_region": {"max_iter": 10}}
+# A curvature product costs twice a gradient, and there are many an iteration.
+CURVED = {Oracle.HVP, Oracle.GGN}
+CURVED_NETWORK = {"max_iter": 20, "alpha": 0.01}
 
 SAMPLED = (
     "the solver draws single rows: one of weight w is drawn as often as others, so its path is not "
@@ -44,7 +45,8 @@ def instance(kind: Kind, solver: str) -> Any:
     """The estimator as it is checked."""
     params: dict[str, Any] = {"solver": solver}
     if kind.name.startswith("MLP"):
-        params |= NETWORK | NETWORK_BUDGET.get(solver, {})
+        curved = bool(CURVED & SOLVERS.get(solver).needs.oracles)
+        params |= NETWORK | (CURVED_NETWORK if curved else {})
     elif is_stochastic(solver) or kind.name == "MatrixCompletion":
         params |= QUICK
     else:

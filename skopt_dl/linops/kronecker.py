@@ -1,0 +1,168 @@
+r"""One side of a Kronecker product: a running mean of :math:`x x'` that systems are solved with.
+
+Three stores of :math:`M \leftarrow \rho M + (1 - \rho) X'X`: the matrix with its eigenvectors, a
+randomised part of them, or only the largest of them, updated as they come (Brand).
+
+Letters: M the matrix, X rows whose products are added, U and D its eigenvectors and eigenvalues,
+:math:`\gamma` the damping.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from skopt_dl.kernels.namespace import device_of, namespace_of
+
+
+class Side(ABC):
+    r"""A running mean M of products, and the solution of :math:`(M + \gamma I) Z = V`.
+
+    Attributes
+    ----------
+    trace : 0-d array
+        The trace of M, for the share of the damping that each side gets.
+    """
+
+    trace: Any = 0.0
+
+    @abstractmethod
+    def add(self, X: Any, decay: float) -> None:
+        """``M = decay M + (1 - decay) X'X``; the first time ``X'X``."""
+
+    @abstractmethod
+    def refresh(self, rng: Any) -> None:
+        """Bring what systems are solved with up to date."""
+
+    @abstractmethod
+    def solve(self, V: Any, gamma: Any) -> Any:
+        """``(M + gamma I)^-1 V``, with what the last `refresh` knew."""
+
+    @abstractmethod
+    def apply(self, V: Any) -> Any:
+        """``M V``."""
+
+
+class DenseSide(Side):
+    """M and all its eigenvectors."""
+
+    def __init__(self) -> None:
+        self.M: Any = None
+        self.D: Any = None
+        self.U: Any = None
+
+    def add(self, X: Any, decay: float) -> None:
+        new = X.T @ X
+        self.M = new if self.M is None else decay * self.M + (1 - decay) * new
+        self.trace = namespace_of(X).linalg.trace(self.M)
+
+    def refresh(self, rng: Any) -> None:
+        xp = namespace_of(self.M)
+        D, self.U = xp.linalg.eigh(self.M)
+        self.D = xp.clip(D, 0, None)
+
+    def solve(self, V: Any, gamma: Any) -> Any:
+        return self.U @ ((self.U.T @ V) / (self.D + gamma)[:, None])
+
+    def apply(self, V: Any) -> Any:
+        return self.M @ V
+
+
+class RandomizedSide(Side):
+    r"""M and its largest eigenvectors, found by a randomised range finder.
+
+    .. math::
+
+        (M + \gamma I)^{-1} \approx U \big((D + \gamma)^{-1} - \gamma^{-1}\big) U' + \gamma^{-1} I
+
+    so what the rank leaves out counts as 0: an error of
+    :math:`\lambda_{r+1} / (\lambda_{r+1} + \gamma)`, relative to :math:`1/\gamma`.
+
+    Parameters
+    ----------
+    rank, oversampling, power : int
+        Eigenvectors kept, random directions beyond them, and products with M that sharpen them.
+
+    References
+    ----------
+    N. Halko, P. Martinsson, J. Tropp, "Finding structure with randomness", SIAM Review 53 (2011);
+    C. Puiu, "Randomized K-FACs: speeding up K-FAC with randomized numerical linear algebra" (2022).
+    """
+
+    def __init__(self, rank: int, oversampling: int = 10, power: int = 3) -> None:
+        self.rank, self.oversampling, self.power = rank, oversampling, power
+        self.M: Any = None
+        self.D: Any = None
+        self.U: Any = None
+
+    def add(self, X: Any, decay: float) -> None:
+        new = X.T @ X
+        self.M = new if self.M is None else decay * self.M + (1 - decay) * new
+        self.trace = namespace_of(X).linalg.trace(self.M)
+
+    def refresh(self, rng: Any) -> None:
+        xp, m = namespace_of(self.M), self.M.shape[0]
+        wide = min(m, self.rank + self.oversampling)
+        Q = rng.standard_normal((m, wide))
+        Q = xp.asarray(Q, dtype=self.M.dtype, device=device_of(self.M))
+        for _ in range(1 + self.power):
+            Q, _ = xp.linalg.qr(self.M @ Q)
+        core = Q.T @ (self.M @ Q)
+        D, S = xp.linalg.eigh((core + core.T) / 2)
+        keep = slice(max(0, wide - self.rank), None)
+        self.D, self.U = xp.clip(D[keep], 0, None), Q @ S[:, keep]
+
+    def solve(self, V: Any, gamma: Any) -> Any:
+        return low_rank_solve(self.U, self.D, V, gamma)
+
+    def apply(self, V: Any) -> Any:
+        return self.M @ V
+
+
+class BrandSide(Side):
+    """The largest eigenvectors alone; M is never formed, and each addition updates them exactly
+    before the smallest are cut off.
+
+    Parameters
+    ----------
+    rank : int
+        Eigenvectors kept.
+
+    References
+    ----------
+    M. Brand, "Fast low-rank modifications of the thin singular value decomposition", Linear Algebra
+    Appl. 415 (2006); C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition
+    updates" (2022).
+    """
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.D: Any = None
+        self.U: Any = None
+
+    def add(self, X: Any, decay: float) -> None:
+        xp = namespace_of(X)
+        total, rows = xp.sum(X * X), X
+        self.trace = total if self.U is None else decay * self.trace + (1 - decay) * total
+        if self.U is not None:
+            rows = (1 - decay) ** 0.5 * X
+            old = (decay * self.D) ** 0.5
+            rows = xp.concat([old[:, None] * self.U.T, rows])
+        # M = rows' rows: the eigenvectors are the right singular vectors, by the smaller side.
+        _, s, Vt = xp.linalg.svd(rows, full_matrices=False)
+        keep = min(self.rank, s.shape[0])
+        self.D, self.U = s[:keep] ** 2, Vt[:keep, :].T
+
+    def refresh(self, rng: Any) -> None:
+        """Nothing to do: the eigenvectors are those of the last addition."""
+
+    def solve(self, V: Any, gamma: Any) -> Any:
+        return low_rank_solve(self.U, self.D, V, gamma)
+
+    def apply(self, V: Any) -> Any:
+        return self.U @ (self.D[:, None] * (self.U.T @ V))
+
+
+def low_rank_solve(U: Any, D: Any, V: Any, gamma: Any) -> Any:
+    """``(U diag(D) U' + gamma I)^-1 V`` for orthonormal columns U."""
+    return V / gamma + U @ ((1 / (D + gamma) - 1 / gamma)[:, None] * (U.T @ V))

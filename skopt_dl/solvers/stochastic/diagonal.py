@@ -1,0 +1,208 @@
+r"""Rules that scale coordinates by the curvature along them, found with random signs.
+
+Letters: w the iterate, g the gradient on a batch, z a vector of random signs, H the batch's
+Hessian, m the first moment of g, h or v the running curvature, :math:`\eta` the learning rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.search.schedules import Schedule
+from skopt_dl.solvers.stochastic.averaging import Average
+from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
+from skopt_dl.solvers.stochastic.metrics import random_signs
+from skopt_dl.solvers.stochastic.rates import coordinate_rate
+
+NEEDS = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_HVP, Trait.SMOOTH)
+# The authors' rate of AdaHessian for networks.
+NETWORK_RATE = 0.1
+
+
+@dataclass
+class DiagonalState(StochasticState):
+    """Adds the moments of the gradient and of the curvature, and how often the latter was seen."""
+
+    m: Any = None
+    h: Any = None
+    n_seen: int = 0
+
+
+def curvature_diagonal(problem: Any, state: Any) -> Any:
+    """An unbiased estimate of the diagonal of the batch's Hessian, ``z * (H z)`` (Hutchinson).
+
+    Its variance in coordinate i is the sum of the squares of the other entries of row i.
+    """
+    z = random_signs(problem, state.rng)
+    return z * problem.sample_hvp(state.w, state.batch[0])(z)
+
+
+class AdaHessian(StochasticSolver):
+    """AdaHessian: Adam with the diagonal of the Hessian in place of the gradient.
+
+    .. math::
+
+        m &\\leftarrow \\beta_1 m + (1 - \\beta_1) g, \\qquad
+        v \\leftarrow \\beta_2 v + (1 - \\beta_2) (z \\odot H z)^2 \\\\
+        w &\\leftarrow w - \\eta\\, \\hat m / (\\hat v^{k/2} + \\varepsilon)
+
+    with the moments' biases corrected.
+
+    Needs gradients and Hessian products on batches of samples and a smooth objective.
+
+    Parameters
+    ----------
+    learning_rate : float or "auto"
+        "auto" is 0.1 for a network; 1 for a linear model, where the curvature has units.
+    beta_1, beta_2 : float
+        Decay of the two moments, in [0, 1).
+    epsilon : float
+        Added to the curvature, positive.
+    power : float
+        k, in [0, 1]: 1 is a Newton step by coordinate, 0 a plain one.
+    schedule, batch_size, shuffle, max_grad_norm, average
+        As for `Adam`.
+
+    Notes
+    -----
+    A product with the Hessian each update, about two gradients. The paper averages the estimates
+    within blocks of convolutions; here each coordinate has its own.
+
+    References
+    ----------
+    Z. Yao, A. Gholami, S. Shen, M. Mustafa, K. Keutzer, M. Mahoney, "AdaHessian: an adaptive second
+    order optimizer for machine learning", AAAI 2021.
+    """
+
+    needs: ClassVar[Needs] = NEEDS
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float | str = "auto",
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        power: float = 1.0,
+        schedule: str | Schedule = "auto",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        max_grad_norm: float | None = None,
+        average: str | Average | None = None,
+    ) -> None:
+        self.learning_rate, self.schedule = learning_rate, schedule
+        self.beta_1, self.beta_2, self.epsilon, self.power = beta_1, beta_2, epsilon, power
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.max_grad_norm, self.average = max_grad_norm, average
+
+    def _start(self, problem: Any, w: Any) -> DiagonalState:
+        return _start(self, problem, w)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return 0.3 if Trait.LINEAR_MODEL in problem.traits else NETWORK_RATE
+
+    def _step(self, problem: Any, state: DiagonalState, g: Any) -> None:
+        xp, t = problem.xp, state.n_updates
+        state.m = self.beta_1 * state.m + (1 - self.beta_1) * g
+        state.h = (
+            self.beta_2 * state.h + (1 - self.beta_2) * curvature_diagonal(problem, state) ** 2
+        )
+        m, v = state.m / (1 - self.beta_1**t), state.h / (1 - self.beta_2**t)
+        state.w = state.w - state.rate * m / (xp.sqrt(v) ** self.power + self.epsilon)
+
+
+class Sophia(StochasticSolver):
+    """Sophia: a diagonal Newton step of averages, no coordinate longer than the rate.
+
+    .. math::
+
+        m &\\leftarrow \\beta_1 m + (1 - \\beta_1) g, \\qquad
+        h \\leftarrow \\beta_2 h + (1 - \\beta_2)\\, z \\odot H z \\\\
+        w &\\leftarrow (1 - \\eta\\lambda) w - \\eta \\operatorname{clip}\\Big(
+        \\frac{m}{\\max(\\gamma h, \\varepsilon)}, 1\\Big)
+
+    with h renewed every ``refresh`` updates.
+
+    Needs gradients and Hessian products on batches of samples and a smooth objective.
+
+    Parameters
+    ----------
+    learning_rate : float or "auto"
+        The longest change of a coordinate in an update; "auto" as for `Adam`.
+    beta_1, beta_2 : float
+        Decay of the two means, in [0, 1).
+    scale : float
+        :math:`\\gamma`, positive: how much curvature a full step takes.
+    epsilon : float
+        The least curvature, positive.
+    weight_decay : float
+        :math:`\\lambda`, non-negative; apart from the penalty of the objective.
+    refresh : int
+        Updates between two looks at the curvature, at least 1.
+    schedule, batch_size, shuffle, max_grad_norm, average
+        As for `Adam`.
+
+    Notes
+    -----
+    Negative curvature counts as the least: such coordinates move by the rate, as those of sign
+    methods do. The estimator is Hutchinson's (Sophia-H).
+
+    References
+    ----------
+    H. Liu, Z. Li, D. Hall, P. Liang, T. Ma, "Sophia: a scalable stochastic second-order optimizer
+    for language model pre-training", ICLR 2024.
+    """
+
+    needs: ClassVar[Needs] = NEEDS
+    decreases: ClassVar = "always"
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float | str = "auto",
+        beta_1: float = 0.96,
+        beta_2: float = 0.99,
+        scale: float = 0.01,
+        epsilon: float = 1e-12,
+        weight_decay: float = 0.0,
+        refresh: int = 10,
+        schedule: str | Schedule = "auto",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        max_grad_norm: float | None = None,
+        average: str | Average | None = None,
+    ) -> None:
+        self.learning_rate, self.schedule = learning_rate, schedule
+        self.beta_1, self.beta_2, self.scale = beta_1, beta_2, scale
+        self.epsilon, self.weight_decay, self.refresh = epsilon, weight_decay, refresh
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.max_grad_norm, self.average = max_grad_norm, average
+
+    def _start(self, problem: Any, w: Any) -> DiagonalState:
+        return _start(self, problem, w)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return coordinate_rate(problem, w, self.batch_size)
+
+    def _step(self, problem: Any, state: DiagonalState, g: Any) -> None:
+        xp = problem.xp
+        state.m = self.beta_1 * state.m + (1 - self.beta_1) * g
+        if (state.n_updates - 1) % self.refresh == 0:
+            seen = curvature_diagonal(problem, state)
+            first = state.n_seen == 0
+            state.h = seen if first else self.beta_2 * state.h + (1 - self.beta_2) * seen
+            state.n_seen += 1
+        below = xp.clip(self.scale * state.h, self.epsilon, None)
+        move = xp.clip(state.m / below, -1, 1)
+        state.w = (1 - state.rate * self.weight_decay) * state.w - state.rate * move
+
+
+def _start(solver: Any, problem: Any, w: Any) -> DiagonalState:
+    if not solver.epsilon > 0:
+        raise ValueError(
+            f"{type(solver).__name__}: epsilon={solver.epsilon!r}, but it must be positive"
+        )
+    xp = problem.xp
+    return DiagonalState(w=w, m=xp.zeros_like(w), h=xp.zeros_like(w))

@@ -1,0 +1,234 @@
+r"""K-FAC with cheaper factors, and with a memory of past models.
+
+Letters: V the gradient of a layer's matrix (the intercept its last row), A and G the two factors of
+its Fisher matrix, :math:`\lambda` the damping, :math:`\gamma` that of the factors, :math:`\pi` how
+it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs
+from skopt_dl.linops.kronecker import BrandSide, DenseSide, RandomizedSide
+from skopt_dl.solvers.stochastic.averaging import Average
+from skopt_dl.solvers.stochastic.base import StochasticSolver
+from skopt_dl.solvers.stochastic.kronecker import (
+    NEEDS,
+    Factored,
+    KroneckerState,
+    by_layer,
+    learn,
+    move,
+    preconditioned,
+    start,
+)
+
+
+class RSKFAC(StochasticSolver):
+    """K-FAC with randomised low-rank inverses of its factors (RS-KFAC).
+
+    .. math:: (A + \\gamma I)^{-1} \\approx U \\big((D + \\gamma)^{-1} - \\gamma^{-1}\\big) U'
+              + \\gamma^{-1} I
+
+    with the ``rank`` largest eigenvectors by a randomised range finder: an inversion costs the
+    square of a layer's width, not its cube.
+
+    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
+    smooth objective.
+
+    Parameters
+    ----------
+    rank : int
+        Eigenvectors kept of each factor, at least 1. With the width of the layers it is `KFAC`.
+    oversampling, power : int
+        Random directions beyond the rank, and products that sharpen them.
+    learning_rate, damping, decay, refresh, fisher, batch_size, shuffle, average
+        As for `KFAC`.
+
+    References
+    ----------
+    C. Puiu, "Randomized K-FACs: speeding up K-FAC with randomized numerical linear algebra", IDEAL
+    2022.
+    """
+
+    needs: ClassVar[Needs] = NEEDS
+    decreases: ClassVar = "never"
+    schedule = "constant"
+
+    def __init__(
+        self,
+        *,
+        rank: int = 220,
+        oversampling: int = 10,
+        power: int = 3,
+        learning_rate: float | str = "auto",
+        damping: float | str = "auto",
+        decay: float = 0.95,
+        refresh: int = 20,
+        fisher: str = "sampled",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        average: str | Average | None = None,
+    ) -> None:
+        self.rank, self.oversampling, self.power = rank, oversampling, power
+        self.learning_rate = learning_rate
+        self.damping, self.decay, self.refresh = damping, decay, refresh
+        self.fisher = fisher
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.average = average
+
+    def _start(self, problem: Any, w: Any) -> KroneckerState:
+        return start(self, problem, w)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return 1.0
+
+    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
+        def side() -> RandomizedSide:
+            return RandomizedSide(self.rank, self.oversampling, self.power)
+
+        learn(self, problem, state, lambda: Factored(side(), side()), self.refresh)
+        move(self, problem, state, g)
+
+
+class BKFAC(StochasticSolver):
+    """K-FAC whose factors are known by their largest eigenvectors alone, updated online (B-KFAC).
+
+    .. math:: U D U' \\leftarrow \\big[\\rho\\, U D U' + (1 - \\rho) X'X\\big]_r
+
+    Each batch updates the eigenvectors exactly (Brand) before the smallest are cut off: no factor
+    is formed, and a step costs a layer's width times the square of rank plus batch.
+
+    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
+    smooth objective.
+
+    Parameters
+    ----------
+    rank : int
+        Eigenvectors kept of each factor, at least 1.
+    learning_rate, damping, decay, fisher, batch_size, shuffle, average
+        As for `KFAC`.
+
+    Notes
+    -----
+    As long as rank covers the width of a layer nothing is cut off and the factors are `KFAC`'s,
+    fresh at every update.
+
+    References
+    ----------
+    C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition updates" (2022).
+    """
+
+    needs: ClassVar[Needs] = NEEDS
+    decreases: ClassVar = "never"
+    schedule = "constant"
+
+    def __init__(
+        self,
+        *,
+        rank: int = 220,
+        learning_rate: float | str = "auto",
+        damping: float | str = "auto",
+        decay: float = 0.95,
+        fisher: str = "sampled",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        average: str | Average | None = None,
+    ) -> None:
+        self.rank = rank
+        self.learning_rate = learning_rate
+        self.damping, self.decay = damping, decay
+        self.fisher = fisher
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.average = average
+
+    def _start(self, problem: Any, w: Any) -> KroneckerState:
+        return start(self, problem, w)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return 1.0
+
+    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
+        def side() -> BrandSide:
+            return BrandSide(self.rank)
+
+        learn(self, problem, state, lambda: Factored(side(), side()), 1)
+        move(self, problem, state, g)
+
+
+class KLDWRM(StochasticSolver):
+    """K-FAC that stays near all its past models, not the present one alone (KLD-WRM).
+
+    .. math::
+
+        s = -\\eta\\,(\\bar F + \\lambda I)^{-1}\\Big(g + \\frac{m}{\\eta}\\Big), \\qquad
+        m \\leftarrow \\rho\\,(m + \\bar F s)
+
+    where :math:`\\bar F` is the running mean :math:`\\rho \\bar F + (1 - \\rho) F_k` and m the pull
+    of the models of the past, each towards its own point: with the weights :math:`q_j` of that
+    mean, the gradient of :math:`\\tfrac12 \\sum_j q_j (w - w_j)' F_j (w - w_j)`, the quadratic form
+    of their Kullback-Leibler divergences.
+
+    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
+    smooth objective.
+
+    Parameters
+    ----------
+    learning_rate : float or "auto"
+        :math:`\\eta`; "auto" is 0.3.
+    wake : float
+        :math:`\\rho`, how long a past model counts, in [0, 1). With 0 it is `KFAC` with that
+        learning rate and no decay.
+    damping, refresh, fisher, batch_size, shuffle, average
+        As for `KFAC`; the damping stays as it is.
+
+    References
+    ----------
+    C. Puiu, "Rethinking exponential averaging of the Fisher", ECML PKDD 2022.
+    """
+
+    needs: ClassVar[Needs] = NEEDS
+    decreases: ClassVar = "never"
+    schedule = "constant"
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float | str = "auto",
+        wake: float = 0.5,
+        damping: float | str = "auto",
+        refresh: int = 20,
+        fisher: str = "sampled",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        average: str | Average | None = None,
+    ) -> None:
+        self.learning_rate, self.wake = learning_rate, wake
+        self.damping, self.refresh = damping, refresh
+        self.fisher = fisher
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.average = average
+
+    def _start(self, problem: Any, w: Any) -> KroneckerState:
+        return start(self, problem, w)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return 0.3
+
+    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
+        learn(
+            self,
+            problem,
+            state,
+            lambda: Factored(DenseSide(), DenseSide()),
+            self.refresh,
+            self.wake,
+        )
+        pulled = g if state.wake is None else g + state.wake / state.rate
+        s = state.rate * preconditioned(problem, state, pulled, state.gamma)
+        if self.wake:
+            seen = by_layer(problem, state, s, lambda metric, V: metric.apply(V))
+            state.wake = self.wake * (seen if state.wake is None else state.wake + seen)
+        state.w += s
+        state.model = None

@@ -1,0 +1,240 @@
+r"""What Kronecker-factored natural gradients share: factors per layer, damping, the exact step.
+
+Letters: V the gradient of a layer's matrix (the intercept its last row), A and G the two factors of
+its Fisher matrix, :math:`\lambda` the damping, :math:`\gamma` that of the factors, :math:`\pi` how
+it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.linops.kronecker import DenseSide, Side
+from skopt_dl.solvers.ratio import GOOD, POOR
+from skopt_dl.solvers.stochastic.base import StochasticState
+
+NEEDS = Needs.of(
+    Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE, Oracle.KRONECKER, Trait.SMOOTH, Trait.MATRICES
+)
+
+# Per update the damping changes by this factor at most; the paper's 19/20. It is judged every
+# JUDGE updates, the damping of the factors every COMPARE.
+PACE, JUDGE, COMPARE = 19 / 20, 5, 20
+LEAST_DAMPING = 1e-12
+# The paper's damping at the start, and what is enough for data that its statistics soon cover.
+MUCH, LITTLE, MANY_SAMPLES = 150.0, 1.0, 10_000
+# The first batches say little: the inverses are renewed at each of these updates.
+EARLY = 3
+
+
+@dataclass
+class KroneckerState(StochasticState):
+    """Adds the factors of each layer, the damping, the last step and the memory of past models.
+
+    Attributes
+    ----------
+    metrics : list of Factored
+        One a layer.
+    blocks : list of tuple of slice
+        Coefficients and intercept of each layer.
+    model : KroneckerModel
+        The Fisher matrix of the batch at hand.
+    damping, gamma : float
+        :math:`\\lambda` and :math:`\\gamma`.
+    last, wake : array of shape (size,), optional
+        The last step; the pull of past models.
+    """
+
+    metrics: list[Any] = field(default_factory=list)
+    blocks: list[tuple[slice, slice]] = field(default_factory=list)
+    model: Any = None
+    damping: float = 1.0
+    gamma: float = 0.0
+    last: Any = None
+    wake: Any = None
+
+
+class Factored:
+    """A layer's Fisher matrix as the product of two running means."""
+
+    def __init__(self, A: Side, G: Side) -> None:
+        self.A, self.G = A, G
+
+    def add(self, xp: Any, layer: Any, decay: float) -> None:
+        """Learn from what the samples of a batch say of the layer."""
+        root = xp.sqrt(layer.omega)
+        d = xp.reshape(root * layer.d, (-1, layer.d.shape[2]))
+        self.A.add(root * layer.a, decay)
+        self.G.add(d, decay)
+
+    def refresh(self, rng: Any) -> None:
+        """Bring the inverses up to date."""
+        self.A.refresh(rng)
+        self.G.refresh(rng)
+
+    def solve(self, xp: Any, V: Any, gamma: float) -> Any:
+        """``(A + pi gamma)^-1 V (G + gamma/pi)^-1``."""
+        rows, columns = V.shape
+        ratio = (self.A.trace / rows) / (self.G.trace / columns)
+        # Without a trace on one side there is nothing to share by.
+        pi = xp.where((ratio > 0) & xp.isfinite(ratio), xp.sqrt(ratio), xp.ones_like(ratio))
+        return self.G.solve(self.A.solve(V, pi * gamma).T, gamma / pi).T
+
+    def apply(self, V: Any) -> Any:
+        """``A V G``: the undamped matrix times V."""
+        return self.G.apply(self.A.apply(V).T).T
+
+
+class EigenFactored(Factored):
+    """The same with the exact second moments along the products of the eigenvectors."""
+
+    def __init__(self, A: DenseSide, G: DenseSide) -> None:
+        super().__init__(A, G)
+        self.S: Any = None
+
+    def add(self, xp: Any, layer: Any, decay: float) -> None:
+        super().add(xp, layer, decay)
+        if self.A.U is None:  # type: ignore[attr-defined]
+            return
+        self.S = self._moments(xp, layer, decay)
+
+    def _moments(self, xp: Any, layer: Any, decay: float) -> Any:
+        a = (layer.a @ self.A.U) ** 2  # type: ignore[attr-defined]
+        d = xp.sum((layer.d @ self.G.U) ** 2, axis=0)  # type: ignore[attr-defined]
+        new = a.T @ (layer.omega * d)
+        return new if self.S is None else decay * self.S + (1 - decay) * new
+
+    def refresh(self, rng: Any) -> None:
+        super().refresh(rng)
+        # In a new basis the moments start as the product of the eigenvalues, what K-FAC has there.
+        self.S = self.A.D[:, None] * self.G.D  # type: ignore[attr-defined]
+
+    def solve(self, xp: Any, V: Any, gamma: float) -> Any:
+        A, G = self.A.U, self.G.U  # type: ignore[attr-defined]
+        return A @ ((A.T @ V @ G) / (self.S + gamma**2)) @ G.T
+
+
+def start(solver: Any, problem: Any, w: Any) -> KroneckerState:
+    """The state before the first update.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and its range.
+    """
+    name, damping = type(solver).__name__, solver.damping
+    if damping == "auto":
+        damping = MUCH if problem.n_samples >= MANY_SAMPLES else LITTLE
+    if not (isinstance(damping, int | float) and damping > 0):
+        raise ValueError(f"{name}: damping={damping!r}, but it must be 'auto' or a number > 0")
+    if solver.fisher not in ("sampled", "exact"):
+        raise ValueError(f"{name}: fisher={solver.fisher!r}, but it must be 'sampled' or 'exact'")
+    return KroneckerState(w=w, damping=float(damping))
+
+
+def learn(
+    solver: Any,
+    problem: Any,
+    state: KroneckerState,
+    metric: Callable[[], Factored],
+    refresh: int,
+    decay: float | None = None,
+) -> None:
+    """Bring the factors up to date with the batch at hand, and every so often their inverses.
+
+    The k-th update of a running mean keeps ``min(1 - 1/k, solver.decay)`` of it, or ``decay``.
+    """
+    k = state.n_updates
+    state.model = problem.kronecker(state.w, state.batch[0])
+    layers = state.model.layers(state.rng if solver.fisher == "sampled" else None)
+    if not state.metrics:
+        state.metrics = [metric() for _ in layers]
+        state.blocks = [(layer.coef, layer.intercept) for layer in layers]
+        state.gamma = math.sqrt(state.damping + state.model.ridge)
+    for each, layer in zip(state.metrics, layers, strict=True):
+        kept = min(1 - 1 / k, solver.decay) if decay is None else decay
+        each.add(problem.xp, layer, kept)
+    if k <= EARLY or k % refresh == 0:
+        for each in state.metrics:
+            each.refresh(state.rng)
+
+
+def by_layer(problem: Any, state: KroneckerState, v: Any, act: Callable[[Any, Any], Any]) -> Any:
+    """``act(metric, V)`` for the matrix V of each layer, its intercept the last row; flat."""
+    xp, out = problem.xp, problem.xp.empty_like(v)
+    for metric, (coef, intercept) in zip(state.metrics, state.blocks, strict=True):
+        b = v[intercept]
+        V = xp.concat([xp.reshape(v[coef], (-1, b.shape[0])), b[None, :]])
+        moved = act(metric, V)
+        out[coef] = xp.reshape(moved[:-1, :], (-1,))
+        out[intercept] = moved[-1, :]
+    return out
+
+
+def preconditioned(problem: Any, state: KroneckerState, g: Any, gamma: float) -> Any:
+    """:math:`\\Delta`: minus the damped inverse times ``g``."""
+    xp = problem.xp
+    return by_layer(problem, state, g, lambda metric, V: -metric.solve(xp, V, gamma))
+
+
+def move(solver: Any, problem: Any, state: KroneckerState, g: Any) -> None:
+    """One step: by the learning rate, or by what the quadratic model of the batch says."""
+    if solver.learning_rate != "auto":
+        state.w += state.rate * preconditioned(problem, state, g, state.gamma)
+    else:
+        _move_by_model(problem, state, g)
+    # A state is kept with the fitted model: not the batch with it.
+    state.model = None
+
+
+def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
+    g = problem.xp.asarray(g, copy=True)
+    k, step, promised = state.n_updates, None, 0.0
+    for gamma in _gammas(state, k):
+        trial, gain = _best_step(problem, state, g, preconditioned(problem, state, g, gamma))
+        if step is None or gain > promised:
+            step, promised, state.gamma = trial, gain, gamma
+    index = state.batch[0]
+    judged = k % JUDGE == 0 and promised > 0
+    before = to_float(problem.sample_value(state.w, index)) if judged else 0.0
+    state.w += step
+    state.last = step
+    if judged:
+        ratio = (before - to_float(problem.sample_value(state.w, index))) / promised
+        if ratio > GOOD:
+            state.damping = max(LEAST_DAMPING, PACE**JUDGE * state.damping)
+        elif not ratio >= POOR:
+            state.damping /= PACE**JUDGE
+
+
+def _gammas(state: KroneckerState, k: int) -> list[float]:
+    """The damping of the factors, with a smaller and a larger one when it is time to compare."""
+    if k % COMPARE:
+        return [state.gamma]
+    pace, least = PACE ** (COMPARE / 2), math.sqrt(LEAST_DAMPING)
+    return [state.gamma, max(least, pace * state.gamma), state.gamma / pace]
+
+
+def _best_step(problem: Any, state: KroneckerState, g: Any, d: Any) -> tuple[Any, float]:
+    """The best combination of the new and the last step, and what the model promises for it."""
+    vectors = [d] if state.last is None else [d, state.last]
+    inner = state.model.inner(vectors)
+    B = [
+        [to_float(inner[i][j]) + state.damping * to_float(u @ v) for j, v in enumerate(vectors)]
+        for i, u in enumerate(vectors)
+    ]
+    c = [-to_float(g @ v) for v in vectors]
+    if len(vectors) == 2:
+        determinant = B[0][0] * B[1][1] - B[0][1] * B[1][0]
+        # Steps along nearly one line leave no second direction to combine with.
+        if determinant > 1e-10 * B[0][0] * B[1][1]:
+            a = (c[0] * B[1][1] - c[1] * B[0][1]) / determinant
+            m = (c[1] * B[0][0] - c[0] * B[1][0]) / determinant
+            return a * d + m * state.last, 0.5 * (a * c[0] + m * c[1])
+    a = c[0] / B[0][0] if B[0][0] > 0 else 0.0
+    return a * d, 0.5 * a * c[0]

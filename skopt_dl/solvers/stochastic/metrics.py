@@ -1,0 +1,60 @@
+r"""Steps in a learned metric: how long they may be, and where random curvature comes from.
+
+Letters: w the iterate, g the gradient on a batch, P the metric, :math:`H_B` the curvature of a
+batch, z a vector of random signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.solvers.stochastic.base import SAFETY
+from skopt_dl.solvers.stochastic.sampling import on_device
+
+POWER_STEPS = 10
+
+
+def stable_length(problem: Any, w: Any, index: Any, solve: Callable[[Any], Any]) -> float:
+    r"""Half the inverse of the largest eigenvalue of :math:`P^{-1} H_B`, by the power method.
+
+    A batch may be much steeper than the whole in a metric that fits the whole: this is what keeps
+    steps on batches stable. Products with :math:`H_B` are differences of its gradients; 1 where
+    the batch is flat.
+    """
+    xp = problem.xp
+    root = float(xp.finfo(w.dtype).eps) ** 0.5
+    distance = root * (1 + to_float(xp.linalg.vector_norm(w)))
+    g = xp.asarray(problem.sample_grad(w, index)[1], copy=True)
+    d, largest = solve(g), 0.0
+    for _ in range(POWER_STEPS):
+        size = to_float(xp.linalg.vector_norm(d))
+        if not 0 < size < float("inf"):
+            break
+        d = d / size
+        d = solve((problem.sample_grad(w + distance * d, index)[1] - g) / distance)
+        largest = to_float(xp.linalg.vector_norm(d))
+    return SAFETY / largest if 0 < largest < float("inf") else 1.0
+
+
+def random_signs(problem: Any, rng: Any) -> Any:
+    """A vector of independent signs, drawn on the host."""
+    signs = (
+        2.0 * rng.integers(0, 2, problem.size) - 1.0
+        if hasattr(rng, "integers")
+        else (2.0 * rng.randint(0, 2, problem.size) - 1.0)
+    )
+    return problem.xp.asarray(signs, dtype=problem.dtype, device=problem.device)
+
+
+def random_directions(problem: Any, rng: Any, count: int) -> Any:
+    """A Gaussian array of shape ``(size, count)``, drawn on the host."""
+    drawn = rng.standard_normal((problem.size, min(count, problem.size)))
+    return problem.xp.asarray(drawn, dtype=problem.dtype, device=problem.device)
+
+
+def sample_of(problem: Any, rng: Any, size: int) -> Any:
+    """Indices of ``size`` samples without repetition, all of them where there are no more."""
+    n = problem.n_samples
+    return on_device(problem, rng.permutation(n)[: min(size, n)])

@@ -1,0 +1,254 @@
+"""Kronecker-factored natural gradients: closed forms, invariances and the limits that tie them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skopt_dl.engine import Stopping, run
+from skopt_dl.linops.kronecker import BrandSide, DenseSide, RandomizedSide
+from skopt_dl.neural_network import MLPClassifier, MLPRegressor
+from skopt_dl.neural_network.kronecker import drawn
+from skopt_dl.solvers import BKFAC, EKFAC, KFAC, KLDWRM, RSKFAC
+
+FAMILY = [KFAC, EKFAC, RSKFAC, BKFAC, KLDWRM]
+
+
+def classifier(X=None, hidden=(5, 4), n=80, alpha=1e-3, output_bias=True):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 4)) if X is None else X
+    y = rng.integers(0, 3, len(X))
+    model = MLPClassifier(hidden, activation="tanh", alpha=alpha, random_state=0)
+    return model._build_problem(X, y)
+
+
+def linear(n=60, alpha=0.0):
+    """One layer and a squared error: the Fisher matrix is a Kronecker product exactly."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 4)) * np.array([1.0, 10.0, 0.1, 3.0])
+    Y = X @ rng.standard_normal((4, 2)) + 1.0 + 0.1 * rng.standard_normal((n, 2))
+    model = MLPRegressor(hidden_layer_sizes=(), alpha=alpha, random_state=0)
+    return model._build_problem(X, Y)
+
+
+def steps(problem, solver, epochs, seed=0, **kwargs):
+    stopping = Stopping(tol=None, max_iter=epochs)
+    return run(problem, solver, stopping=stopping, rng=np.random.RandomState(seed), **kwargs).w
+
+
+# --- factors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["identity", "logistic", "softmax", "exp"])
+def test_drawn_targets_have_the_models_mean_and_variance(name):
+    rng = np.random.default_rng(0)
+    mean = np.tile(np.array([[0.2, 0.5, 0.3]]), (40_000, 1))
+    y = drawn(name, mean, rng)
+    variance = {
+        "identity": np.ones(3),
+        "logistic": mean[0] * (1 - mean[0]),
+        "softmax": mean[0] * (1 - mean[0]),
+        "exp": mean[0],
+    }[name]
+    error = 4 * np.sqrt(variance / len(y))
+    assert np.all(np.abs(y.mean(axis=0) - mean[0]) <= error)
+    np.testing.assert_allclose(y.var(axis=0), variance, rtol=0.05)
+    if name == "softmax":
+        np.testing.assert_array_equal(y.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("problem", [classifier(), linear()], ids=["softmax", "squared"])
+def test_sampled_factors_tend_to_the_exact_ones(problem):
+    index = np.arange(problem.n_samples)
+    model = problem.kronecker(problem.start(), index)
+    exact = model.layers()
+    rng = np.random.default_rng(0)
+    draws = [model.layers(rng) for _ in range(400)]
+    for k, layer in enumerate(exact):
+        G = sum(d.T @ (layer.omega * d) for d in layer.d)
+        sampled = np.mean([d[k].d[0].T @ (layer.omega * d[k].d[0]) for d in draws], axis=0)
+        np.testing.assert_allclose(sampled, G, atol=0.15 * np.abs(G).max())
+        np.testing.assert_array_equal(layer.a[:, -1], 1.0)
+
+
+def test_the_factors_of_one_layer_are_its_gauss_newton_matrix():
+    """One layer and a squared error: A x G is F itself."""
+    problem = linear()
+    index, w = np.arange(problem.n_samples), problem.start()
+    (layer,) = problem.kronecker(w, index).layers()
+    A = layer.a.T @ (layer.omega * layer.a)
+    G = sum(d.T @ (layer.omega * d) for d in layer.d)
+    product = problem.ggn(problem.point(w))
+    V = np.arange(10.0).reshape(5, 2)
+    d = np.concatenate([V[:-1].ravel(), V[-1]])
+    expected = A @ V @ G
+    expected = np.concatenate([expected[:-1].ravel(), expected[-1]])
+    np.testing.assert_allclose(product(d), expected, rtol=1e-10)
+
+
+def test_inner_products_are_those_of_the_gauss_newton_matrix():
+    problem = classifier()
+    w, index = problem.start(), np.arange(0, 60, 3)
+    rng = np.random.default_rng(0)
+    u, v = rng.standard_normal((2, problem.size))
+    product = problem.sample_ggn(w, index)
+    inner = problem.kronecker(w, index).inner([u, v])
+    expected = [[u @ product(u), u @ product(v)], [v @ product(u), v @ product(v)]]
+    np.testing.assert_allclose(inner, expected, rtol=1e-10)
+
+
+# --- stores ---------------------------------------------------------------------------------------
+
+
+def decaying(m=40, n=25, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, m)) * 0.7 ** np.arange(m)
+
+
+@pytest.mark.parametrize("side", [RandomizedSide(40), BrandSide(40)], ids=["randomized", "brand"])
+def test_with_the_whole_rank_every_store_is_the_dense_one(side):
+    dense, rng = DenseSide(), np.random.default_rng(0)
+    V = rng.standard_normal((40, 3))
+    for k in range(3):
+        X = decaying(seed=k)
+        for store in (dense, side):
+            store.add(X, 0.0 if k == 0 else 0.9)
+    for store in (dense, side):
+        store.refresh(rng)
+    assert side.trace == pytest.approx(dense.trace, rel=1e-12)
+    np.testing.assert_allclose(side.solve(V, 0.1), dense.solve(V, 0.1), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(side.apply(V), dense.apply(V), atol=1e-9)
+
+
+@pytest.mark.parametrize("rank", [5, 10, 20])
+def test_the_error_of_a_rank_is_the_first_eigenvalue_left_out(rank):
+    dense, side, rng = DenseSide(), RandomizedSide(rank), np.random.default_rng(0)
+    for store in (dense, side):
+        store.add(decaying(n=200), 0.0)
+        store.refresh(rng)
+    gamma = 1e-3
+    error = np.linalg.norm(side.solve(np.eye(40), gamma) - dense.solve(np.eye(40), gamma), 2)
+    first = dense.D[::-1][rank]
+    assert error * gamma == pytest.approx(first / (first + gamma), rel=0.05)
+
+
+# --- the methods ----------------------------------------------------------------------------------
+
+
+def test_one_layer_and_a_squared_error_are_solved_in_one_step():
+    problem = linear()
+    solver = KFAC(damping=1e-20, fisher="exact", batch_size=problem.n_samples)
+    w = steps(problem, solver, 1)
+    X = np.column_stack([problem.X, np.ones(problem.n_samples)])
+    best = np.linalg.lstsq(X, problem.y, rcond=None)[0]
+    coefs, intercepts = problem.net.unpack(w)
+    np.testing.assert_allclose(coefs[0], best[:-1], rtol=1e-5)
+    np.testing.assert_allclose(intercepts[0], best[-1], rtol=1e-5)
+
+
+def test_the_undamped_step_does_not_depend_on_the_units_of_the_data():
+    """An affine map of the inputs, undone by the first layer: the same function, the same step."""
+    rng = np.random.default_rng(1)
+    X, B, c = rng.standard_normal((80, 4)), rng.standard_normal((4, 4)) + 2 * np.eye(4), 0.3
+    plain, mapped = classifier(X, alpha=0.0), classifier(X @ B + c, alpha=0.0)
+    w = plain.start()
+    coefs, intercepts = plain.net.unpack(w)
+    there = w.copy()
+    other_coefs, other_intercepts = mapped.net.unpack(there)
+    other_coefs[0][...] = np.linalg.solve(B, coefs[0])
+    other_intercepts[0][...] = intercepts[0] - c * np.ones(4) @ other_coefs[0]
+    np.testing.assert_allclose(mapped.value(there), plain.value(w), rtol=1e-12)
+    solver = KFAC(learning_rate=0.5, damping=1e-16, fisher="exact", batch_size=80)
+    ours, theirs = steps(plain, solver, 1, start=w), steps(mapped, solver, 1, start=there)
+    np.testing.assert_allclose(
+        plain.net.predict(ours, plain.X), mapped.net.predict(theirs, mapped.X), atol=1e-5
+    )
+    assert np.abs(plain.net.predict(ours, plain.X) - plain.net.predict(w, plain.X)).max() > 0.05
+
+
+@pytest.mark.parametrize("solver", [RSKFAC(rank=50), BKFAC(rank=50)], ids=repr)
+def test_with_the_whole_rank_the_path_is_k_facs(solver):
+    """B-KFAC's factors are always fresh: so are K-FAC's with a refresh at each update."""
+    problem = classifier()
+    reference = KFAC(fisher="exact", refresh=1)
+    params = {"fisher": "exact", "refresh": 1}
+    known = solver.get_params()
+    solver.set_params(**{k: v for k, v in params.items() if k in known})
+    ours, theirs = steps(problem, solver, 2), steps(problem, reference, 2)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_without_a_wake_it_is_k_fac():
+    problem = classifier()
+    shared = {"learning_rate": 0.3, "fisher": "exact", "batch_size": 20}
+    np.testing.assert_allclose(
+        steps(problem, KLDWRM(wake=0.0, **shared), 2),
+        steps(problem, KFAC(decay=0.0, **shared), 2),
+        rtol=1e-10,
+    )
+
+
+def test_the_wake_is_the_pull_of_the_past_models():
+    """One layer and a squared error, one batch: every F is the same, and the sum is at hand."""
+    problem = linear()
+    n, rho, eta = problem.n_samples, 0.5, 0.4
+    solver = KLDWRM(
+        learning_rate=eta, wake=rho, damping=1e-20, fisher="exact", batch_size=n, refresh=1
+    )
+    product = problem.ggn(problem.point(problem.start()))
+    F = np.stack([product(e) for e in np.eye(problem.size)], axis=1)
+    path = [problem.start()]
+    for k in range(3):
+        g = problem.point(path[-1]).grad
+        # A running mean weighs its first term by one, the later ones by 1 - rho.
+        weights = [(1 - rho if j else 1.0) * rho ** (k - j) for j in range(k)]
+        pull = sum(q * F @ (path[k] - w) for q, w in zip(weights, path, strict=False))
+        path.append(path[-1] - np.linalg.solve(F, eta * g + pull))
+    np.testing.assert_allclose(steps(problem, solver, 3), path[-1], rtol=1e-5, atol=1e-6)
+
+
+def test_second_moments_along_the_eigenvectors_are_those_of_the_samples():
+    from skopt_dl.solvers.stochastic.kronecker import EigenFactored
+
+    problem = classifier()
+    model = problem.kronecker(problem.start(), np.arange(problem.n_samples))
+    layer = model.layers()[0]
+    metric = EigenFactored(DenseSide(), DenseSide())
+    metric.add(np, layer, 0.0)
+    metric.refresh(None)
+    metric.S = None
+    metric.add(np, layer, 0.9)
+    U, W = metric.A.U, metric.G.U
+    expected = 0.0
+    for i in range(problem.n_samples):
+        for d in layer.d:
+            expected = expected + layer.omega[i] * (U.T @ np.outer(layer.a[i], d[i]) @ W) ** 2
+    np.testing.assert_allclose(metric.S, expected, rtol=1e-8, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_a_network_is_trained(kind):
+    problem = classifier(alpha=0.0)
+    first = float(problem.value(problem.start()))
+    w = steps(problem, kind(batch_size=20), 30)
+    assert float(problem.value(w)) < 0.7 * first
+    again = steps(problem, kind(batch_size=20), 30)
+    np.testing.assert_array_equal(w, again)
+
+
+@pytest.mark.parametrize(
+    ("solver", "words"),
+    [
+        (KFAC(damping=0.0), "damping=0.0, but it must be 'auto' or a number > 0"),
+        (KFAC(fisher="empirical"), "must be 'sampled' or 'exact'"),
+        (KFAC(decay=1.0), "decay=1.0"),
+        (KFAC(refresh=0), "refresh=0"),
+        (RSKFAC(rank=0), "rank=0"),
+        (KLDWRM(wake=1.0), "wake=1.0"),
+    ],
+    ids=lambda x: repr(x)[:24],
+)
+def test_settings_that_make_no_sense_are_named(solver, words):
+    problem = classifier()
+    with pytest.raises(ValueError, match=words):
+        solver.init(problem, problem.start(), np.random.RandomState(0))
