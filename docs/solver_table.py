@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import get_tags
 
 import skopt_dl
@@ -27,6 +27,8 @@ from skopt_dl.inspection import solver_table
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
 
+# Other parameters under which an estimator poses another problem, for other solvers.
+VARIANTS: dict[str, list[dict[str, Any]]] = {"MatrixCompletion": [{"alpha": 0.05}, {"alpha": 0.0}]}
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- solvers: begin -->", "<!-- solvers: end -->"
 
@@ -59,14 +61,16 @@ def estimators() -> dict[str, Any]:
 
 
 def fitting_solvers(estimator: Any) -> set[str]:
-    """Names of the solvers that ``estimator`` takes with its default parameters."""
+    """Names of the solvers that ``estimator`` takes, under parameters that tell them apart."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(8, 4)), np.arange(8.0)
     if is_classifier(estimator):
         y = y % 2
     if not get_tags(estimator).target_tags.single_output:
         y = np.stack([y, -y], axis=1)
-    return {row.name for row in solver_table(estimator, X, y) if row.fits}
+    variants = VARIANTS.get(type(estimator).__name__, [])
+    posed = [estimator, *(clone(estimator).set_params(**params) for params in variants)]
+    return {row.name for model in posed for row in solver_table(model, X, y) if row.fits}
 
 
 def rows() -> list[Row]:

@@ -219,7 +219,7 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def _matrix_completion(alpha: float = 0.05) -> Any:
+def _matrix_completion(alpha: Any = 0.05) -> Any:
     from skopt_dl.matrix_completion import MatrixCompletion
 
     rng = np.random.default_rng(0)
@@ -239,6 +239,7 @@ def _network() -> Any:
 # Problems without convexity: what can be asked there is a long way down.
 NONCONVEX: dict[str, Callable[[], Any]] = {
     "matrix completion": _matrix_completion,
+    "learned matrix completion": lambda: _matrix_completion(alpha="auto"),
     "exact matrix completion": lambda: _matrix_completion(alpha=0.0),
     "network": _network,
 }

@@ -112,7 +112,12 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("MLPClassifier", classification, NETWORK, fitted="coefs_"),
     Kind("MLPRegressor", regression, NETWORK, fitted="coefs_"),
-    Kind("MatrixCompletion", ratings, {"n_components": 2, "random_state": 0}, fitted="components_"),
+    Kind(
+        "MatrixCompletion",
+        ratings,
+        {"n_components": 2, "alpha": 0.05, "random_state": 0},
+        fitted="components_",
+    ),
 )
 # Tested on their own: they choose a parameter themselves, need several targets, or do as others do.
 APART: tuple[Kind, ...] = (

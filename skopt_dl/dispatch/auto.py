@@ -64,6 +64,7 @@ def _oversampling(problem: Any) -> float:
 
 
 ROWS: tuple[Row, ...] = (
+    Row("vb", Oracle.POSTERIOR, "the strength of the penalty is to be learned"),
     Row(
         "irls",
         Oracle.TANGENT,

@@ -186,6 +186,7 @@ SOLVERS = Registry(
         "frank_wolfe": "skopt_dl.solvers.frank_wolfe:FrankWolfe",
         "gauss_newton": "skopt_dl.solvers.gauss_newton:GaussNewton",
         "gauss_newton_cg": "skopt_dl.solvers.gauss_newton_cg:GaussNewtonCG",
+        "gibbs": "skopt_dl.solvers.gibbs:Gibbs",
         "gradient_descent": "skopt_dl.solvers.gradient_descent:GradientDescent",
         "hessian_free": "skopt_dl.solvers.hessian_free:HessianFree",
         "irls": "skopt_dl.solvers.irls:IRLS",
@@ -245,6 +246,7 @@ SOLVERS = Registry(
         "svrg_lbfgs": "skopt_dl.solvers.stochastic.preconditioned:SVRGLBFGS",
         "tonga": "skopt_dl.solvers.stochastic.tonga:TONGA",
         "trust_region": "skopt_dl.solvers.trust_region:TrustRegion",
+        "vb": "skopt_dl.solvers.alternating:VariationalBayes",
         "yogi": "skopt_dl.solvers.stochastic.beliefs:Yogi",
     },
     aliases={

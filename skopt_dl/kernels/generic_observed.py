@@ -58,10 +58,13 @@ def segment_sum(A: Any, index: Any, m: int) -> Any:
     return total
 
 
-def ridge_rows(W: Any, T: Any, F: Any, ridge: Any) -> Any:
+def ridge_rows(W: Any, T: Any, F: Any, ridge: Any, extra: Any = None, n_threads: int = 1) -> Any:
     r"""One ridge regression per row, all on the features ``F`` of the columns.
 
-    .. math:: u_i = \Big(\sum_j W_{ij} f_j f_j' + \rho_i I\Big)^{-1} \sum_j T_{ij} f_j
+    .. math::
+
+        u_i = \Big(\sum_j W_{ij} f_j f_j' + \operatorname{diag} \rho_i\Big)^{-1}
+        \Big(\sum_j T_{ij} f_j + e_i\Big)
 
     Parameters
     ----------
@@ -69,9 +72,14 @@ def ridge_rows(W: Any, T: Any, F: Any, ridge: Any) -> Any:
         Non-negative weights, and weights times targets; CSR ones share one sparsity structure.
     F : array of shape (n, k)
         Features of the columns.
-    ridge : array of shape (m,)
-        Ridge of each row. Raised to ``4 k eps trace`` where it is below, so that every system is
-        numerically positive definite; a row without weights gives zeros.
+    ridge : array of shape (m,) or (m, k)
+        Ridge of each row, or of each of its coordinates. Raised to ``4 k eps trace`` where it is
+        below, so that every system is numerically positive definite; a row without weights gives
+        zeros.
+    extra : array of shape (m, k), optional
+        Additions e to the right-hand sides.
+    n_threads : int
+        Threads of a compiled kernel on a CSR matrix; the result does not depend on it.
 
     Returns
     -------
@@ -83,14 +91,19 @@ def ridge_rows(W: Any, T: Any, F: Any, ridge: Any) -> Any:
     eye = xp.eye(k, dtype=F.dtype, device=F.device)
     least = 4 * k * xp.finfo(F.dtype).eps
     outer = xp.reshape(F[:, :, None] * F[:, None, :], (n, k * k))
+    ridge = ridge[:, None] if ridge.ndim == 1 else ridge
     squares, one = xp.sum(F * F, axis=1), xp.ones((), dtype=F.dtype, device=F.device)
     parts = []
     for start, stop in row_blocks(W.shape[0], k * k):
         weights = W[start:stop, :]
-        shift = xp.maximum(ridge[start:stop], least * (weights @ squares))
+        floor = least * (weights @ squares)
+        shift = xp.maximum(xp.broadcast_to(ridge[start:stop, :], (stop - start, k)), floor[:, None])
         shift = xp.where(shift > 0, shift, one)
-        A = xp.reshape(weights @ outer, (stop - start, k, k)) + shift[:, None, None] * eye
+        A = xp.reshape(weights @ outer, (stop - start, k, k)) + shift[:, :, None] * eye
         b = T[start:stop, :] @ F
+        if extra is not None:
+            seen = weights @ xp.ones((n, 1), dtype=F.dtype, device=F.device) > 0
+            b = xp.where(seen, b + extra[start:stop, :], b)
         parts.append(xp.linalg.solve(A, b[:, :, None])[:, :, 0])
     return xp.concat(parts)
 
@@ -117,7 +130,7 @@ def gram_rows(W: Any, F: Any) -> Any:
     return xp.reshape(xp.concat(parts), (W.shape[0], k, k))
 
 
-def masked_product(W: Any, A: Any, B: Any, F: Any) -> Any:
+def masked_product(W: Any, A: Any, B: Any, F: Any, n_threads: int = 1) -> Any:
     r"""``(W * (A B')) F`` without the products at other places than those of W.
 
     .. math:: y_i = \sum_j W_{ij}\, (a_i'b_j)\, f_j
@@ -130,6 +143,8 @@ def masked_product(W: Any, A: Any, B: Any, F: Any) -> Any:
         Factors of the product.
     F : array of shape (n, k)
         Features of the columns.
+    n_threads : int
+        Threads of a compiled kernel on a CSR matrix; the result does not depend on it.
 
     Returns
     -------

@@ -4,44 +4,28 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skopt_dl._sklearn.arrays import is_foreign, put_beside
-from skopt_dl._sklearn.base import EngineEstimator, fit_method
+from skopt_dl._sklearn.arrays import put_beside
+from skopt_dl._sklearn.base import fit_method
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
-from skopt_dl._sklearn.validation import check_X
-from skopt_dl.dispatch import SOLVERS
-from skopt_dl.engine import SolveResult
-from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
-from skopt_dl.matrix_completion.observed import ObservedMatrix, observe
-from skopt_dl.matrix_completion.pairs import check_pairs, positions
+from skopt_dl.dispatch import SOLVERS, resolve
+from skopt_dl.dispatch.resolve import IncompatibleSolverError
+from skopt_dl.engine import Oracle, Problem, SolveResult
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion._base import CompletionModel
+from skopt_dl.matrix_completion.columns import Columns, biases
+from skopt_dl.matrix_completion.pairs import positions
+from skopt_dl.matrix_completion.posterior import PosteriorProblem
+from skopt_dl.matrix_completion.prepared import Prepared, check_clip
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.matrix_completion.training import Training, training_data
 
-# Share of each row's entries that `score` hides.
-HIDDEN_SHARE = 0.2
 
-
-def _works_on_pairs(estimator: Any) -> bool:
-    """Whether X means pairs, after a fit or by ``input``: only then does ``predict`` exist."""
-    fitted = hasattr(estimator, "components_")
-    if hasattr(estimator, "row_ids_") or (estimator.input == "pairs" and not fitted):
-        return True
-    raise AttributeError(
-        "MatrixCompletion has predict after a fit on pairs (or with input='pairs') only; "
-        "transform(X) fills the missing cells of a matrix, and predict_entries(pairs) gives the "
-        "values at its (row, column) positions"
-    )
-
-
-class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
+class MatrixCompletion(CompletionModel):
     r"""Fill the missing entries of a matrix by a low-rank model of the observed ones.
 
     .. math::
@@ -64,24 +48,40 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
     ----------
     n_components : int, default=10
         Rank of ``U V'``; at most the smaller side of the matrix is used.
-    alpha : float, default=0.05
+    alpha : float or "auto", default="auto"
         Strength of the penalty per observed entry, ``>= 0``. It competes with squared errors
         through products of factors, so it scales as the entries do: scale these to about one.
+        "auto" learns it from the data: the factors get Gaussian priors, and their precisions and
+        that of the noise are fitted by variational Bayes (what solver="auto" then takes). A solver
+        that minimises the objective above gets the strength that this has found.
+        0 asks for an exact or least-squares fit without a penalty.
     solver : str or Solver, default="auto"
         ``"auto"``, the name of a solver or an instance with options of its own.
     fit_bias : {False, "rows", "cols", "both"}, default=False
         Model the mean of the observed entries and a bias of each row, each column, or both.
+    scale : bool, default=False
+        Divide each column by the standard deviation of its entries, for the fit alone: for tables
+        whose columns have units of their own.
     input : {"auto", "matrix", "pairs"}, default="auto"
         What `fit` is given. "auto" takes X for pairs if it has exactly two columns of an integer
         type and there is a ``y``, else for a matrix (and then ignores ``y``).
     missing_values : float, default=nan
         What marks a missing cell. Stored entries of a sparse matrix that equal it are missing too.
+    clip : {None, "data"} or pair of float, default=None
+        Keep completed and predicted values within a range: that of the training data, or the one
+        given. ``None`` is no limit.
+    add_indicator : bool, default=False
+        Let `transform` append a column of zeros and ones for each column that had missing cells at
+        the fit, as scikit-learn's imputers do.
+    keep_empty_features : bool, default=True
+        Keep columns without any entry (filled by the mean) in what `transform` returns.
     max_iter : int or None, default=None
         Iterations at most, in the solver's unit; ``None`` is the solver's own budget.
     tol : float, default=1e-4
         Bound on the stationarity :math:`\|\nabla F\| \|w\| / F(0)` of all parameters w: the
         first-order decrease that a step as long as w could promise, relative to the objective
-        without any factors. It means this for every solver.
+        without any factors. It means this for every solver of that objective. Variational Bayes
+        ends where a further turn gains less than ``tol`` in the log evidence per entry.
     n_init : int, default=1
         Number of starts, the first from leading singular vectors, the others random; the solution
         with the least objective is kept. The problem is not convex.
@@ -92,6 +92,10 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         Randomness of the starts and of stochastic solvers.
     device : str or None, default=None
         Where to compute. ``None`` is where X is.
+    dtype : {None, "float32", "float64"}, default=None
+        Precision of the fit. ``None`` is that of X.
+    n_jobs : int or None, default=None
+        Threads of the compiled kernels; the results do not depend on it.
     max_time : float or None, default=None
         Seconds of each solve at most; results then depend on the machine.
     verbose : bool, default=False
@@ -107,7 +111,11 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
     row_bias_, col_bias_ : arrays of shape (n_rows,) and (n_columns,)
         Biases ``a`` and ``c``; zeros where they are not fitted.
     mean_ : float
-        Weighted mean of the observed entries.
+        Weighted mean of the observed entries (divided by their columns' units if ``scale``).
+    alpha_ : float
+        The strength of the penalty: as given, or as learned.
+    noise_variance_ : float
+        Variance of the noise: as learned, or the mean squared residual.
     n_components_ : int
         The rank used.
     row_ids_, col_ids_ : arrays of int
@@ -132,7 +140,13 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
 
     Notes
     -----
-    "als", what "auto" takes, solves ridge regressions of all rows and all columns in turn.
+    With ``alpha="auto"`` nothing needs to be tuned: "vb" learns the penalty, and components that
+    the data do not ask for vanish, so that ``n_components`` is an upper bound only. "gibbs" draws
+    from the same posterior and is more accurate on sparse ratings, at more cost; both give
+    ``return_std``. With a number "als" solves ridge regressions of all rows and all columns in
+    turn, and with ``alpha=0`` "gauss_newton" and, near the least number of entries that determines
+    the matrix, "irls" recover an exact low-rank matrix to rounding.
+
     Every row is completed from its own entries and the column factors alone: the result does not
     depend on which other rows are transformed with it.
 
@@ -161,14 +175,14 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
     >>> from skopt_dl.matrix_completion import MatrixCompletion
     >>> X = np.outer([1.0, 2.0, 3.0, 4.0], [1.0, 0.5, 2.0])
     >>> X[1, 2] = np.nan
-    >>> model = MatrixCompletion(n_components=1, alpha=1e-5)
+    >>> model = MatrixCompletion(n_components=1, alpha=0)
     >>> model.fit_transform(X).round(2)
     array([[1. , 0.5, 2. ],
            [2. , 1. , 4. ],
            [3. , 1.5, 6. ],
            [4. , 2. , 8. ]])
     >>> model.solver_
-    'als'
+    'gauss_newton'
 
     Ratings: pairs (user, item) with their values, and a user that was never seen.
 
@@ -178,26 +192,27 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
     array([2.3, 4.1])
     """
 
-    _host_attributes: ClassVar[frozenset[str]] = EngineEstimator._host_attributes | {
-        "row_ids_",
-        "col_ids_",
-    }
-
     def __init__(
         self,
         n_components: int = 10,
         *,
-        alpha: float = 0.05,
+        alpha: Any = "auto",
         solver: Any = "auto",
         fit_bias: Any = False,
+        scale: bool = False,
         input: str = "auto",
         missing_values: float = np.nan,
+        clip: Any = None,
+        add_indicator: bool = False,
+        keep_empty_features: bool = True,
         max_iter: int | None = None,
         tol: float = 1e-4,
         n_init: int = 1,
         warm_start: bool = False,
         random_state: Any = None,
         device: Any = None,
+        dtype: Any = None,
+        n_jobs: int | None = None,
         max_time: float | None = None,
         verbose: bool = False,
     ) -> None:
@@ -205,14 +220,20 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         self.alpha = alpha
         self.solver = solver
         self.fit_bias = fit_bias
+        self.scale = scale
         self.input = input
         self.missing_values = missing_values
+        self.clip = clip
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
+        self.dtype = dtype
+        self.n_jobs = n_jobs
         self.max_time = max_time
         self.verbose = verbose
 
@@ -238,38 +259,65 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
         """
         self._check_parameters()
         training = training_data(self, X, y, sample_weight)
-        mean = to_float(training.observed.mean())
         rng = check_random_state(self.random_state)
-        problem = self._problem(training.observed, mean)
+        data = Prepared.of(training, self)
+        problem, best = self._solved(data, rng)
+        for name in ("row_ids_", "col_ids_", "indicator_features_"):
+            if hasattr(self, name):
+                delattr(self, name)
+        for name, value in self._attributes(problem, best, data).items():
+            setattr(self, name, value)
+        self._store_report(best)
+        return self
 
-        def unpack(w: Any) -> dict[str, Any]:
-            return self._attributes(problem, w, training, mean)
+    def _solved(self, data: Prepared, rng: Any) -> tuple[Any, SolveResult]:
+        """The problem whose answer is the model, and the best solve of it."""
+        if not self._learns:
+            problem = self._factor_problem(data, self.alpha)
+            return problem, self._best(problem, data, rng)
+        learned = self._posterior_problem(data)
+        if self._fits(learned):
+            return learned, self._best(learned, data, rng)
+        # The solver minimises the penalised objective: at the strength that the evidence takes.
+        start = self._best(learned, data, rng, solver="auto")
+        alpha = learned.penalty_per_entry(learned.unpack(start.w))
+        problem = self._factor_problem(data, alpha)
+        return problem, self._best(problem, data, rng)
 
+    @property
+    def _learns(self) -> bool:
+        return isinstance(self.alpha, str)
+
+    def _fits(self, problem: Problem) -> bool:
+        """Whether the solver can work on this problem."""
+        try:
+            resolve(self.solver, problem)
+        except IncompatibleSolverError:
+            return False
+        return True
+
+    def _best(self, problem: Any, data: Prepared, rng: Any, solver: Any = None) -> SolveResult:
+        """The best of ``n_init`` solves."""
+        chosen = resolve(self.solver if solver is None else solver, problem)[0]
+        # Draws have no optimum: such a method ends by itself.
+        draws = Oracle.CONDITIONAL_DRAW in chosen.needs.oracles
         results = []
         for k in range(self.n_init):
             problem.seed = int(rng.randint(2**31 - 1))
-            start = self._start(problem, training) if k == 0 else problem.random_start()
+            start = self._start(problem, data.training) if k == 0 else problem.random_start()
             results.append(
                 self._solve(
                     problem,
                     start=start,
-                    tol=self.tol,
+                    tol=None if draws else self.tol,
                     max_iter=self.max_iter,
-                    unpack=unpack,
+                    unpack=lambda w: self._interim(problem, w, data),
                     rng=rng,
                     part=(k, self.n_init),
+                    solver=solver,
                 )
             )
-        best = min(results, key=lambda r: r.certificate.objective)
-        # End with the row solve of `transform`, whatever solver ran.
-        fitted = unpack(problem.ordered(best.w))
-        for name in ("row_ids_", "col_ids_"):
-            if hasattr(self, name):
-                delattr(self, name)
-        for name, value in fitted.items():
-            setattr(self, name, value)
-        self._store_report(best)
-        return self
+        return min(results, key=lambda r: r.certificate.objective)
 
     def _store_report(self, result: SolveResult) -> None:
         curve = [float(v) for v in result.history["objective"] if not math.isnan(v)]
@@ -282,14 +330,23 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
 
     def _check_parameters(self) -> None:
         check_number(self, "n_components", Integral, low=1)
-        check_number(self, "alpha", low=0)
+        if self.alpha != "auto":
+            if isinstance(self.alpha, str):
+                raise ValueError(
+                    f"MatrixCompletion: the parameter alpha={self.alpha!r} is not valid; it must "
+                    "be 'auto' or a number of at least 0"
+                )
+            check_number(self, "alpha", low=0)
+        if self.dtype is not None:
+            check_choice(self, "dtype", ("float32", "float64"))
+        check_clip(self)
         check_choice(self, "fit_bias", (False, "rows", "cols", "both"))
         check_choice(self, "input", ("auto", "matrix", "pairs"))
         check_number(self, "max_iter", Integral, low=1, optional=True)
         check_number(self, "max_time", low=0, open_low=True, optional=True)
         check_number(self, "tol", low=0)
         check_number(self, "n_init", Integral, low=1)
-        check_flag(self, "warm_start", "verbose")
+        check_flag(self, "warm_start", "verbose", "scale", "add_indicator", "keep_empty_features")
         missing = self.missing_values
         if not isinstance(missing, Real) or isinstance(missing, bool) or math.isinf(missing):
             raise ValueError(
@@ -297,274 +354,117 @@ class MatrixCompletion(OneToOneFeatureMixin, TransformerMixin, EngineEstimator):
                 "be nan or a finite number"
             )
 
-    def _problem(self, observed: ObservedMatrix, mean: float) -> FactorProblem:
-        """The problem of a fit."""
-        m, n = observed.shape
-        return self._factor_problem(
-            observed,
-            mean,
-            min(self.n_components, m, n),
-            self.alpha,
-            self.fit_bias,
-            f"{self!r} on this {m} x {n} matrix of {observed.n_entries} {observed.dtype} entries",
-        )
+    # --- problems -----------------------------------------------------------------------------
 
-    @staticmethod
-    def _factor_problem(
-        observed: ObservedMatrix, mean: float, rank: int, alpha: float, bias: Any, description: str
-    ) -> FactorProblem:
+    def _describe(self, data: Prepared) -> str:
+        (m, n), obs = data.observed.shape, data.observed
+        return f"{self!r} on this {m} x {n} matrix of {obs.n_entries} {obs.dtype} entries"
+
+    def _rank(self, data: Prepared) -> int:
+        return min(self.n_components, *data.observed.shape)
+
+    def _factor_problem(self, data: Prepared, alpha: float) -> FactorProblem:
         return FactorProblem(
-            observed.shifted(mean) if bias else observed,
-            rank,
+            data.centred(self.fit_bias),
+            self._rank(data),
             alpha,
-            row_bias=bias in ("rows", "both"),
-            col_bias=bias in ("cols", "both"),
-            description=description,
+            **biases(self.fit_bias),
+            description=self._describe(data),
         )
 
-    def _build_problem(self, X: Any, y: Any = None, sample_weight: Any = None) -> FactorProblem:
-        """The problem that `fit` would solve on these raw data.
+    def _posterior_problem(self, data: Prepared) -> PosteriorProblem:
+        return PosteriorProblem(
+            data.centred(self.fit_bias),
+            self._rank(data),
+            **biases(self.fit_bias),
+            row_copies=data.training.row_copies,
+            description=self._describe(data),
+        )
+
+    def _build_problem(self, X: Any, y: Any = None, sample_weight: Any = None) -> Problem:
+        """The problem that `fit` would solve (first) on these raw data.
 
         Validation sets ``n_features_in_``: ask a clone, not an estimator in use.
         """
         self._check_parameters()
-        observed = training_data(self, X, y, sample_weight).observed
-        problem = self._problem(observed, to_float(observed.mean()))
+        data = Prepared.of(training_data(self, X, y, sample_weight), self)
+        build = self._posterior_problem if self._learns else None
+        problem: Any = build(data) if build else self._factor_problem(data, self.alpha)
         problem.seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return problem
 
-    def _start(self, problem: FactorProblem, training: Training) -> Any:
+    def _start(self, problem: Any, training: Training) -> Any:
         """The spectral start, or with ``warm_start`` the earlier column factors."""
         if not (self.warm_start and hasattr(self, "components_")):
             return problem.start()
-        xp = problem.xp
-        old = xp.astype(self._column_parameters(), problem.dtype)
-        n = problem.observed.shape[1]
+        xp, (n, kq) = problem.xp, problem.column_shape
+        old = xp.astype(self._columns.Q, problem.dtype)
         pairs = training.col_ids is not None
         known = getattr(self, "col_ids_", None)
         same = (known is not None) if pairs else (known is None and old.shape[0] == n)
-        if not same or old.shape[1] != problem.kq:
+        if not same or old.shape[1] != kq:
             raise ValueError(
                 "MatrixCompletion: warm_start=True needs the columns, the rank and fit_bias of the "
                 f"previous fit: it had column parameters of shape {tuple(old.shape)}, and now they "
-                f"would be {(n, problem.kq)}. Use warm_start=False"
+                f"would be {(n, kq)}. Use warm_start=False"
             )
         if pairs:
             place, found = (put_beside(old, a) for a in positions(training.col_ids, known))
-            fresh = problem.unpack(problem.start())[1]
+            fresh = problem.columns_of(problem.start())
             old = xp.where(found[:, None], xp.take(old, place, axis=0), fresh)
         return problem.from_cols(old)
 
+    # --- attributes ---------------------------------------------------------------------------
+
+    def _interim(self, problem: Any, w: Any, data: Prepared) -> dict[str, Any]:
+        """Fitted attributes for callbacks, while a solve is under way."""
+        return self._attributes(problem, None, data, w)
+
     def _attributes(
-        self, problem: FactorProblem, w: Any, training: Training, mean: float
+        self, problem: Any, result: SolveResult | None, data: Prepared, w: Any = None
     ) -> dict[str, Any]:
-        """The fitted attributes that the flat parameters ``w`` stand for."""
-        xp, k = problem.xp, problem.k
-        P, Q = problem.unpack(w)
-        copied = {"copy": True}
+        """The fitted attributes that an answer stands for."""
+        xp, k = problem.xp, self._rank(data)
+        draws = getattr(result.state, "draws", None) if result is not None else None
+        if result is not None:
+            w = result.w
+        learned = isinstance(problem, PosteriorProblem)
+        known: dict[str, Any] = {"k": k, "bias": self.fit_bias, "mean": data.mean}
+        known |= {"scale": data.scale, "seen": data.observed.col_weight > 0}
+        if learned:
+            fitted, alpha = problem.fitted(w, draws or None)
+            known |= fitted
+        else:
+            # End with the row solve of `transform`, whatever solver ran.
+            best = problem.ordered(w) if result is not None else w
+            known["Q"], alpha = xp.asarray(problem.unpack(best)[1], copy=True), problem.alpha
+        columns = Columns(alpha=alpha, **known)
+        rows = columns.fold_in(data.observed)
+        centred = data.centred(self.fit_bias)
+        E = centred.products(rows.left, rows.right) - centred.values
+        noise = to_float(centred.dot(E, E) / centred.total)
+        if learned:
+            noise = 1 / to_float(columns.tau[0])
         attributes = {
-            "components_": xp.asarray(Q[:, :k].T, **copied),
-            "row_factors_": xp.asarray(P[:, :k], **copied),
-            "row_bias_": xp.sum(P[:, k:], axis=1),
-            "col_bias_": xp.sum(Q[:, k:], axis=1),
-            "mean_": mean,
+            "components_": xp.asarray(columns.Q[:, :k].T, copy=True),
+            "row_factors_": xp.asarray(rows.P[:, :k], copy=True),
+            "row_bias_": xp.sum(rows.P[:, k:], axis=1),
+            "col_bias_": xp.sum(columns.Q[:, k:], axis=1),
+            "mean_": data.mean,
             "n_components_": k,
+            "alpha_": float(alpha),
+            "noise_variance_": noise,
             # What transform needs of the parameters, which may have been set anew since.
-            "_fitted_with": (self.alpha, self.fit_bias),
-            "_row_seen": problem.observed.row_weight > 0,
-            "_col_seen": problem.observed.col_weight > 0,
+            "_columns": columns,
+            "_draws": (
+                problem.entry_draws(w, draws or None, rows.P, rows.spread) if learned else None
+            ),
+            "_row_seen": data.observed.row_weight > 0,
+            "_range": data.limits(self.clip),
         }
-        if training.row_ids is not None:
-            attributes |= {"row_ids_": training.row_ids, "col_ids_": training.col_ids}
+        if self.add_indicator:
+            attributes["indicator_features_"] = np.flatnonzero(data.training.gaps())
+        if data.training.row_ids is not None:
+            attributes["row_ids_"] = data.training.row_ids
+            attributes["col_ids_"] = data.training.col_ids
         return attributes
-
-    # --- use ----------------------------------------------------------------------------------
-
-    def _column_parameters(self) -> Any:
-        """``Q = [V | c]``."""
-        V = self.components_.T
-        if self._fitted_with[1] not in ("cols", "both"):
-            return V
-        return namespace_of(V).concat([V, self.col_bias_[:, None]], axis=1)
-
-    def _fold_in(self, observed: ObservedMatrix) -> tuple[Any, Any]:
-        """``(L, R)`` with the model of these rows ``mean + L R'``, each from its own entries."""
-        alpha, bias = self._fitted_with
-        problem = self._factor_problem(
-            observed, self.mean_, self.n_components_, alpha, bias, "new rows"
-        )
-        Q = problem.xp.astype(self._column_parameters(), observed.dtype)
-        return problem.factors(problem.from_cols(Q))
-
-    def _modelled(self, observed: ObservedMatrix) -> Any:
-        """The model's value at every cell of these rows."""
-        L, R = self._fold_in(observed)
-        xp, M = observed.xp, L @ R.T
-        if self._fitted_with[1]:
-            return M + self.mean_
-        known = (observed.row_weight > 0)[:, None] & self._col_seen[None, :]
-        return xp.where(known, M, xp.full_like(M, self.mean_))
-
-    def _new_rows(self, X: Any, method: str) -> Any:
-        """Validated rows of a matrix, for a model that was fitted on one."""
-        check_is_fitted(self)
-        if hasattr(self, "row_ids_"):
-            raise ValueError(
-                f"this MatrixCompletion was fitted on pairs, which have no cells to fill: {method} "
-                "needs a fit on a matrix. predict(pairs) gives the values at pairs"
-            )
-        return check_X(
-            self,
-            X,
-            method=method,
-            accept_sparse=("csr",),
-            allow_nan=math.isnan(self.missing_values),
-        )
-
-    def transform(self, X: Any) -> Any:
-        """Fill the missing cells.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_rows, n_columns)
-            Rows, new or known, with missing cells.
-
-        Returns
-        -------
-        array of shape (n_rows, n_columns)
-            Observed cells as they are, missing ones from the model. Dense for sparse X too, since
-            every cell has a value then.
-        """
-        X = self._new_rows(X, "transform")
-        observed = observe(X, self.missing_values)
-        return observed.filled(self._modelled(observed))
-
-    def inverse_transform(self, X: Any) -> Any:
-        """Return completed data as they are.
-
-        Completing stays in the space of its input. The method is there so that a pipeline with a
-        scaler in front can map completed data back to the original units.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_columns)
-            Completed data.
-
-        Returns
-        -------
-        array of shape (n_rows, n_columns)
-            The same values.
-        """
-        return self._new_rows(X, "inverse_transform")
-
-    @available_if(_works_on_pairs)
-    def predict(self, X: Any) -> Any:
-        """The model's values at pairs, after a fit on pairs.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_entries, 2)
-            Pairs (row, column) of ids; those that were not seen are allowed.
-
-        Returns
-        -------
-        array of shape (n_entries,)
-            Values at the pairs, see `predict_entries`.
-        """
-        check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return self.predict_entries(X)
-
-    def predict_entries(self, pairs: Any) -> Any:
-        """The model's values at (row, column) pairs of the training matrix.
-
-        Parameters
-        ----------
-        pairs : array-like of shape (n_entries, 2)
-            Ids after a fit on pairs; positions of rows and columns after a fit on a matrix. Those
-            that were not seen are allowed.
-
-        Returns
-        -------
-        array of shape (n_entries,)
-            Values; where row or column was not seen, ``mean_`` and the biases that are known.
-        """
-        check_is_fitted(self)
-        pairs = check_pairs("MatrixCompletion.predict_entries", pairs)
-        U, xp = self.row_factors_, namespace_of(self.row_factors_)
-        rows, seen_r = self._known(pairs[:, 0], "row_ids_", self._row_seen)
-        cols, seen_c = self._known(pairs[:, 1], "col_ids_", self._col_seen)
-        u = xp.take(U, rows, axis=0)
-        v = xp.take(self.components_.T, cols, axis=0)
-        zero = xp.zeros(rows.shape[0], dtype=U.dtype, device=U.device)
-        both = seen_r & seen_c
-        product = xp.sum(u * v, axis=1)
-        if not self._fitted_with[1]:
-            return xp.where(both, product, zero + self.mean_)
-        biases = xp.where(seen_r, xp.take(self.row_bias_, rows), zero) + xp.where(
-            seen_c, xp.take(self.col_bias_, cols), zero
-        )
-        return self.mean_ + biases + xp.where(both, product, zero)
-
-    def _known(self, ids: Any, name: str, seen: Any) -> tuple[Any, Any]:
-        """Position of each id among the factors (0 if unknown), and whether it was observed."""
-        known = getattr(self, name, None)
-        known = np.arange(seen.shape[0]) if known is None else known
-        place, found = (put_beside(seen, a) for a in positions(ids, known))
-        return place, found & namespace_of(seen).take(seen, place)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Coefficient of determination on entries that the prediction does not see.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_rows, n_columns), or (n_entries, 2)
-            For a matrix, a fifth of each row's observed cells is hidden (the same ones at every
-            call, so that models are compared on the same cells) and predicted from the others.
-            Pairs are predicted as they are.
-        y : array-like of shape (n_entries,), optional
-            True values of the pairs; ignored for a matrix.
-
-        Returns
-        -------
-        float
-            1 is perfect, 0 is as good as the mean of the true values.
-        """
-        check_is_fitted(self)
-        if hasattr(self, "row_ids_"):
-            if y is None:
-                raise ValueError("MatrixCompletion.score: pairs need their true values y")
-            return float(r2_score(to_numpy(y) if is_foreign(y) else y, to_numpy(self.predict(X))))
-        observed = observe(self._new_rows(X, "score"), self.missing_values)
-        return self._score_hidden(observed)
-
-    def _score_hidden(self, observed: ObservedMatrix) -> float:
-        xp, x = observed.xp, observed.values
-        kept, hidden = observed.hide(HIDDEN_SHARE)
-        total = to_float(xp.sum(hidden))
-        if total < 2:
-            raise ValueError(
-                "MatrixCompletion.score hides a fifth of each row's observed cells and needs two "
-                f"hidden cells at least, but these rows allow {int(total)}"
-            )
-        L, R = self._fold_in(kept)
-        predicted = kept.products(L, R) + (self.mean_ if self._fitted_with[1] else 0.0)
-        if not self._fitted_with[1]:
-            known = kept.products(
-                xp.astype(kept.row_weight > 0, x.dtype)[:, None],
-                xp.astype(self._col_seen, x.dtype)[:, None],
-            )
-            predicted = xp.where(known > 0, predicted, xp.full_like(predicted, self.mean_))
-        centre = xp.sum(hidden * x) / total
-        spread = to_float(xp.sum(hidden * (x - centre) ** 2))
-        error = to_float(xp.sum(hidden * (x - predicted) ** 2))
-        if spread == 0:
-            return 1.0 if error == 0 else 0.0
-        return 1 - error / spread
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = math.isnan(self.missing_values)
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

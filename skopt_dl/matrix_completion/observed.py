@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from skopt_dl.kernels import KernelSet, bind
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of
@@ -38,6 +38,8 @@ class ObservedMatrix(ABC):
         Sums of the weights by row and by column, zero for one without entries.
     xp, dtype, device, kernels
         Where and by what it is computed.
+    n_threads : int
+        Threads of the compiled kernels; results do not depend on it.
     """
 
     xp: Any
@@ -49,6 +51,8 @@ class ObservedMatrix(ABC):
     row_weight: Any
     col_weight: Any
     kernels: KernelSet
+    n_threads: int = 1
+    layout: ClassVar[str]
 
     @abstractmethod
     def products(self, L: Any, R: Any) -> Any:
@@ -64,26 +68,28 @@ class ObservedMatrix(ABC):
 
     def masked(self, A: Any, B: Any, F: Any) -> Any:
         """``(weights * (A B')) F`` for factors A (of the rows) and B, F (of the columns)."""
-        return self.kernels.masked_product(self._pattern, A, B, F)
+        return self.kernels.masked_product(self.pattern, A, B, F, self.n_threads)
 
     def masked_t(self, A: Any, B: Any, F: Any) -> Any:
         """``(weights * (A B'))' F`` for factors A, F (of the rows) and B (of the columns)."""
-        return self.kernels.masked_product(self._pattern_t, B, A, F)
+        return self.kernels.masked_product(self.pattern_t, B, A, F, self.n_threads)
 
     def gram_rows(self, F: Any) -> Any:
         """``sum_j weight_ij f_j f_j'`` for each row i, an array of shape (m, k, k)."""
-        return self.kernels.gram_rows(self._pattern, F)
+        return self.kernels.gram_rows(self.pattern, F)
 
     def gram_cols(self, F: Any) -> Any:
         """The same for each column, with features of the rows."""
-        return self.kernels.gram_rows(self._pattern_t, F)
+        return self.kernels.gram_rows(self.pattern_t, F)
 
     @cached_property
-    def _pattern(self) -> Any:
+    def pattern(self) -> Any:
+        """The ``m x n`` matrix of the weights, for products."""
         return self.matrix(self.xp.ones_like(self.values))
 
     @cached_property
-    def _pattern_t(self) -> Any:
+    def pattern_t(self) -> Any:
+        """Its transpose."""
         return self.matrix_t(self.xp.ones_like(self.values))
 
     @abstractmethod
@@ -135,6 +141,43 @@ class ObservedMatrix(ABC):
         other.values = xp.where(self.weights > 0, self.values - offset, xp.zeros_like(self.values))
         return other
 
+    def converted(self, dtype: str) -> Self:
+        """The same entries in another floating dtype."""
+        other, xp = copy.copy(self), self.xp
+        kind = getattr(xp, dtype)
+        for name in ("values", "weights", "row_weight", "col_weight", "total"):
+            setattr(other, name, xp.astype(xp.asarray(getattr(self, name)), kind))
+        other.kernels = bind(xp, other.values.dtype, self.layout)
+        for name in ("pattern", "pattern_t"):
+            vars(other).pop(name, None)
+        return other
+
+    def divided(self, unit: Any) -> Self:
+        """The same entries, those of each column divided by its ``unit``."""
+        other, xp = copy.copy(self), self.xp
+        one = xp.ones((self.shape[0], 1), dtype=self.dtype, device=self.device)
+        other.values = self.values / self.products(one, unit[:, None])
+        return other
+
+    def column_deviations(self) -> Any:
+        """Weighted standard deviation of each column; one where it is zero or nothing is known."""
+        xp, ones = self.xp, self.xp.ones_like(self.row_weight)
+        safe = xp.where(self.col_weight > 0, self.col_weight, xp.ones_like(self.col_weight))
+        centre = (self.matrix_t(self.values) @ ones) / safe
+        one = xp.ones((self.shape[0], 1), dtype=self.dtype, device=self.device)
+        E = self.values - self.products(one, centre[:, None])
+        spread = xp.sqrt((self.matrix_t(E * E) @ ones) / safe)
+        return xp.where(spread > 0, spread, xp.ones_like(spread))
+
+    def without(self, hidden: Any) -> Self:
+        """The same entries with the weights ``hidden`` taken away from theirs."""
+        kept = copy.copy(self)
+        for name in ("pattern", "pattern_t", "uniform"):
+            vars(kept).pop(name, None)
+        kept.weights = self.weights - hidden
+        kept._measure()
+        return kept
+
     def hide(self, share: float) -> tuple[Self, Any]:
         """Hide a share of each row, at least one entry of two or more.
 
@@ -159,12 +202,7 @@ class ObservedMatrix(ABC):
         wanted = xp.where(count > 1, xp.maximum(xp.round(share * count), xp.ones_like(count)), 0.0)
         ranks = xp.astype(self._row_ranks(self._keys()), self.dtype)
         hidden = xp.where(ranks < self._spread(wanted), self.weights, xp.zeros_like(self.weights))
-        kept = copy.copy(self)
-        for name in ("_pattern", "_pattern_t"):
-            vars(kept).pop(name, None)
-        kept.weights = self.weights - hidden
-        kept._measure()
-        return kept, hidden
+        return self.without(hidden), hidden
 
     def _keys(self) -> Any:
         """Pseudo-random entry values in [0, 1): the digits of a sine far behind the point."""
@@ -195,12 +233,14 @@ class Masked(ObservedMatrix):
         Finite everywhere; zero where nothing is observed.
     """
 
+    layout = "dense"
+
     def __init__(self, values: Any, weights: Any) -> None:
         xp = self.xp = namespace_of(values)
         self.values, self.weights, self.shape = values, weights, values.shape
         self._measure()
         self.n_entries = int(xp.sum(xp.astype(weights > 0, xp.int64)))
-        self.kernels = bind(xp, values.dtype, "dense")
+        self.kernels = bind(xp, values.dtype, self.layout)
 
     def _sums(self) -> tuple[Any, Any]:
         return self.xp.sum(self.weights, axis=1), self.xp.sum(self.weights, axis=0)
@@ -256,6 +296,8 @@ class Entries(ObservedMatrix):
         Their weights, in the order of the stored data.
     """
 
+    layout = "sparse"
+
     def __init__(self, pattern: Any, weights: Any) -> None:
         xp = self.xp = namespace_of(weights)
         self._csr, self.shape = type(pattern), pattern.shape
@@ -271,7 +313,7 @@ class Entries(ObservedMatrix):
         by_column = order.tocsc()
         self._order = by_column.data.astype(xp.int64)
         self._rows_t, self._ptr_t = by_column.indices, by_column.indptr
-        self.kernels = bind(xp, weights.dtype, "sparse")
+        self.kernels = bind(xp, weights.dtype, self.layout)
         self._measure()
 
     def _sums(self) -> tuple[Any, Any]:

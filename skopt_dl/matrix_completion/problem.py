@@ -45,6 +45,10 @@ def _why_no_tangent(problem: Any) -> str | None:
     return None
 
 
+def _means(xp: Any, sums: Any, weights: Any) -> Any:
+    return xp.where(weights > 0, sums / xp.where(weights > 0, weights, 1.0), xp.zeros_like(sums))
+
+
 class FactorProblem(Problem):
     """The factors of a partly observed matrix.
 
@@ -93,6 +97,15 @@ class FactorProblem(Problem):
         self.shapes = {"rows": (m, self.kp), "cols": (n, self.kq)}
         self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH, Trait.MATRICES})
         self._null: float | None = None
+
+    @property
+    def column_shape(self) -> tuple[int, int]:
+        """Shape of the columns' parameters."""
+        return self.shapes["cols"]
+
+    def columns_of(self, w: Any) -> Any:
+        """The columns' parameters."""
+        return self.unpack(w)[1]
 
     # --- parameters ---------------------------------------------------------------------------
 
@@ -150,8 +163,11 @@ class FactorProblem(Problem):
         a row of weight two starts as that row given twice.
         """
         xp, obs = self.xp, self.observed
-        plain = obs.matrix(obs.values / xp.where(obs.weights > 0, obs.weights, 1.0))
-        weighted = obs.matrix_t(obs.values)
+        # What biases explain is no component's to explain: a factor in a bias's place stays there.
+        a, c = self._first_biases()
+        left = obs.values - self._additive(a, c)
+        plain = obs.matrix(left / xp.where(obs.weights > 0, obs.weights, 1.0))
+        weighted = obs.matrix_t(left)
         V = self._random(obs.shape[1])
         for _ in range(START_ITERATIONS):
             V = xp.linalg.qr(weighted @ (plain @ V)).Q
@@ -161,25 +177,46 @@ class FactorProblem(Problem):
         norm = xp.linalg.vector_norm(size)
         share = xp.where(norm > 0, size / xp.where(norm > 0, norm, 1.0), xp.ones_like(size))
         share = xp.clip(share, START_FLOOR * to_float(xp.max(share)), None)
-        return self._from_cols(V @ turn * xp.sqrt(share * obs.shape[1]))
+        return self._from_cols(V @ turn * xp.sqrt(share * obs.shape[1]), c)
 
     def random_start(self) -> Any:
         """Q random of the same size, then the best P."""
-        return self._from_cols(self._random(self.observed.shape[1]) / self.k**0.5)
+        return self._from_cols(
+            self._random(self.observed.shape[1]) / self.k**0.5, self._first_biases()[1]
+        )
+
+    def _first_biases(self) -> tuple[Any, Any]:
+        """Row and column biases alone, by a few turns of means; zeros where they are not fitted."""
+        xp, obs = self.xp, self.observed
+        a, c = xp.zeros_like(obs.row_weight), xp.zeros_like(obs.col_weight)
+        for _ in range(START_ITERATIONS):
+            if self.col_bias:
+                E = obs.matrix_t(obs.values - self._additive(a, xp.zeros_like(c)))
+                c = _means(xp, E @ xp.ones_like(a), obs.col_weight)
+            if self.row_bias:
+                E = obs.matrix(obs.values - self._additive(xp.zeros_like(a), c))
+                a = _means(xp, E @ xp.ones_like(c), obs.row_weight)
+        return a, c
+
+    def _additive(self, a: Any, c: Any) -> Any:
+        """Entry values of ``a_i + c_j``."""
+        xp, stack = self.xp, self.xp.stack
+        one = xp.ones_like
+        return self.observed.products(stack([a, one(a)], axis=1), stack([one(c), c], axis=1))
 
     def _random(self, n: int) -> Any:
         """A seeded Gaussian array of shape ``(n, k)``; drawn on the host, equal on every device."""
         host = np.random.default_rng(self.seed).standard_normal((n, self.k))
         return self.xp.asarray(host, dtype=self.dtype, device=self.device)
 
-    def _from_cols(self, V: Any) -> Any:
+    def _from_cols(self, V: Any, c: Any) -> Any:
         """Start from ``V``, in units of the square root of the values' size."""
         xp, obs = self.xp, self.observed
         size = xp.sqrt(obs.dot(obs.values, obs.values) / obs.total)
         seen = xp.astype(obs.col_weight > 0, self.dtype)[:, None]
         Q = V * xp.sqrt(size) * seen
         if self.col_bias:
-            Q = xp.concat([Q, self._column(Q.shape[0], 0.0)], axis=1)
+            Q = xp.concat([Q, c[:, None]], axis=1)
         return self.from_cols(Q)
 
     def from_cols(self, Q: Any) -> Any:
@@ -337,7 +374,9 @@ class FactorProblem(Problem):
             fixed = slice(self.k, self.kp)
             target = obs.values - obs.products(L[:, fixed], R[:, fixed])
             matrix, F, weight = obs.matrix_t, self.of_cols(L), obs.col_weight
-        solved = self.kernels.ridge_rows(matrix(ones), matrix(target), F, self.alpha * weight)
+        solved = self.kernels.ridge_rows(
+            matrix(ones), matrix(target), F, self.alpha * weight, n_threads=obs.n_threads
+        )
         w[self.blocks[block]] = xp.reshape(solved, (-1,))
 
     def balance(self, w: Any) -> None:

@@ -18,11 +18,24 @@ from skopt_dl.matrix_completion.pairs import check_pairs, looks_like_pairs
 
 @dataclass(frozen=True)
 class Training:
-    """What a fit starts from: the entries, and the ids of rows and columns given by pairs."""
+    """What a fit starts from: the entries, the ids of rows and columns given by pairs, and how
+    often each row is given."""
 
     observed: ObservedMatrix
     row_ids: Any = None
     col_ids: Any = None
+    row_copies: Any = None
+
+    def gaps(self) -> Any:
+        """Which columns have a missing cell, an array of bool on the host."""
+        obs, xp = self.observed, self.observed.xp
+        count = obs.matrix_t(1 / xp.where(obs.weights > 0, obs.weights, 1.0)) @ xp.ones_like(
+            obs.row_weight
+        )
+        rows = obs.shape[0]
+        if self.row_copies is not None:
+            rows = int(xp.sum(xp.astype(self.row_copies > 0, xp.int64)))
+        return to_numpy(xp.round(count)) < rows
 
 
 def training_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training:
@@ -42,7 +55,8 @@ def training_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Trainin
         nan = math.isnan(estimator.missing_values)
         X = check_X(estimator, X, reset=True, accept_sparse=("csr",), allow_nan=nan)
         weights = check_weights(sample_weight, X)
-        training = Training(observe(X, estimator.missing_values, weights))
+        observed = observe(X, estimator.missing_values, weights)
+        training = Training(observed, row_copies=weights)
     if training.observed.n_entries == 0:
         raise ValueError(
             "MatrixCompletion: X has no observed entry (with a positive weight), so there is "

@@ -9,7 +9,7 @@ from skopt_dl._lazy import attach
 if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.active_set import ActiveSet as ActiveSet
     from skopt_dl.solvers.admm import ADMM as ADMM
-    from skopt_dl.solvers.alternating import ALS as ALS
+    from skopt_dl.solvers.alternating import ALS as ALS, VariationalBayes as VariationalBayes
     from skopt_dl.solvers.anderson import AndersonCD as AndersonCD
     from skopt_dl.solvers.backtracking_fista import BacktrackingFISTA as BacktrackingFISTA
     from skopt_dl.solvers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         LevenbergMarquardt as LevenbergMarquardt,
         SubsampledNewton as SubsampledNewton,
     )
+    from skopt_dl.solvers.gibbs import Gibbs as Gibbs
     from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
     from skopt_dl.solvers.hessian_free import HessianFree as HessianFree
     from skopt_dl.solvers.irls import IRLS as IRLS
@@ -163,6 +164,7 @@ _HOME = {
     "FrankWolfe": "frank_wolfe",
     "GaussNewton": "gauss_newton",
     "GaussNewtonCG": "gauss_newton_cg",
+    "Gibbs": "gibbs",
     "GradientDescent": "gradient_descent",
     "HessianFree": "hessian_free",
     "IRLS": "irls",
@@ -222,6 +224,7 @@ _HOME = {
     "SubsampledTrustRegion": "trust_region",
     "TONGA": "stochastic.tonga",
     "TrustRegion": "trust_region",
+    "VariationalBayes": "alternating",
     "Yogi": "stochastic.beliefs",
 }
 

@@ -118,6 +118,6 @@ def test_needs_blocks():
 
 def test_is_what_auto_takes_for_completion():
     X = np.array([[1.0, np.nan], [2.0, 4.0], [3.0, 6.0]])
-    model = MatrixCompletion(1).fit(X)
+    model = MatrixCompletion(1, alpha=0.05).fit(X)
     assert model.solver_ == "als"
     assert model.solve_report_.reason == "the blocks have exact solutions"

@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Observed entries of a matrix: the compiled twins of ``kernels.generic_observed``."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -84,21 +86,23 @@ cdef inline void _rank_update(int k, int depth, floating* P, floating* G) noexce
         dsyrk(lower, plain, &k, &depth, &one, P, &k, &one, G, &k)
 
 
-cdef inline void _solve(int k, double ridge, double eps, floating* G, floating* r) noexcept nogil:
-    """Solve ``(G + shift I) u = r`` in place of ``r``; the shift as the specification says.
+cdef inline void _solve(int k, const floating* ridge, int each, double eps, floating* G,
+                        floating* r) noexcept nogil:
+    """Solve ``(G + diag(shift)) u = r`` in place of ``r``; the shift as the specification says.
+
+    ``each`` is 1 where every coordinate has a ridge of its own, 0 where they share one.
 
     With it only values that are not finite can fail, and their answer is NaN.
     """
-    cdef double shift = 0
+    cdef double least = 0, shift
     cdef int c, one = 1, info = 0
     cdef char* lower = b"L"
     for c in range(k):
-        shift += G[c * k + c]
-    shift = max(ridge, 4 * k * eps * shift)
-    if not shift > 0:
-        shift = 1
+        least += G[c * k + c]
+    least *= 4 * k * eps
     for c in range(k):
-        G[c * k + c] += <floating>shift
+        shift = max(<double>ridge[each * c], least)
+        G[c * k + c] += <floating>(shift if shift > 0 else 1)
     if floating is float:
         sposv(lower, &k, &one, G, &k, r, &k, &info)
     else:
@@ -120,31 +124,55 @@ cdef inline void _gather(int k, double weight, double target, const floating* f,
         r[c] += t * f[c]
 
 
-def ridge_rows(W, T, F, ridge):
+def ridge_rows(W, T, F, ridge, extra=None, n_threads=1):
     """See `skopt_dl.kernels.generic_observed.ridge_rows`."""
+    # The right-hand sides are gathered where the solutions will stand.
     out = np.zeros((W.shape[0], F.shape[1]), dtype=F.dtype)
+    if extra is not None:
+        out += extra
+    ridge = np.ascontiguousarray(ridge[:, None] if ridge.ndim == 1 else ridge, dtype=F.dtype)
     F = np.ascontiguousarray(F)
-    work = np.empty((DEPTH + F.shape[1], F.shape[1]), dtype=F.dtype)
+    k = F.shape[1]
     if 0 in out.shape or F.shape[0] == 0:
         return out
     eps = np.finfo(F.dtype).eps
     if hasattr(W, "indptr"):
-        _csr(W.indptr, W.indices, W.data, T.data, F, ridge, out, work, eps)
+        def part(low, high):
+            work = np.empty((DEPTH + k, k), dtype=F.dtype)
+            _csr(low, high, W.indptr, W.indices, W.data, T.data, F, ridge, out, work, eps)
+
+        _in_parts(part, W.indptr, n_threads)
     else:
-        _dense(W, T, F, ridge, out, work, eps)
+        _dense(W, T, F, ridge, out, np.empty((DEPTH + k, k), dtype=F.dtype), eps)
     return out
 
 
-def _csr(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
-         const floating[::1] T, const floating[:, ::1] F, const floating[::1] ridge,
+def _in_parts(part, ptr, n_threads):
+    """``part(low, high)`` on ranges of rows with about as many entries each, in threads.
+
+    Every row is computed alone, so the answer does not depend on their number.
+    """
+    if n_threads == 1:
+        part(0, len(ptr) - 1)
+        return
+    cuts = np.searchsorted(ptr, np.linspace(0, ptr[-1], n_threads + 1)[1:-1])
+    bounds = [0, *(int(c) for c in cuts), len(ptr) - 1]
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(part, bounds[:-1], bounds[1:]))
+
+
+def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[::1] cols,
+         const floating[::1] W,
+         const floating[::1] T, const floating[:, ::1] F, const floating[:, ::1] ridge,
          floating[:, ::1] out, floating[:, ::1] work, double eps):
-    cdef Py_ssize_t m = ridge.shape[0], i, l, done = 0
-    cdef int k = F.shape[1], depth
+    cdef Py_ssize_t i, l, done = 0
+    cdef int k = F.shape[1], depth, each = ridge.shape[1] > 1
     cdef floating* P = &work[0, 0]
     cdef floating* G = &work[DEPTH, 0]
     with nogil:
-        for i in range(m):
+        for i in range(low, high):
             if ptr[i] == ptr[i + 1]:
+                memset(&out[i, 0], 0, k * sizeof(floating))
                 continue
             memset(G, 0, k * k * sizeof(floating))
             depth = 0
@@ -156,7 +184,7 @@ def _csr(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
                     depth = 0
             if depth:
                 _rank_update(k, depth, P, G)
-            _solve(k, ridge[i], eps, G, &out[i, 0])
+            _solve(k, &ridge[i, 0], each, eps, G, &out[i, 0])
             done += (ptr[i + 1] - ptr[i] + k) * k
             if done > BEAT:
                 done = 0
@@ -165,18 +193,19 @@ def _csr(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
 
 
 def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1] F,
-           const floating[::1] ridge, floating[:, ::1] out, floating[:, ::1] work, double eps):
+           const floating[:, ::1] ridge, floating[:, ::1] out, floating[:, ::1] work, double eps):
     cdef Py_ssize_t m = W.shape[0], n = W.shape[1], i, j, done = 0
-    cdef int k = F.shape[1], depth
+    cdef int k = F.shape[1], depth, found, each = ridge.shape[1] > 1
     cdef floating* P = &work[0, 0]
     cdef floating* G = &work[DEPTH, 0]
     with nogil:
         for i in range(m):
             memset(G, 0, k * k * sizeof(floating))
-            depth = 0
+            depth = found = 0
             for j in range(n):
                 if W[i, j] == 0:
                     continue
+                found = 1
                 _gather(k, W[i, j], T[i, j], &F[j, 0], P + depth * k, &out[i, 0])
                 depth += 1
                 if depth == DEPTH:
@@ -184,7 +213,10 @@ def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1
                     depth = 0
             if depth:
                 _rank_update(k, depth, P, G)
-            _solve(k, ridge[i], eps, G, &out[i, 0])
+            if found:
+                _solve(k, &ridge[i, 0], each, eps, G, &out[i, 0])
+            else:
+                memset(&out[i, 0], 0, k * sizeof(floating))
             done += (n + k) * k
             if done > BEAT:
                 done = 0
@@ -233,28 +265,32 @@ def _grams(const integer[::1] ptr, const integer[::1] cols, const floating[::1] 
                     PyErr_CheckSignals()
 
 
-def masked_product(W, A, B, F):
+def masked_product(W, A, B, F, n_threads=1):
     """See `skopt_dl.kernels.generic_observed.masked_product`."""
     if not hasattr(W, "indptr"):
         return generic_observed.masked_product(W, A, B, F)
     A, B, F = (np.ascontiguousarray(a) for a in (A, B, F))
     out = np.zeros((W.shape[0], F.shape[1]), dtype=F.dtype)
     if 0 not in out.shape and A.shape[1] > 0 and F.shape[0] > 0:
-        _masked(W.indptr, W.indices, W.data, A, B, F, out)
+        def part(low, high):
+            _masked(low, high, W.indptr, W.indices, W.data, A, B, F, out)
+
+        _in_parts(part, W.indptr, n_threads)
     return out
 
 
-def _masked(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
+def _masked(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[::1] cols,
+            const floating[::1] W,
             const floating[:, ::1] A, const floating[:, ::1] B, const floating[:, ::1] F,
             floating[:, ::1] out):
-    cdef Py_ssize_t m = out.shape[0], r = A.shape[1], k = F.shape[1], i, l, c, done = 0
+    cdef Py_ssize_t r = A.shape[1], k = F.shape[1], i, l, c, done = 0
     cdef const floating* a
     cdef const floating* b
     cdef const floating* f
     cdef floating* y
     cdef floating t
     with nogil:
-        for i in range(m):
+        for i in range(low, high):
             a, y = &A[i, 0], &out[i, 0]
             for l in range(ptr[i], ptr[i + 1]):
                 b, f, t = &B[cols[l], 0], &F[cols[l], 0], 0

@@ -1,0 +1,145 @@
+"""What a fit knows of the columns, and how rows are completed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from skopt_dl.kernels.namespace import namespace_of
+from skopt_dl.matrix_completion.observed import ObservedMatrix
+from skopt_dl.matrix_completion.posterior import PosteriorProblem
+from skopt_dl.matrix_completion.problem import FactorProblem
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Parameters of rows beside those of the columns: the model is ``left right'``.
+
+    Attributes
+    ----------
+    P : array of shape (m, kp)
+        ``[U | a]``.
+    spread : array of shape (m, kp) or None
+        Variances of P, where the model has them.
+    left, right : arrays
+        Factors with columns of ones.
+    left_spread, right_spread : arrays or None
+        Their variances.
+    """
+
+    P: Any
+    spread: Any
+    left: Any
+    right: Any
+    left_spread: Any
+    right_spread: Any
+
+    def variances(self, of: Any) -> Any:
+        """Variances of the model where ``of(L, R)`` gives its values."""
+        if self.spread is None:
+            return 0.0
+        L, R, S, T = self.left, self.right, self.left_spread, self.right_spread
+        return of(L * L, T) + of(S, R * R + T)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns' parameters and what binds those of a row.
+
+    Attributes
+    ----------
+    Q : array of shape (n, kq)
+        ``[V | c]``.
+    k : int
+        Number of components.
+    bias : {False, "rows", "cols", "both"}
+    mean : float
+        Constant of the model, also without biases the answer where nothing else is known.
+    seen : array of bool, shape (n,)
+        Columns with an entry.
+    scale : array of shape (n,)
+        Unit of each column.
+    alpha : float
+        Penalty per entry; without meaning where there is a posterior.
+    spread, tau, gamma : arrays or None
+        Variances of Q, precisions of the noise and of the rows' priors.
+    draws : tuple of arrays or None
+        Q, tau and gamma of draws, stacked, where these stand for the posterior.
+    """
+
+    Q: Any
+    k: int
+    bias: Any
+    mean: float
+    seen: Any
+    scale: Any
+    alpha: float
+    spread: Any = None
+    tau: Any = None
+    gamma: Any = None
+    draws: Any = None
+
+    def fold_in(self, observed: ObservedMatrix) -> Rows:
+        """The parameters of rows, each from its own entries (in units of the columns)."""
+        if self.draws is not None or self.tau is None:
+            problem = FactorProblem(
+                self._centred(observed), self.k, self.alpha, **biases(self.bias)
+            )
+            Q = problem.xp.astype(self.Q, observed.dtype)
+            w = problem.from_cols(Q)
+            return Rows(problem.unpack(w)[0], None, *problem.factors(w), None, None)
+        return self._posterior_rows(observed, self.Q, self.spread, self.tau, self.gamma)
+
+    def _posterior_rows(self, observed: Any, Q: Any, T: Any, tau: Any, gamma: Any) -> Rows:
+        problem = PosteriorProblem(self._centred(observed), self.k, **biases(self.bias))
+        astype = problem.xp.astype
+        arrays = (astype(a, observed.dtype) for a in (Q, T, tau, gamma))
+        return Rows(*problem.rows_given(*arrays))
+
+    def models(self, observed: ObservedMatrix) -> Iterator[Rows]:
+        """The models whose mean is the answer: one, or one for each draw."""
+        if self.draws is None:
+            yield self.fold_in(observed)
+            return
+        zeros = namespace_of(self.Q).zeros_like(self.Q)
+        Q, tau, gamma = self.draws
+        for d in range(Q.shape[0]):
+            yield self._posterior_rows(observed, Q[d, :, :], zeros, tau[d, :], gamma[d, :])
+
+    def answer(self, observed: ObservedMatrix, of: Any) -> tuple[Any, Any]:
+        """Mean and variance of the model, where ``of(L, R)`` gives the values of ``L R'``.
+
+        Where row and column are both without entries in a model without biases: the mean.
+        """
+        xp, total, squares, count = observed.xp, 0.0, 0.0, 0
+        within: Any = 0.0
+        for rows in self.models(observed):
+            value = of(rows.left, rows.right)
+            total, squares, count = total + value, squares + value * value, count + 1
+            within = within + rows.variances(of)
+        mean: Any = total / count
+        variance = within / count + xp.clip(squares / count - mean * mean, 0.0, None)
+        ones = xp.ones((observed.shape[0], 1), dtype=observed.dtype, device=observed.device)
+        unit = of(ones, xp.astype(self.scale, observed.dtype)[:, None])
+        if self.bias:
+            mean = mean + self.mean
+        else:
+            known = of(
+                xp.astype(observed.row_weight > 0, observed.dtype)[:, None],
+                xp.astype(self.seen, observed.dtype)[:, None],
+            )
+            mean = xp.where(known > 0, mean, xp.full_like(mean, self.mean))
+        return mean * unit, variance * unit * unit
+
+    def _centred(self, observed: ObservedMatrix) -> ObservedMatrix:
+        return observed.shifted(self.mean) if self.bias else observed
+
+    def in_units(self, observed: ObservedMatrix) -> ObservedMatrix:
+        """Entries divided by the units of their columns."""
+        return observed.divided(observed.xp.astype(self.scale, observed.dtype))
+
+
+def biases(bias: Any) -> dict[str, Any]:
+    """The parameter ``fit_bias`` as the problems take it."""
+    return {"row_bias": bias in ("rows", "both"), "col_bias": bias in ("cols", "both")}

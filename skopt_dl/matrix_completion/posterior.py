@@ -1,0 +1,370 @@
+r"""The factors as unknowns of a Gaussian model: variational posteriors and conditional draws.
+
+.. math::
+
+    x_{ij} \sim N(u_i'v_j + a_i + c_j,\ 1/(\tau\omega_{ij})), \qquad
+    u_{il} \sim N(0, 1/\gamma_l), \qquad v_{jl} \sim N(0, 1/\delta_l)
+
+and likewise for the biases. The free energy of independent Gaussians with means P, Q and variances
+S, T, a bound of minus the log evidence, is minimised over one block at a time in closed form:
+
+.. math::
+
+    F = \frac{1}{\sum\omega} \Big[ \frac\tau2 \sum_{ij} \omega_{ij} \mathrm E (x_{ij} - \hat
+    x_{ij})^2 - \frac{\sum\omega}{2} \log\frac{\tau}{2\pi} + \frac12 \sum_{il} r_i \big( \gamma_l
+    (P_{il}^2 + S_{il}) - \log \gamma_l S_{il} - 1 \big) + \dots \Big]
+
+with :math:`r_i` the number of times that row i is given. Noise and relevances :math:`\gamma,
+\delta` are fitted with the rest: components that the data do not ask for shrink to nothing (Y. Lim,
+Y. W. Teh, "Variational Bayesian approach to movie rating prediction", KDD Cup 2007; T. Raiko, A.
+Ilin, J. Karhunen, "Principal component analysis for large scale problems with lots of missing
+values", ECML 2007).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion.observed import ObservedMatrix
+from skopt_dl.matrix_completion.problem import FactorProblem
+
+# The noise variance stays above this many units of rounding of the values' mean square.
+NOISE_FLOOR = 100.0
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What predicts entries of the training data with uncertainty: one posterior, or draws of it.
+
+    Attributes
+    ----------
+    P, Q : arrays of shape (d, m, kp) and (d, n, kq)
+        Means, or draws.
+    S, T : arrays of the same shapes, or None
+        Variances; none beside draws.
+    new_row, new_col : arrays of shape (kp,) and (kq,)
+        Prior variances, those of rows and columns that were not seen.
+    """
+
+    P: Any
+    Q: Any
+    S: Any
+    T: Any
+    new_row: Any
+    new_col: Any
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """The parts of the flat parameters.
+
+    Attributes
+    ----------
+    P, S : arrays of shape (m, kp)
+        Means and variances of the rows' parameters (of a draw: its values and zeros).
+    Q, T : arrays of shape (n, kq)
+        The same of the columns.
+    tau : array of shape (1,)
+        Precision of the noise.
+    gamma, delta : arrays of shape (kp,) and (kq,)
+        Precisions of the priors.
+    """
+
+    P: Any
+    S: Any
+    Q: Any
+    T: Any
+    tau: Any
+    gamma: Any
+    delta: Any
+
+
+class PosteriorProblem(Problem):
+    """The free energy of a partly observed matrix.
+
+    Parameters
+    ----------
+    observed : ObservedMatrix
+        The entries, already centred if the model has a constant.
+    n_components : int
+        Rank k of ``U V'``; relevance decides how many components are used.
+    row_bias, col_bias : bool
+        Whether rows and columns have biases.
+    row_copies : array of shape (m,), optional
+        How often each row is given; its weights must be as many times larger. Default: once.
+    seed : int
+        Of the starting point.
+    description : str
+        Names estimator and data in messages.
+    """
+
+    def __init__(
+        self,
+        observed: ObservedMatrix,
+        n_components: int,
+        *,
+        row_bias: bool = False,
+        col_bias: bool = False,
+        row_copies: Any = None,
+        seed: int = 0,
+        description: str = "this matrix completion",
+    ) -> None:
+        super().__init__()
+        self.factor = FactorProblem(
+            observed, n_components, 0.0, row_bias=row_bias, col_bias=col_bias, seed=seed
+        )
+        self.observed, self.description = observed, description
+        self.xp, self.kernels = observed.xp, observed.kernels
+        self.dtype, self.device = observed.dtype, observed.device
+        self.n_samples = observed.n_entries
+        xp = self.xp
+        seen = xp.astype(observed.row_weight > 0, self.dtype)
+        self.row_copies = seen if row_copies is None else seen * row_copies
+        self.col_copies = xp.astype(observed.col_weight > 0, self.dtype)
+        (m, kp), (n, kq) = self.factor.shapes.values()
+        ends = [0]
+        for length in (m * kp, m * kp, n * kq, n * kq, 1, kp, kq):
+            ends.append(ends[-1] + length)
+        self._slices = [slice(low, high) for low, high in itertools.pairwise(ends)]
+        self.size = ends[-1]
+        # Scales come after the factors in a turn: from no variance they would never return.
+        self.blocks = {
+            "scales": slice(ends[4], ends[7]),
+            "rows": slice(0, ends[2]),
+            "cols": slice(ends[2], ends[4]),
+        }
+        self.traits = frozenset({Trait.FINITE_SUM})
+        square = to_float(observed.dot(observed.values, observed.values) / observed.total)
+        self._least_noise = NOISE_FLOOR * float(xp.finfo(self.dtype).eps) * square
+
+    @property
+    def seed(self) -> int:
+        """Of the starting point."""
+        return self.factor.seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self.factor.seed = value
+
+    # --- parameters ---------------------------------------------------------------------------
+
+    def unpack(self, w: Any) -> Beliefs:
+        """The parts of ``w``."""
+        parts = [w[s] for s in self._slices]
+        rows, cols = self.factor.shapes.values()
+        shapes = (rows, rows, cols, cols)
+        matrices = [self.xp.reshape(a, s) for a, s in zip(parts[:4], shapes, strict=True)]
+        return Beliefs(*matrices, *parts[4:])
+
+    def start(self) -> Any:
+        """Means from leading singular vectors, no variance, noise and priors that fit these."""
+        return self._from_factors(self.factor.start())
+
+    def random_start(self) -> Any:
+        """Means from random columns."""
+        return self._from_factors(self.factor.random_start())
+
+    def from_cols(self, Q: Any) -> Any:
+        """Means from these columns."""
+        return self._from_factors(self.factor.from_cols(Q))
+
+    def _from_factors(self, w: Any) -> Any:
+        xp = self.xp
+        P, Q = self.factor.unpack(w)
+        flat = [P, xp.zeros_like(P), Q, xp.zeros_like(Q)]
+        ends = [xp.ones_like(w[:1]), xp.ones_like(P[0, :]), xp.ones_like(Q[0, :])]
+        whole = xp.concat([*(xp.reshape(a, (-1,)) for a in flat), *ends])
+        # A rough noise to begin with, the mean square: it keeps the first turns from overfitting.
+        obs = self.observed
+        square = obs.dot(obs.values, obs.values) / obs.total
+        whole[self._slices[4]] = 1 / xp.maximum(square, xp.ones_like(square) * self._tiny())
+        return whole
+
+    def _tiny(self) -> float:
+        return max(self._least_noise, float(self.xp.finfo(self.dtype).smallest_normal) ** 0.5)
+
+    def rows_given(self, Q: Any, T: Any, tau: Any, gamma: Any) -> tuple[Any, ...]:
+        """Means and variances of the rows for these columns; factors and their variances.
+
+        The arrays ``(P, S, left, right, left variances, right variances)``.
+        """
+        xp, f = self.xp, self.factor
+        P = xp.zeros(f.shapes["rows"], dtype=self.dtype, device=self.device)
+        b = Beliefs(P, P, Q, T, xp.reshape(tau, (1,)), gamma, Q[0, :])
+        P, S = self._means(b, "rows")
+        values = f._left(P, 1.0), f._right(Q, 1.0)
+        return P, S, *values, f._left(S, 0.0), f._right(T, 0.0)
+
+    @property
+    def column_shape(self) -> tuple[int, int]:
+        """Shape of the columns' parameters."""
+        return self.factor.shapes["cols"]
+
+    def columns_of(self, w: Any) -> Any:
+        """The means of the columns' parameters."""
+        return self.unpack(w).Q
+
+    def fitted(self, w: Any, draws: list[Any] | None) -> tuple[dict[str, Any], float]:
+        """What `Columns` needs of an answer, and the penalty per entry."""
+        xp, b = self.xp, self.unpack(w)
+        copied = {
+            name: xp.asarray(getattr(b, field), copy=True)
+            for name, field in (("Q", "Q"), ("spread", "T"), ("tau", "tau"), ("gamma", "gamma"))
+        }
+        stacked = None
+        if draws is not None:
+            parts = [self.unpack(d) for d in draws]
+            stacked = tuple(xp.stack([getattr(p, f) for p in parts]) for f in ("Q", "tau", "gamma"))
+        return {**copied, "draws": stacked}, self.penalty_per_entry(b)
+
+    def entry_draws(self, w: Any, draws: list[Any] | None, P: Any, S: Any) -> Draws:
+        """What predicts entries with uncertainty; ``P`` and ``S`` are the final rows."""
+        xp, b = self.xp, self.unpack(w)
+        prior = 1 / b.gamma, 1 / b.delta
+        if draws is None:
+            Q, T = (xp.asarray(a, copy=True)[None, :, :] for a in (b.Q, b.T))
+            return Draws(P[None, :, :], Q, S[None, :, :], T, *prior)
+        parts = [self.unpack(d) for d in draws]
+        return Draws(
+            xp.stack([p.P for p in parts]), xp.stack([p.Q for p in parts]), None, None, *prior
+        )
+
+    def penalty_per_entry(self, b: Beliefs) -> float:
+        r"""The strength of a ridge on the factors that weighs as much as the priors.
+
+        Component l with relevance :math:`s_l = (\gamma_l \delta_l)^{-1/2}` is shrunk as by
+        :math:`\sqrt{mn} / (	au s_l \sum\omega)`; the mean with weights :math:`s_l^2`.
+        """
+        xp, k = self.xp, self.factor.k
+        s = 1 / xp.sqrt(b.gamma[:k] * b.delta[:k])
+        s = xp.where(s > 0, s, xp.full_like(s, self._tiny()))
+        m, n = (to_float(xp.sum(a)) for a in (self.row_copies, self.col_copies))
+        mean = to_float(xp.sum(s)) / to_float(xp.sum(s * s))
+        return mean * math.sqrt(m * n) / (to_float(b.tau[0]) * to_float(self.observed.total))
+
+    # --- the free energy ----------------------------------------------------------------------
+
+    def _square_error(self, b: Beliefs) -> Any:
+        """``sum of weights * E (x - model)^2``."""
+        f, obs = self.factor, self.observed
+        L, R = f._left(b.P, 1.0), f._right(b.Q, 1.0)
+        E = obs.products(L, R) - obs.values
+        return obs.dot(E, E) + self._spread(b, L, R)
+
+    def _spread(self, b: Beliefs, L: Any, R: Any) -> Any:
+        """The part of the variances: each product of independent factors has one."""
+        f, xp, W = self.factor, self.xp, self.observed.pattern
+        left, right = f._left(b.S, 0.0), f._right(b.T, 0.0)
+        fixed = xp.sum(L * L * (W @ right))
+        return fixed + xp.sum(left * (W @ (R * R + right)))
+
+    def value(self, w: Any) -> Any:
+        xp, b, total = self.xp, self.unpack(w), self.observed.total
+        half = 0.5 * b.tau[0] * self._square_error(b)
+        noise = -0.5 * total * xp.log(b.tau[0] / (2 * math.pi))
+        rows = self._divergence(self.row_copies, b.P, b.S, b.gamma)
+        return (half + noise + rows + self._divergence(self.col_copies, b.Q, b.T, b.delta)) / total
+
+    def _divergence(self, copies: Any, mean: Any, variance: Any, precision: Any) -> Any:
+        """Kullback-Leibler divergence of the posteriors from their priors."""
+        xp = self.xp
+        tiny = xp.finfo(self.dtype).smallest_normal
+        relative = xp.clip(precision * variance, tiny, None)
+        each = precision * (mean * mean + variance) - xp.log(relative) - 1
+        return 0.5 * xp.sum(copies[:, None] * each)
+
+    # --- oracles ------------------------------------------------------------------------------
+
+    @offers(Oracle.POSTERIOR)
+    def posterior_step(self, w: Any, block: str) -> None:
+        """Minimise the free energy over ``"rows"``, ``"cols"`` or ``"scales"``, in place."""
+        b = self.unpack(w)
+        if block == "scales":
+            w[self.blocks[block]] = self._scales(b)
+            return
+        mean, variance = self._means(b, block)
+        flat = (self.xp.reshape(mean, (-1,)), self.xp.reshape(variance, (-1,)))
+        w[self.blocks[block]] = self.xp.concat(flat)
+
+    @offers(Oracle.CONDITIONAL_DRAW)
+    def draw(self, w: Any, block: str, rng: Any) -> None:
+        """Draw a block from its distribution given the others, in place; variances become zero."""
+        b, xp = self.unpack(w), self.xp
+        if block == "scales":
+            w[self.blocks[block]] = self._drawn_scales(b, rng)
+            return
+        values, variance = self._means(b, block, rng)
+        flat = (xp.reshape(values, (-1,)), xp.reshape(xp.zeros_like(variance), (-1,)))
+        w[self.blocks[block]] = xp.concat(flat)
+
+    def _means(self, b: Beliefs, block: str, rng: Any = None) -> tuple[Any, Any]:
+        """Means and variances of the rows or columns; with ``rng`` a joint draw for the means.
+
+        A draw is the solution for disturbed data: noise on the targets and on the prior means has
+        exactly the covariance that the system needs (G. Papandreou, A. Yuille, NIPS 2010).
+        """
+        f, obs, xp = self.factor, self.observed, self.xp
+        L, R = f._left(b.P, 1.0), f._right(b.Q, 1.0)
+        left, right = f._left(b.S, 0.0), f._right(b.T, 0.0)
+        if block == "rows":
+            target = obs.values - obs.products(L[:, f.kp :], R[:, f.kp :])
+            W, matrix, copies, prior = obs.pattern, obs.matrix, self.row_copies, b.gamma
+            F, G = f.of_rows(R), f.of_rows(right)
+        else:
+            fixed = slice(f.k, f.kp)
+            target = obs.values - obs.products(L[:, fixed], R[:, fixed])
+            W, matrix, copies, prior = obs.pattern_t, obs.matrix_t, self.col_copies, b.delta
+            F, G = f.of_cols(L), f.of_cols(left)
+        ridge = W @ G + copies[:, None] * prior / b.tau
+        extra = None
+        if rng is not None:
+            present = xp.where(obs.weights > 0, obs.weights, xp.ones_like(obs.weights))
+            target = target + self._normal(rng, target.shape) / xp.sqrt(present * b.tau)
+            extra = self._normal(rng, ridge.shape) * xp.sqrt(copies[:, None] * prior) / b.tau
+        mean = self.kernels.ridge_rows(W, matrix(target), F, ridge, extra, obs.n_threads)
+        precision = b.tau * (W @ (F * F) + ridge)
+        known = copies[:, None] > 0
+        precision = xp.where(known, precision, prior)
+        count = xp.where(known, copies[:, None], xp.ones_like(prior))
+        return mean, count / precision
+
+    def _normal(self, rng: Any, shape: tuple[int, ...]) -> Any:
+        return self.xp.asarray(rng.standard_normal(shape), dtype=self.dtype, device=self.device)
+
+    def _scales(self, b: Beliefs) -> Any:
+        xp, total = self.xp, self.observed.total
+        noise = xp.clip(self._square_error(b) / total, self._tiny(), None)
+        parts = [xp.reshape(1 / noise, (1,))]
+        for copies, mean, variance in (
+            (self.row_copies, b.P, b.S),
+            (self.col_copies, b.Q, b.T),
+        ):
+            power = xp.sum(copies[:, None] * (mean * mean + variance), axis=0)
+            parts.append(xp.sum(copies) / xp.clip(power, self._tiny(), None))
+        return xp.concat(parts)
+
+    def _drawn_scales(self, b: Beliefs, rng: Any) -> Any:
+        """Gamma draws under the improper priors ``1/tau``, ``1/gamma`` and ``1/delta``."""
+        xp = self.xp
+        fitted = self._scales(b)
+        degrees = [0.5 * to_float(self.observed.total)]
+        degrees += [0.5 * to_float(xp.sum(self.row_copies))] * self.factor.kp
+        degrees += [0.5 * to_float(xp.sum(self.col_copies))] * self.factor.kq
+        factors = [float(rng.gamma(a)) / a for a in degrees]
+        return fitted * xp.asarray(factors, dtype=self.dtype, device=self.device)
+
+    # --- certificate --------------------------------------------------------------------------
+
+    def certificate(self, w: Any) -> Certificate:
+        """What one more turn over all blocks gains: nats of evidence per entry."""
+        value = to_float(self.value(w))
+        after = self.xp.asarray(w, copy=True)
+        for block in reversed(list(self.blocks)):
+            self.posterior_step(after, block)
+        gain = max(0.0, value - to_float(self.value(after)))
+        return Certificate("evidence of a further turn", gain, value)

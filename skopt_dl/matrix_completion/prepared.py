@@ -1,0 +1,78 @@
+"""Training data in the form that the problems take: units, mean, precision, threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Self
+
+from joblib import effective_n_jobs
+
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion.observed import ObservedMatrix
+from skopt_dl.matrix_completion.training import Training
+
+
+def check_clip(estimator: Any) -> None:
+    """Raise unless ``estimator.clip`` is None, "data" or a pair of increasing numbers."""
+    clip = estimator.clip
+    fits = clip is None or (isinstance(clip, str) and clip == "data")
+    if not fits and isinstance(clip, (tuple, list)) and len(clip) == 2:
+        numbers = all(isinstance(c, Real) and not isinstance(c, bool) for c in clip)
+        fits = numbers and clip[0] <= clip[1]
+    if not fits:
+        raise ValueError(
+            f"{type(estimator).__name__}: the parameter clip={clip!r} is not valid; it must be "
+            "None, 'data' or a pair (low, high) with low <= high"
+        )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The entries of a fit.
+
+    Attributes
+    ----------
+    training : Training
+        As given.
+    observed : ObservedMatrix
+        The entries in units of their columns, in the precision of the fit.
+    scale : array of shape (n,)
+        The units.
+    mean : float
+        Weighted mean of the entries in these units.
+    """
+
+    training: Training
+    observed: ObservedMatrix
+    scale: Any
+    mean: float
+
+    @classmethod
+    def of(cls, training: Training, estimator: Any) -> Self:
+        """By the estimator's parameters ``scale``, ``dtype`` and ``n_jobs``."""
+        observed = training.observed
+        if estimator.dtype is not None:
+            observed = observed.converted(estimator.dtype)
+        scale = observed.xp.ones_like(observed.col_weight)
+        if estimator.scale:
+            scale = observed.column_deviations()
+            observed = observed.divided(scale)
+        observed.n_threads = effective_n_jobs(estimator.n_jobs)
+        return cls(training, observed, scale, to_float(observed.mean()))
+
+    def centred(self, bias: Any) -> ObservedMatrix:
+        """The entries without the constant of a model with biases."""
+        return self.observed.shifted(self.mean) if bias else self.observed
+
+    def limits(self, clip: Any) -> tuple[float, float] | None:
+        """The range that the parameter ``clip`` asks for."""
+        if clip is None:
+            return None
+        if isinstance(clip, str):
+            xp, obs = self.observed.xp, self.training.observed
+            known = obs.weights > 0
+            low = xp.where(known, obs.values, xp.full_like(obs.values, float("inf")))
+            high = xp.where(known, obs.values, xp.full_like(obs.values, -float("inf")))
+            return to_float(xp.min(low)), to_float(xp.max(high))
+        return float(clip[0]), float(clip[1])
