@@ -182,7 +182,7 @@ class MatrixCompletion(CompletionModel):
            [3. , 1.5, 6. ],
            [4. , 2. , 8. ]])
     >>> model.solver_
-    'gauss_newton'
+    'irls'
 
     Ratings: pairs (user, item) with their values, and a user that was never seen.
 
@@ -273,6 +273,8 @@ class MatrixCompletion(CompletionModel):
     def _solved(self, data: Prepared, rng: Any) -> tuple[Any, SolveResult]:
         """The problem whose answer is the model, and the best solve of it."""
         if not self._learns:
+            if self.alpha == 0:
+                data.warn_if_undetermined(self._rank(data))
             problem = self._factor_problem(data, self.alpha)
             return problem, self._best(problem, data, rng)
         learned = self._posterior_problem(data)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Self
 
 from joblib import effective_n_jobs
+from sklearn.exceptions import ConvergenceWarning
 
+from skopt_dl._sklearn.base import outside
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.training import Training
@@ -64,6 +67,29 @@ class Prepared:
     def centred(self, bias: Any) -> ObservedMatrix:
         """The entries without the constant of a model with biases."""
         return self.observed.shifted(self.mean) if bias else self.observed
+
+    def warn_if_undetermined(self, rank: int) -> None:
+        """Warn where a matrix of this rank without a penalty is not determined by the entries."""
+        (m, n), q, xp = self.observed.shape, self.observed.n_entries, self.observed.xp
+        freedom = rank * (m + n - rank)
+        if q < freedom:
+            found = f"{q} entries are fewer than the {freedom} degrees of freedom"
+        else:
+            ones = self.observed.matrix(
+                1 / xp.where(self.observed.weights > 0, self.observed.weights, 1.0)
+            )
+            rows = ones @ xp.ones_like(self.observed.col_weight)
+            few = int(xp.sum(xp.astype((rows > 0.5) & (rows < rank - 0.5), xp.int64)))
+            if few == 0:
+                return
+            found = f"{few} rows have fewer entries than the rank"
+        warnings.warn(
+            f"MatrixCompletion: {found} of a {m} x {n} matrix of rank {rank}, so that with alpha=0 "
+            "many matrices fit equally well. Lower n_components, or use alpha='auto' or a positive "
+            "number",
+            ConvergenceWarning,
+            stacklevel=outside(),
+        )
 
     def limits(self, clip: Any) -> tuple[float, float] | None:
         """The range that the parameter ``clip`` asks for."""

@@ -583,6 +583,15 @@ def test_bad_parameters_are_named_with_their_value(name, value):
     assert f"{name}={value!r}" in str(raised.value)
 
 
+def test_a_matrix_that_is_not_determined_warns():
+    with pytest.warns(ConvergenceWarning, match=r"are fewer than the 60 degrees of freedom"):
+        penalised(2, alpha=0, max_iter=5).fit(with_gaps(low_rank(20, 12, 2), 0.9))
+    X = with_gaps(low_rank(20, 12, 2), 0.3)
+    X[4, 1:], X[4, 0] = np.nan, 1.0
+    with pytest.warns(ConvergenceWarning, match=r"1 rows have fewer entries than the rank"):
+        penalised(2, alpha=0).fit(X)
+
+
 # --- score, starts, reports ---------------------------------------------------------------------
 
 
