@@ -32,6 +32,8 @@ class Oracle(StrEnum):
     GGN = "Gauss-Newton products"
     GGN_ROOT = "a square root of the Gauss-Newton matrix"
     COORDS = "columns of X with a coordinate prox"
+    VIOLATIONS = "how far each coordinate is from its optimum"
+    SCREENING = "columns of X that are zero at the optimum"
     WORKING_SET = "inner products of chosen columns of X"
     NEWTON_SYSTEM = "Newton systems of chosen columns of X"
     QUADRATIC_MODEL = "a weighted least-squares model of the loss, with a coordinate prox"

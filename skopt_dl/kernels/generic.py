@@ -21,7 +21,7 @@ def cd_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int
     ----------
     model : CoordinateModel
         Columns, weights and penalty; see its docstring for the letters.
-    order : array of int, shape (p,)
+    order : array of int
         Coordinates in the order of one epoch.
     n_epochs : int
         Epochs at most.
@@ -61,13 +61,18 @@ def cd_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int
                 m.c = m.c + change * m.mean[j]
                 indicator = max(indicator, float(xp.abs(change) * xp.sqrt(lipschitz)))
         done += 1
-        if active:
-            m.active_left = m.active_left - 1 if indicator > m.AGAIN * m.full_indicator else 0
-        else:
-            m.full_indicator, m.active_left = indicator, m.MAX_ACTIVE
-            if indicator <= target:
-                break
+        if swept(m, active, indicator, target):
+            break
     return done, m.full_indicator
+
+
+def swept(m: Any, active: bool, indicator: float, target: float) -> bool:
+    """Decide what follows a sweep whose largest step was ``indicator``; whether it was the last."""
+    if active:
+        m.active_left = m.active_left - 1 if indicator > m.AGAIN * m.full_indicator else 0
+        return False
+    m.full_indicator, m.active_left = indicator, m.MAX_ACTIVE
+    return indicator <= target
 
 
 def column_moments(map_: Any, h: Any) -> tuple[Any, Any]:

@@ -1,8 +1,10 @@
-"""Coordinate descent over rows of coefficients: the specification of ``row_epochs``."""
+"""Coordinate descent over rows and over groups of coefficients: the specification."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from skopt_dl.kernels.generic import swept
 
 
 def row_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
@@ -53,10 +55,39 @@ def row_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[in
                 m.c = m.c + change * m.mean[j]
                 indicator = max(indicator, size * float(lipschitz) ** 0.5)
         done += 1
-        if active:
-            m.active_left = m.active_left - 1 if indicator > m.AGAIN * m.full_indicator else 0
-        else:
-            m.full_indicator, m.active_left = indicator, m.MAX_ACTIVE
-            if indicator <= target:
-                break
+        if swept(m, active, indicator, target):
+            break
+    return done, m.full_indicator
+
+
+def block_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
+    """Block coordinate descent on a `BlockModel`, in place on its ``w``, ``u`` and ``c``.
+
+    As `row_epochs`, with the blocks ``order`` and their Lipschitz constants.
+    """
+    m, done = model, 0
+    xp = m.xp
+    while done < n_epochs:
+        active = m.active_left > 0
+        indicator = 0.0
+        for b in map(int, order):
+            at, X, lipschitz = m.members[b], m.columns[b], m.lipschitz[b]
+            old = xp.take(m.w, at)
+            if active and not xp.any(old != 0):
+                continue
+            if not lipschitz > 0:
+                m.put(b, m.prox_block(old, float("inf"), b))
+                continue
+            g = X.rmatvec(m.u) + m.c * xp.take(m.hx, at)
+            new = m.prox_block(old + g / lipschitz, 1 / lipschitz, b)
+            change = new - old
+            size = float(xp.linalg.vector_norm(change))
+            if size > 0:
+                m.put(b, new)
+                m.u -= m.h * X.matvec(change)
+                m.c = m.c + xp.take(m.mean, at) @ change
+                indicator = max(indicator, size * lipschitz**0.5)
+        done += 1
+        if swept(m, active, indicator, target):
+            break
     return done, m.full_indicator

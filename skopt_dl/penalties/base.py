@@ -14,6 +14,8 @@ looking, so a capability cannot be declared without being there:
 - ``elastic_net(size, xp, dtype, device)``: ``(l1, l2, positive)`` with arrays of weights, for a
   penalty that is one: the compiled coordinate descent reads these;
 - ``prox_coordinate(v, step, j)``: the prox of coordinate ``j``, where the penalty is separable;
+- ``blocks(size)`` and ``prox_block(v, step, b)``: the coefficients of each block and the prox of
+  block ``b``, where the penalty is a sum over blocks;
 - ``prox_row(v, step, j)``: the prox of row ``j`` of a ``(p, K)`` matrix, where its rows are;
 - ``linear_minimiser(g)``: a vertex of a bounded constraint set at which ``g's`` is smallest;
 - ``check(size, outputs)``: raises a `ValueError` for settings that are not valid or do not fit

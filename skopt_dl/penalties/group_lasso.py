@@ -119,6 +119,19 @@ class GroupLasso(Penalty):
     def prox(self, v: Any, step: Any) -> Any:
         return v * self._each(self._left(v, step), v)
 
+    def blocks(self, size: int) -> list[list[int]]:
+        """The coefficients of each group."""
+        return self._groups(size)
+
+    def prox_block(self, v: Any, step: Any, b: int) -> Any:
+        """The prox of group ``b`` alone."""
+        norm = namespace_of(v).linalg.vector_norm(v)
+        weight = v.shape[0] ** 0.5 if self.weights is None else self.weights[b]
+        strength = self.alpha * weight
+        # An infinite step asks where the penalty itself is smallest.
+        threshold = step * strength if strength > 0 else 0.0
+        return (1 - threshold / norm) * v if norm > threshold else 0 * v
+
     def _left(self, v: Any, step: Any) -> Any:
         """What a shrinkage of each group's norm by step times its strength leaves, as a share."""
         xp, norms = namespace_of(v), self._norms(v)

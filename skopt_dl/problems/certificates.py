@@ -74,6 +74,14 @@ def _gap(problem: LinearProblem, z: Any, objective: float, g: Any) -> float | No
 
     ``g`` is the gradient of the loss at ``z`` if it is known: it saves a product with the data.
     """
+    found = dual_point(problem, z, objective, g)
+    return None if found is None else found[0]
+
+
+def dual_point(
+    problem: LinearProblem, z: Any, objective: float, g: Any = None
+) -> tuple[float, Any] | None:
+    """The gap of the dual point that belongs to ``z``, and ``-A'(omega u)`` there."""
     penalty, loss, xp = problem.penalty, problem.loss, problem.xp
     if not (hasattr(loss, "conjugate") and hasattr(penalty, "conjugate")):
         return None
@@ -101,9 +109,9 @@ def _gap(problem: LinearProblem, z: Any, objective: float, g: Any) -> float | No
         scale = xp.where(conjugate == 0, xp.clip(best, 0 * scale, scale), scale)
     gap = objective + to_float(problem.omega @ loss.conjugate(problem.y, scale * slope) + conjugate)
     if math.isfinite(gap):
-        return max(gap, 0.0)
+        return max(gap, 0.0), scale * v
     # The slopes have left the domain of the conjugate: for want of a best intercept, or far out.
-    return None if problem.intercept_in_map else math.inf
+    return None if problem.intercept_in_map else (math.inf, scale * v)
 
 
 def _stationarity(problem: LinearProblem, w: Any, z: Any, g: Any) -> float:

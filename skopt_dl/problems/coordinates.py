@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from skopt_dl.kernels.namespace import device_of
+from skopt_dl.kernels.namespace import device_of, namespace_of
 from skopt_dl.linops import along_rows
 
 # A centred sum of squares below this share of the raw one has lost three digits and more.
@@ -47,6 +47,14 @@ def shift_if_lower(model: Any, residual: Any, change: Any, penalty_change: Any) 
     residual -= along_rows(model.h, z)
     model.c = model.c + moved
     return True
+
+
+def over_root(d: Any, curvature: Any) -> Any:
+    """``d / sqrt(curvature)``, and 0 where there is none: the step is then no matter of slopes."""
+    xp = namespace_of(d)
+    curved = curvature > 0
+    root = xp.sqrt(xp.where(curved, curvature, xp.ones_like(curvature)))
+    return xp.where(curved, d / root, xp.zeros_like(d))
 
 
 class CoordinateModel:
@@ -113,6 +121,11 @@ class CoordinateModel:
     def epochs(self, order: Any, n: int, target: float) -> tuple[int, float]:
         """Up to ``n`` epochs in place: ``(epochs done, indicator)``."""
         return self.kernels.serving(self.compiled).cd_epochs(self, order, n, target)
+
+    def violations(self, distance: Any) -> Any:
+        """Minimal subgradient of each coordinate, over the root of its curvature."""
+        d = distance(self.w, -(self.map.rmatvec(self.u) + self.c * self.hx))
+        return over_root(d, self.curvature)
 
     def move_if_lower(self, change: Any, penalty_change: Any) -> bool:
         """Go to ``w + change``, in place, if the objective is lower there; one product with X."""

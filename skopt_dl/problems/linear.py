@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
+from skopt_dl.engine import Certificate, Oracle, Point, Problem, offers
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.namespace import device_of
 from skopt_dl.linops import (
@@ -25,8 +25,9 @@ from skopt_dl.linops import (
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import certificates, parameters
+from skopt_dl.problems.by_columns import ByColumns
+from skopt_dl.problems.by_samples import BySamples
 from skopt_dl.problems.certificates import GAP
-from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.curvature import (
     batch_product,
     curvature_scores,
@@ -34,35 +35,25 @@ from skopt_dl.problems.curvature import (
     hessian_matrix,
     hessian_product,
 )
-from skopt_dl.problems.dual import DualModel
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.reasons import (
     no_bounds,
-    no_coordinates,
     no_curvature,
-    no_dual_coordinates,
     no_gauss_newton,
     no_gradient,
     no_least_squares,
     no_linear_minimiser,
     no_lipschitz,
-    no_quadratic_model,
     no_root,
     no_smooth_loss,
     no_split,
     no_subgradient,
-    no_working_set,
     not_dense,
     traits_of,
 )
-from skopt_dl.problems.residual_system import ResidualSystem
-from skopt_dl.problems.rows import RowModel
-from skopt_dl.problems.samples import SampleModel
-from skopt_dl.problems.second_order import SecondOrderModel
-from skopt_dl.problems.working_set import WorkingSet
 
 
-class LinearProblem(Problem):
+class LinearProblem(ByColumns, BySamples, Problem):
     """``sum_i omega_i loss(y_i, (A w)_i) + penalty(coef)``.
 
     Parameters
@@ -245,9 +236,13 @@ class LinearProblem(Problem):
     def point_from(self, w: Any, z: Any, loss_value: Any, slope: Any) -> Point:
         """The point ``w`` with its prediction, and value and slopes of the loss there."""
         g = self.flat(self.map.rmatvec(along_rows(self.omega, slope)))
-        self._known = (self.xp.asarray(w, copy=True), z, g)
+        self.keep(w, z, g)
         grad = g + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return Point(w, loss_value + self.nonsmooth_value(w), grad, z)
+
+    def keep(self, w: Any, z: Any, g: Any) -> None:
+        """Remember the prediction and the loss gradient at ``w``, for `known_at`."""
+        self._known = (self.xp.asarray(w, copy=True), z, g)
 
     def known_at(self, w: Any) -> tuple[Any, Any]:
         """Prediction at ``w`` and loss gradient, or twice ``None`` if the last point was not there.
@@ -326,50 +321,6 @@ class LinearProblem(Problem):
         """``|l''_i| |x_i|^2`` with the sample's weight, shape ``(n,)``."""
         return curvature_scores(self, point)
 
-    @offers(Oracle.COORDS, lacks=no_coordinates)
-    def coordinates(self, w: Any) -> CoordinateModel | RowModel:
-        """The whole objective seen by coordinates (or by rows), working in place on ``w``."""
-        h = self.loss.smoothness * self.omega
-        # The raw columns see the uncentred residual; c keeps the means, here and from now on.
-        r = self.y - self.predict_raw(w) if self.xp.any(w != 0) else self.y
-        model = CoordinateModel if self.y.ndim == 1 else RowModel
-        return model(
-            self.base,
-            w,
-            along_rows(h, r),
-            h,
-            centre=self.centred,
-            penalty=self.penalty,
-            kernels=self.kernels,
-        )
-
-    @offers(Oracle.WORKING_SET, lacks=no_working_set)
-    def working_set(self) -> WorkingSet:
-        """The whole objective on chosen columns, by their inner products."""
-        l1, l2, positive = self.penalty.elastic_net(  # type: ignore[attr-defined]
-            self.size, self.xp, self.dtype, self.device
-        )
-        return WorkingSet(
-            self.map,
-            self.base,
-            self.loss.smoothness * self.omega,
-            self.y,
-            l1=l1,
-            l2=l2,
-            positive=positive,
-            kernels=self.kernels,
-        )
-
-    @offers(Oracle.NEWTON_SYSTEM, lacks=no_working_set)
-    def residual_system(self) -> ResidualSystem:
-        """The loss as a squared residual, with the linear systems of its dual."""
-        return ResidualSystem(self)
-
-    @offers(Oracle.QUADRATIC_MODEL, lacks=no_quadratic_model)
-    def quadratic_model(self, w: Any) -> SecondOrderModel:
-        """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates."""
-        return SecondOrderModel(self, w)
-
     @offers(Oracle.SPLIT, lacks=no_split)
     def loss_prox(self, v: Any, step: Any) -> Any:
         """``argmin_z sum_i omega_i [loss(y_i, z_i) + |z_i - v_i|^2 / (2 step)]`` over predictions.
@@ -386,45 +337,6 @@ class LinearProblem(Problem):
     def graph_projection(self) -> GraphProjection:
         """The projection onto ``{(w, z): z = A w}``; one factorisation serves every call."""
         return GraphProjection(self.map, self.omega)
-
-    @offers(Oracle.SAMPLE_GRAD, lacks=no_smooth_loss)
-    def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
-        """Value and gradient of the mean over the samples ``index``, unbiased for the loss term.
-
-        A smooth penalty is included; one without a gradient is left to the prox.
-        """
-        value, rows, y, omega, z = self._batch(w, index)
-        grad = self.flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
-        if Trait.SMOOTH in self.traits:
-            grad = grad + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
-        return value, grad
-
-    @offers(Oracle.SAMPLE_VALUE, lacks=no_smooth_loss)
-    def sample_value(self, w: Any, index: Any) -> Any:
-        """The value that `sample_grad` has the gradient of."""
-        return self._batch(w, index)[0]
-
-    def _batch(self, w: Any, index: Any) -> tuple[Any, Any, Any, Any, Any]:
-        """Value of the samples ``index``; their rows, targets, weights and predictions."""
-        xp = self.xp
-        rows = self.map.take_rows(index)
-        y = xp.take(self.y, index, axis=0)
-        omega = xp.take(self.omega, index) * (self.n_samples / index.shape[0])
-        z = rows.matvec(self.matrix(w))
-        value = omega @ self.loss.value(y, z)
-        if Trait.SMOOTH in self.traits:
-            value = value + self.nonsmooth_value(w)
-        return value, rows, y, omega, z
-
-    @offers(Oracle.SAMPLE_SLOPES, lacks=no_lipschitz)
-    def samples(self, w: Any) -> SampleModel:
-        """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
-        return SampleModel(self, w)
-
-    @offers(Oracle.DUAL_COORDS, lacks=no_dual_coordinates)
-    def dual_coordinates(self, w: Any) -> DualModel:
-        """The dual objective seen by samples; its ``primal`` is the point that goes with it."""
-        return DualModel(self, w)
 
     @offers(Oracle.LEAST_SQUARES, lacks=no_least_squares)
     def least_squares(self) -> tuple[Any, Any, Any, Any]:

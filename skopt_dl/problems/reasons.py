@@ -93,7 +93,20 @@ def no_coordinates(problem: Any) -> str | None:
     if problem.y.ndim != 1:
         rows = hasattr(problem.penalty, "prox_row")
         return None if rows else "there are several outputs at once"
-    return not_separable(problem)
+    return None if hasattr(problem.penalty, "blocks") else not_separable(problem)
+
+
+def no_violations(problem: Any) -> str | None:
+    reason = no_coordinates(problem)
+    if reason is None and not hasattr(problem.penalty, "distance"):
+        return f"{problem.penalty.label} does not tell its subgradients"
+    return reason
+
+
+def no_screening(problem: Any) -> str | None:
+    if problem.y.ndim != 1:
+        return "there are several outputs at once"
+    return no_working_set(problem)
 
 
 def no_working_set(problem: Any) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.kernels.namespace import is_numpy
-from skopt_dl.problems.coordinates import CoordinateModel, moments, shift_if_lower
+from skopt_dl.problems.coordinates import CoordinateModel, moments, over_root, shift_if_lower
 
 
 class RowModel:
@@ -70,6 +70,13 @@ class RowModel:
     def column(self, j: int) -> Any:
         """Column j of the raw design as a dense vector."""
         return self.map.column(j)
+
+    def violations(self, distance: Any) -> Any:
+        """Norm of the minimal subgradient of each row, over the root of its curvature."""
+        xp = self.xp
+        G = -(self.map.rmatvec(self.U) + self.hx[:, None] * self.c)
+        d = xp.reshape(distance(self.w, xp.reshape(G, (-1,))), self.W.shape)
+        return over_root(xp.linalg.vector_norm(d, axis=1), self.curvature)
 
     def move_if_lower(self, change: Any, penalty_change: Any) -> bool:
         """Go to ``w + change``, in place, if the objective is lower there; one product with X."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.solvers.gibbs import Gibbs as Gibbs
     from skopt_dl.solvers.gradient_descent import GradientDescent as GradientDescent
+    from skopt_dl.solvers.greedy_cd import GreedyCD as GreedyCD
     from skopt_dl.solvers.hessian_free import HessianFree as HessianFree
     from skopt_dl.solvers.irls import IRLS as IRLS
     from skopt_dl.solvers.modified_newton import (
@@ -133,6 +134,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         TrustRegion as TrustRegion,
     )
     from skopt_dl.solvers.variance_reduced import SAG as SAG, SAGA as SAGA, SVRG as SVRG
+    from skopt_dl.solvers.working_set import WorkingSetCD as WorkingSetCD
 
 _HOME = {
     "ADMM": "admm",
@@ -166,6 +168,7 @@ _HOME = {
     "GaussNewtonCG": "gauss_newton_cg",
     "Gibbs": "gibbs",
     "GradientDescent": "gradient_descent",
+    "GreedyCD": "greedy_cd",
     "HessianFree": "hessian_free",
     "IRLS": "irls",
     "ISTA": "proximal_gradient",
@@ -224,6 +227,7 @@ _HOME = {
     "SubsampledTrustRegion": "trust_region",
     "TONGA": "stochastic.tonga",
     "TrustRegion": "trust_region",
+    "WorkingSetCD": "working_set",
     "VariationalBayes": "alternating",
     "Yogi": "stochastic.beliefs",
 }

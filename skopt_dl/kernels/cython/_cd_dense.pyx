@@ -43,7 +43,7 @@ def _epochs(model, const floating[::1, :] X, floating[::1] w, floating[::1] u,
             const floating[::1] curvature, const floating[::1] l1, const floating[::1] l2,
             const Py_ssize_t[::1] order, int n_epochs, double target):
     cdef int n = X.shape[0]
-    cdef Py_ssize_t p = X.shape[1], i, j, k
+    cdef Py_ssize_t i, j, k
     cdef double c = model.c, full = model.full_indicator, indicator = 0.0
     cdef int active_left = model.active_left, done = 0
     cdef bint uniform = model.uniform, positive = model.positive, active
@@ -56,7 +56,7 @@ def _epochs(model, const floating[::1, :] X, floating[::1] w, floating[::1] u,
         while done < n_epochs:
             active = active_left > 0
             indicator = 0.0
-            for k in range(p):
+            for k in range(order.shape[0]):
                 j = order[k]
                 old = w[j]
                 if active and old == 0:

@@ -30,7 +30,7 @@ def _epochs(model, const floating[::1] data, const integer[::1] rows, const inte
             floating[::1] w, floating[::1] u, const floating[::1] h, const floating[::1] hx,
             const floating[::1] mean, const floating[::1] curvature, const floating[::1] l1,
             const floating[::1] l2, const Py_ssize_t[::1] order, int n_epochs, double target):
-    cdef Py_ssize_t p = w.shape[0], i, j, k
+    cdef Py_ssize_t i, j, k
     cdef double c = model.c, full = model.full_indicator, indicator = 0.0
     cdef int active_left = model.active_left, done = 0
     cdef bint positive = model.positive, active
@@ -42,7 +42,7 @@ def _epochs(model, const floating[::1] data, const integer[::1] rows, const inte
         while done < n_epochs:
             active = active_left > 0
             indicator = 0.0
-            for k in range(p):
+            for k in range(order.shape[0]):
                 j = order[k]
                 old = w[j]
                 if active and old == 0:

@@ -1,0 +1,54 @@
+"""What a linear problem offers to methods that draw its samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.engine import Oracle, Trait, offers
+from skopt_dl.linops import along_rows
+from skopt_dl.problems.dual import DualModel
+from skopt_dl.problems.reasons import no_dual_coordinates, no_lipschitz, no_smooth_loss
+from skopt_dl.problems.samples import SampleModel
+
+
+class BySamples:
+    """The oracles of a `LinearProblem` that read samples."""
+
+    @offers(Oracle.SAMPLE_GRAD, lacks=no_smooth_loss)
+    def sample_grad(self: Any, w: Any, index: Any) -> tuple[Any, Any]:
+        """Value and gradient of the mean over the samples ``index``, unbiased for the loss term.
+
+        A smooth penalty is included; one without a gradient is left to the prox.
+        """
+        value, rows, y, omega, z = self._batch(w, index)
+        grad = self.flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
+        if Trait.SMOOTH in self.traits:
+            grad = grad + self.on_coef(self.penalty.grad, w)
+        return value, grad
+
+    @offers(Oracle.SAMPLE_VALUE, lacks=no_smooth_loss)
+    def sample_value(self: Any, w: Any, index: Any) -> Any:
+        """The value that `sample_grad` has the gradient of."""
+        return self._batch(w, index)[0]
+
+    def _batch(self: Any, w: Any, index: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Value of the samples ``index``; their rows, targets, weights and predictions."""
+        xp = self.xp
+        rows = self.map.take_rows(index)
+        y = xp.take(self.y, index, axis=0)
+        omega = xp.take(self.omega, index) * (self.n_samples / index.shape[0])
+        z = rows.matvec(self.matrix(w))
+        value = omega @ self.loss.value(y, z)
+        if Trait.SMOOTH in self.traits:
+            value = value + self.nonsmooth_value(w)
+        return value, rows, y, omega, z
+
+    @offers(Oracle.SAMPLE_SLOPES, lacks=no_lipschitz)
+    def samples(self: Any, w: Any) -> SampleModel:
+        """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
+        return SampleModel(self, w)
+
+    @offers(Oracle.DUAL_COORDS, lacks=no_dual_coordinates)
+    def dual_coordinates(self: Any, w: Any) -> DualModel:
+        """The dual objective seen by samples; its ``primal`` is the point that goes with it."""
+        return DualModel(self, w)
