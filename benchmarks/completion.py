@@ -1,7 +1,7 @@
-"""Matrix completion by class: exact recovery, noise, ratings, tables; peers where importable.
+"""Matrix completion by class: exact recovery, noise, tables.
 
-``python -m benchmarks.completion exact`` prints one class (``exact``, ``noisy``, ``ratings``,
-``tables`` or ``speed``), without an argument all of them. Errors are relative, on the cells that
+``python -m benchmarks.completion exact`` prints one class (``exact``, ``noisy`` or ``tables``),
+without an argument all of them. Errors are relative, on the cells that
 nobody has seen; seconds are those of the processor, all threads.
 """
 
@@ -87,7 +87,73 @@ def exact(options: Any) -> None:
             )
 
 
-CLASSES = {"exact": exact}
+def low_rank_noise(m: int, n: int, rank: int, snr: float, share: float, seed: int) -> Any:
+    """``(X, full)``: a matrix of variance one and rank ``rank``, a share of it seen in noise."""
+    rng = np.random.default_rng(seed)
+    full = rng.standard_normal((m, rank)) @ rng.standard_normal((rank, n))
+    full /= full.std()
+    seen = rng.random((m, n)) < share
+    noise = rng.standard_normal((m, n)) / np.sqrt(snr)
+    rows, cols = np.nonzero(seen)
+    return sparse.csr_array(((full + noise)[rows, cols], (rows, cols)), shape=(m, n)), full
+
+
+# Rows, columns, rank, signal to noise (of variances), share seen; rank given to the estimators.
+NOISY = {
+    "1000 x 800, rank 10, SNR 10": (1000, 800, 10, 10.0, 0.2, 15),
+    "2000 x 1000, rank 10, SNR 1": (2000, 1000, 10, 1.0, 0.1, 15),
+}
+
+
+def noisy(options: Any) -> None:
+    """Error of the unseen cells: nothing tuned, and the best of a grid of penalties."""
+    print("Noise: error of the unseen cells, seconds")
+    cases = {"60 x 40": (60, 40, 2, 10.0, 0.4, 4)} if options.smoke else NOISY
+    for name, (*shape, rank) in cases.items():
+        X, full = low_rank_noise(*shape, seed=0)
+        models = {
+            "vb": MatrixCompletion(rank, random_state=0),
+            "gibbs": MatrixCompletion(rank, solver="gibbs", random_state=0),
+        }
+        for alpha in (0.01, 0.03, 0.1, 0.3):
+            models[f"als, alpha={alpha}"] = MatrixCompletion(rank, alpha=alpha, random_state=0)
+        for label, model in models.items():
+            seconds, filled = seconds_of(lambda model=model, X=X: model.fit(X).transform(X))
+            print(
+                f"  {name:30s} {label:16s} {off(filled, full, X):.4f} {seconds:7.2f} s", flush=True
+            )
+
+
+def tables(options: Any) -> None:
+    """Tables with a fifth of their cells missing, beside scikit-learn's imputers."""
+    from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+    from sklearn.preprocessing import StandardScaler
+
+    print("Tables: error of the missing cells over that of column means, seconds")
+    loaders = {"wine": load_wine, "diabetes": load_diabetes, "breast cancer": load_breast_cancer}
+    for name, load in list(loaders.items())[: 1 if options.smoke else None]:
+        full = StandardScaler().fit_transform(load().data)
+        hidden = np.random.default_rng(0).random(full.shape) < 0.2
+        X = np.where(hidden, np.nan, full)
+        rank = max(1, full.shape[1] // 2)
+        imputers = {
+            "vb": MatrixCompletion(rank, scale=True, fit_bias="cols", random_state=0),
+            "gibbs": MatrixCompletion(
+                rank, scale=True, fit_bias="cols", solver="gibbs", random_state=0
+            ),
+            "IterativeImputer": IterativeImputer(random_state=0),
+            "KNNImputer": KNNImputer(),
+        }
+        mean = SimpleImputer().fit_transform(X)
+        for label, imputer in imputers.items():
+            seconds, filled = seconds_of(lambda i=imputer, X=X: i.fit_transform(X))
+            error = np.linalg.norm((filled - full)[hidden]) / np.linalg.norm((mean - full)[hidden])
+            print(f"  {name:15s} {label:18s} {error:.4f} {seconds:7.2f} s", flush=True)
+
+
+CLASSES = {"exact": exact, "noisy": noisy, "tables": tables}
 
 
 def main() -> None:

@@ -44,7 +44,10 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         RidgeCV as RidgeCV,
     )
     from skopt_dl.losses import Loss as Loss
-    from skopt_dl.matrix_completion import MatrixCompletion as MatrixCompletion
+    from skopt_dl.matrix_completion import (
+        MatrixCompletion as MatrixCompletion,
+        MatrixCompletionCV as MatrixCompletionCV,
+    )
     from skopt_dl.neural_network import (
         MLPClassifier as MLPClassifier,
         MLPRegressor as MLPRegressor,
@@ -65,6 +68,7 @@ _HOME = {
     "MLPClassifier": "neural_network",
     "MLPRegressor": "neural_network",
     "MatrixCompletion": "matrix_completion",
+    "MatrixCompletionCV": "matrix_completion",
     "MultiTaskElasticNet": "linear_model",
     "MultiTaskElasticNetCV": "linear_model",
     "MultiTaskLasso": "linear_model",

@@ -219,13 +219,14 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def _matrix_completion(alpha: Any = 0.05) -> Any:
+def _matrix_completion(alpha: Any = 0.05, **params: Any) -> Any:
     from skopt_dl.matrix_completion import MatrixCompletion
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((15, 2)) @ rng.standard_normal((2, 8))
     X[rng.random(X.shape) < 0.2] = np.nan
-    return MatrixCompletion(n_components=2, alpha=alpha, random_state=0)._build_problem(X)
+    model = MatrixCompletion(n_components=2, alpha=alpha, random_state=0, **params)
+    return model._build_problem(X)
 
 
 def _network() -> Any:
@@ -240,6 +241,7 @@ def _network() -> Any:
 NONCONVEX: dict[str, Callable[[], Any]] = {
     "matrix completion": _matrix_completion,
     "learned matrix completion": lambda: _matrix_completion(alpha="auto"),
+    "nuclear norm": lambda: _matrix_completion(penalty="nuclear"),
     "exact matrix completion": lambda: _matrix_completion(alpha=0.0),
     "network": _network,
 }

@@ -236,6 +236,7 @@ SOLVERS = Registry(
         "signum": "skopt_dl.solvers.stochastic.signs:Signum",
         "sketchy_sgd": "skopt_dl.solvers.stochastic.preconditioned:SketchySGD",
         "soap": "skopt_dl.solvers.stochastic.shampoo:SOAP",
+        "soft_impute": "skopt_dl.solvers.soft_impute:SoftImpute",
         "sophia": "skopt_dl.solvers.stochastic.diagonal:Sophia",
         "sqn": "skopt_dl.solvers.stochastic.quasi_newton:SQN",
         "subgradient": "skopt_dl.solvers.subgradient:Subgradient",

@@ -52,6 +52,7 @@ class Oracle(StrEnum):
     LOWER_BOUNDS = "a smooth objective with lower bounds"
     REDUCED_SYSTEM = "a Gauss-Newton system of one block with the other eliminated"
     TANGENT = "tangent spaces of matrices of fixed rank"
+    SPECTRAL_PROX = "shrinkage of the singular values of a low-rank plus sparse matrix"
     POSTERIOR = "closed-form posteriors of blocks of parameters"
     CONDITIONAL_DRAW = "draws of a block of parameters given the others"
     BLOCK_SOLVE = "exact minimisation over a block of parameters"

@@ -1,5 +1,7 @@
 """Low-rank matrix completion."""
 
+from skopt_dl.matrix_completion.cross_validation import MatrixCompletionCV
 from skopt_dl.matrix_completion.estimator import MatrixCompletion
+from skopt_dl.matrix_completion.folds import EntryKFold
 
-__all__ = ["MatrixCompletion"]
+__all__ = ["EntryKFold", "MatrixCompletion", "MatrixCompletionCV"]

@@ -22,7 +22,7 @@ def balanced(problem: Any, P: Any, Q: Any, ordered: bool = False) -> tuple[Any, 
     The best mixing is unique up to a rotation: the one that moves the factors least, or, if
     ``ordered``, the one with orthogonal components in decreasing order of size.
     """
-    rho, kappa, k = problem.observed.row_weight, problem.observed.col_weight, problem.k
+    rho, kappa, k = problem.row_penalty, problem.col_penalty, problem.k
     U, a, V, c = P[:, :k], P[:, k:], Q[:, :k], Q[:, k:]
     if problem.col_bias:
         U, c = _shifted(problem.xp, U, c, V, rho, kappa)

@@ -62,6 +62,8 @@ class Columns:
         Unit of each column.
     alpha : float
         Penalty per entry; without meaning where there is a posterior.
+    constant : float or None
+        Weight of the penalty of each row, where it is not the sum of its entries' weights.
     spread, tau, gamma : arrays or None
         Variances of Q, precisions of the noise and of the rows' priors.
     draws : tuple of arrays or None
@@ -75,6 +77,7 @@ class Columns:
     seen: Any
     scale: Any
     alpha: float
+    constant: float | None = None
     spread: Any = None
     tau: Any = None
     gamma: Any = None
@@ -83,8 +86,13 @@ class Columns:
     def fold_in(self, observed: ObservedMatrix) -> Rows:
         """The parameters of rows, each from its own entries (in units of the columns)."""
         if self.draws is not None or self.tau is None:
+            constants = None if self.constant is None else (self.constant, 1.0)
             problem = FactorProblem(
-                self._centred(observed), self.k, self.alpha, **biases(self.bias)
+                self._centred(observed),
+                self.k,
+                self.alpha,
+                constants=constants,
+                **biases(self.bias),
             )
             Q = problem.xp.astype(self.Q, observed.dtype)
             w = problem.from_cols(Q)

@@ -57,6 +57,12 @@ class MatrixCompletion(CompletionModel):
         0 asks for an exact or least-squares fit without a penalty.
     solver : str or Solver, default="auto"
         ``"auto"``, the name of a solver or an instance with options of its own.
+    penalty : {"ridge", "nuclear"}, default="ridge"
+        "ridge" counts each factor by its number of entries, as in the formula above. "nuclear" is
+        the convex :math:`\alpha |Z|_* / \sqrt{mn}` of the completed matrix Z, in factors of rank
+        ``n_components``: ``solve_report_`` then has a duality gap, which closes if that rank is
+        enough, and ``tol`` bounds it relative to the objective of Z = 0. Where entries are spread
+        evenly both penalties are the same.
     fit_bias : {False, "rows", "cols", "both"}, default=False
         Model the mean of the observed entries and a bias of each row, each column, or both.
     scale : bool, default=False
@@ -198,6 +204,7 @@ class MatrixCompletion(CompletionModel):
         *,
         alpha: Any = "auto",
         solver: Any = "auto",
+        penalty: str = "ridge",
         fit_bias: Any = False,
         scale: bool = False,
         input: str = "auto",
@@ -219,6 +226,7 @@ class MatrixCompletion(CompletionModel):
         self.n_components = n_components
         self.alpha = alpha
         self.solver = solver
+        self.penalty = penalty
         self.fit_bias = fit_bias
         self.scale = scale
         self.input = input
@@ -278,7 +286,7 @@ class MatrixCompletion(CompletionModel):
             problem = self._factor_problem(data, self.alpha)
             return problem, self._best(problem, data, rng)
         learned = self._posterior_problem(data)
-        if self._fits(learned):
+        if self.penalty == "ridge" and self._fits(learned):
             return learned, self._best(learned, data, rng)
         # The solver minimises the penalised objective: at the strength that the evidence takes.
         start = self._best(learned, data, rng, solver="auto")
@@ -342,6 +350,12 @@ class MatrixCompletion(CompletionModel):
         if self.dtype is not None:
             check_choice(self, "dtype", ("float32", "float64"))
         check_clip(self)
+        check_choice(self, "penalty", ("ridge", "nuclear"))
+        if self.penalty == "nuclear" and self.fit_bias:
+            raise ValueError(
+                f"MatrixCompletion: penalty='nuclear' has no biases, but fit_bias="
+                f"{self.fit_bias!r}; use fit_bias=False, or centre the columns of X before"
+            )
         check_choice(self, "fit_bias", (False, "rows", "cols", "both"))
         check_choice(self, "input", ("auto", "matrix", "pairs"))
         check_number(self, "max_iter", Integral, low=1, optional=True)
@@ -371,6 +385,7 @@ class MatrixCompletion(CompletionModel):
             self._rank(data),
             alpha,
             **biases(self.fit_bias),
+            constants=data.per_side() if self.penalty == "nuclear" else None,
             description=self._describe(data),
         )
 
@@ -390,8 +405,11 @@ class MatrixCompletion(CompletionModel):
         """
         self._check_parameters()
         data = Prepared.of(training_data(self, X, y, sample_weight), self)
-        build = self._posterior_problem if self._learns else None
-        problem: Any = build(data) if build else self._factor_problem(data, self.alpha)
+        problem: Any
+        if self._learns and self.penalty == "ridge":
+            problem = self._posterior_problem(data)
+        else:
+            problem = self._factor_problem(data, 0.05 if self._learns else self.alpha)
         problem.seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return problem
 
@@ -440,6 +458,8 @@ class MatrixCompletion(CompletionModel):
             # End with the row solve of `transform`, whatever solver ran.
             best = problem.ordered(w) if result is not None else w
             known["Q"], alpha = xp.asarray(problem.unpack(best)[1], copy=True), problem.alpha
+        if self.penalty == "nuclear":
+            known["constant"] = data.per_side()[0]
         columns = Columns(alpha=alpha, **known)
         rows = columns.fold_in(data.observed)
         centred = data.centred(self.fit_bias)

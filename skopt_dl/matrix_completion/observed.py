@@ -204,11 +204,21 @@ class ObservedMatrix(ABC):
         hidden = xp.where(ranks < self._spread(wanted), self.weights, xp.zeros_like(self.weights))
         return self.without(hidden), hidden
 
-    def _keys(self) -> Any:
+    def folds(self, n: int, seed: int) -> Any:
+        """Entry values 0 .. n-1: which part each entry belongs to, with each row spread evenly.
+
+        A pseudo-random function of the positions and the seed, as in `hide`.
+        """
+        xp, rows = self.xp, self._positions()[0]
+        ranks = xp.astype(self._row_ranks(self._keys(seed)), self.dtype)
+        return xp.remainder(ranks + xp.astype(rows, self.dtype), n)
+
+    def _keys(self, seed: int = 0) -> Any:
         """Pseudo-random entry values in [0, 1): the digits of a sine far behind the point."""
         xp = self.xp
         rows, cols = (xp.astype(a, xp.float64) for a in self._positions())
-        noise = 43758.5453 * xp.sin(12.9898 * (rows + 1.0) + 78.233 * (cols + 1.0))
+        phase = 0.618034 * (seed % 65536)
+        noise = 43758.5453 * xp.sin(12.9898 * (rows + 1.0) + 78.233 * (cols + 1.0) + phase)
         return noise - xp.floor(noise)
 
     @abstractmethod

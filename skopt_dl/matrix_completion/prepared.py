@@ -68,6 +68,11 @@ class Prepared:
         """The entries without the constant of a model with biases."""
         return self.observed.shifted(self.mean) if bias else self.observed
 
+    def per_side(self) -> tuple[float, float]:
+        """Weights of the entries per row and per column."""
+        (m, n), total = self.observed.shape, to_float(self.observed.total)
+        return total / m, total / n
+
     def warn_if_undetermined(self, rank: int) -> None:
         """Warn where a matrix of this rank without a penalty is not determined by the entries."""
         (m, n), q, xp = self.observed.shape, self.observed.n_entries, self.observed.xp

@@ -24,6 +24,7 @@ import numpy as np
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.balance import balanced
+from skopt_dl.matrix_completion.nuclear import duality_gap, shrunk
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.schur import ReducedSystem
 from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
@@ -32,6 +33,10 @@ from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
 START_ITERATIONS = 3
 # Components that the start does not see get this share of the largest: at zero they are a saddle.
 START_FLOOR = 0.05
+
+
+def _why_no_spectral_prox(problem: Any) -> str | None:
+    return None if problem.nuclear else "the penalty is not the nuclear norm (penalty='nuclear' is)"
 
 
 def _why_no_tangent(problem: Any) -> str | None:
@@ -62,6 +67,11 @@ class FactorProblem(Problem):
         Strength of the penalty, per observed entry.
     row_bias, col_bias : bool
         Whether rows and columns have biases (penalised as the factors are).
+    constants : tuple of float, optional
+        Weight of the penalty of each row and of each column, instead of the sums of their
+        entries' weights. With ``(total / m, total / n)`` the least penalty of all factors of a
+        matrix Z is its nuclear norm, ``alpha |Z|_* / sqrt(m n)``, and the certificate is
+        a duality gap of that convex problem.
     seed : int
         Of the starting point.
     description : str
@@ -76,6 +86,7 @@ class FactorProblem(Problem):
         *,
         row_bias: bool = False,
         col_bias: bool = False,
+        constants: tuple[float, float] | None = None,
         seed: int = 0,
         description: str = "this matrix completion",
     ) -> None:
@@ -96,6 +107,13 @@ class FactorProblem(Problem):
         self.blocks = {"rows": slice(0, m * self.kp), "cols": slice(m * self.kp, self.size)}
         self.shapes = {"rows": (m, self.kp), "cols": (n, self.kq)}
         self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH, Trait.MATRICES})
+        # What the half squares of each row's and each column's parameters count in the penalty.
+        self.row_penalty, self.col_penalty = observed.row_weight, observed.col_weight
+        self.nuclear = constants is not None
+        if constants is not None:
+            zero = self.xp.zeros_like(self.row_penalty), self.xp.zeros_like(self.col_penalty)
+            self.row_penalty = self.xp.where(self.row_penalty > 0, zero[0] + constants[0], zero[0])
+            self.col_penalty = self.xp.where(self.col_penalty > 0, zero[1] + constants[1], zero[1])
         self._null: float | None = None
 
     @property
@@ -233,9 +251,9 @@ class FactorProblem(Problem):
         return self.observed.products(*self._augmented(w, 1.0)) - self.observed.values
 
     def _shares(self) -> Any:
-        """The share of the weights that each parameter's row or column has."""
+        """The share of the penalty that each parameter's row or column has."""
         xp, obs = self.xp, self.observed
-        parts = [xp.repeat(obs.row_weight, self.kp), xp.repeat(obs.col_weight, self.kq)]
+        parts = [xp.repeat(self.row_penalty, self.kp), xp.repeat(self.col_penalty, self.kq)]
         return xp.concat(parts) / obs.total
 
     def _penalty_weights(self) -> Any:
@@ -329,6 +347,11 @@ class FactorProblem(Problem):
         root = self.xp.sqrt(s)
         return self.pack(U * root, V * root)
 
+    @offers(Oracle.SPECTRAL_PROX, lacks=_why_no_spectral_prox)
+    def spectral_prox(self, before: Any, w: Any, beta: float, V: Any, turns: int) -> Any:
+        """A proximal gradient step of the nuclear norm from ``Z + beta (Z - Z before)``."""
+        return shrunk(self, before, w, beta, V, turns)
+
     @offers(Oracle.SAMPLE_GRAD)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
@@ -369,11 +392,11 @@ class FactorProblem(Problem):
         # The bias of the other side is no unknown here: it moves into the targets.
         if block == "rows":
             target = obs.values - obs.products(L[:, self.kp :], R[:, self.kp :])
-            matrix, F, weight = obs.matrix, self.of_rows(R), obs.row_weight
+            matrix, F, weight = obs.matrix, self.of_rows(R), self.row_penalty
         else:
             fixed = slice(self.k, self.kp)
             target = obs.values - obs.products(L[:, fixed], R[:, fixed])
-            matrix, F, weight = obs.matrix_t, self.of_cols(L), obs.col_weight
+            matrix, F, weight = obs.matrix_t, self.of_cols(L), self.col_penalty
         solved = self.kernels.ridge_rows(
             matrix(ones), matrix(target), F, self.alpha * weight, n_threads=obs.n_threads
         )
@@ -400,16 +423,19 @@ class FactorProblem(Problem):
         :math:`|w|^2 = \sum_i \rho_i |p_i|^2 + \sum_j \kappa_j |q_j|^2`, and its dual. A pure
         number, the same if a row is given twice: the relative first-order decrease that a step as
         long as ``w`` itself could promise. The problem is not convex, so no gap to a global
-        minimum is known.
+        minimum is known, but for the nuclear norm: there it is the duality gap over F0.
         """
         xp, obs = self.xp, self.observed
         if self._null is None:
             self._null = 0.5 * to_float(obs.dot(obs.values, obs.values) / obs.total)
+        unit = self._null if self._null > 0 else 1.0
+        if self.nuclear:
+            objective, gap = duality_gap(self, *self.unpack(w))
+            return Certificate("duality gap", gap / unit, objective, gap)
         point, shares = self._point(w, self.residual(w)), self._shares()
         grad = point.grad / xp.sqrt(xp.where(shares > 0, shares, xp.ones_like(shares)))
         norm = xp.linalg.vector_norm
         slope = to_float(norm(grad)) * to_float(norm(xp.sqrt(shares) * w))
-        unit = self._null if self._null > 0 else 1.0
         return Certificate("stationarity", slope / unit, to_float(point.value))
 
 

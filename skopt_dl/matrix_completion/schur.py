@@ -38,10 +38,10 @@ class ReducedSystem:
         self.xp, self.observed = xp, obs
         L, R = problem.factors(point.w)
         self._f, self._h = problem.of_rows(R), problem.of_cols(L)
-        self._ridge = problem.alpha * obs.row_weight[:, None]
-        self._A = _grams(xp, obs.gram_rows(self._f), problem.alpha * obs.row_weight)
+        self._ridge = problem.alpha * problem.row_penalty[:, None]
+        self._A = _grams(xp, obs.gram_rows(self._f), problem.alpha * problem.row_penalty)
         self._Dinv = xp.linalg.inv(
-            _grams(xp, obs.gram_cols(self._h), problem.alpha * obs.col_weight)
+            _grams(xp, obs.gram_cols(self._h), problem.alpha * problem.col_penalty)
         )
         self.rhs = -obs.total * problem.unpack(point.grad)[0]
         self.scale = xp.mean(xp.linalg.diagonal(self._A))

@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
     from skopt_dl.solvers.semismooth_newton import SemismoothNewton as SemismoothNewton
+    from skopt_dl.solvers.soft_impute import SoftImpute as SoftImpute
     from skopt_dl.solvers.stochastic.adafactor import (
         Adafactor as Adafactor,
     )
@@ -220,6 +221,7 @@ _HOME = {
     "SignSGD": "stochastic.signs",
     "Signum": "stochastic.signs",
     "SketchySGD": "stochastic.preconditioned",
+    "SoftImpute": "soft_impute",
     "Sophia": "stochastic.diagonal",
     "Subgradient": "subgradient",
     "SubsampledARC": "cubic",

@@ -214,7 +214,7 @@ def test_the_spy_matrix_is_not_empty():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_public_check_agrees(name):
     solver = SOLVERS.get(name)()
-    apart = {Oracle.BLOCK_SOLVE, Oracle.TANGENT, Oracle.POSTERIOR}
+    apart = {Oracle.BLOCK_SOLVE, Oracle.TANGENT, Oracle.POSTERIOR, Oracle.SPECTRAL_PROX}
     if apart & solver.needs.oracles or Trait.MATRICES in solver.needs.traits:
         with pytest.raises(AssertionError, match="fits at least one"):
             check_solver(solver)
