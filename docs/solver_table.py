@@ -29,7 +29,12 @@ from skopt_dl.penalties import Penalty
 
 # Other parameters under which an estimator poses another problem, for other solvers.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "MatrixCompletion": [{"alpha": 0.05}, {"alpha": 0.0}, {"alpha": 0.05, "penalty": "nuclear"}]
+    "MatrixCompletion": [
+        {"alpha": 0.05},
+        {"alpha": 0.0},
+        {"alpha": 0.05, "penalty": "nuclear"},
+        {"alpha": 0.05, "positive": True},
+    ]
 }
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- solvers: begin -->", "<!-- solvers: end -->"

@@ -218,6 +218,7 @@ SOLVERS = Registry(
         "prox_newton": "skopt_dl.solvers.prox_newton:ProxNewton",
         "proximal_point": "skopt_dl.solvers.modified_newton:ProximalPoint",
         "radam": "skopt_dl.solvers.stochastic.adam_variants:RAdam",
+        "riemannian_cg": "skopt_dl.solvers.riemannian:RiemannianCG",
         "rmsprop": "skopt_dl.solvers.stochastic.rmsprop:RMSprop",
         "rmsprop_nesterov": "skopt_dl.solvers.stochastic.rmsprop:RMSpropNesterov",
         "rs_kfac": "skopt_dl.solvers.stochastic.kfac_variants:RSKFAC",

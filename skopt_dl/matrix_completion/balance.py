@@ -23,6 +23,8 @@ def balanced(problem: Any, P: Any, Q: Any, ordered: bool = False) -> tuple[Any, 
     ``ordered``, the one with orthogonal components in decreasing order of size.
     """
     rho, kappa, k = problem.row_penalty, problem.col_penalty, problem.k
+    if problem.positive:
+        return _scaled(problem.xp, P, Q, rho, kappa, ordered)
     U, a, V, c = P[:, :k], P[:, k:], Q[:, :k], Q[:, k:]
     if problem.col_bias:
         U, c = _shifted(problem.xp, U, c, V, rho, kappa)
@@ -35,6 +37,19 @@ def balanced(problem: Any, P: Any, Q: Any, ordered: bool = False) -> tuple[Any, 
     if k <= min(problem.observed.shape):
         U, V = _mixed(problem.xp, U, V, rho, kappa, ordered)
     return problem.xp.concat([U, a], axis=1), problem.xp.concat([V, c], axis=1)
+
+
+def _scaled(xp: Any, P: Any, Q: Any, rho: Any, kappa: Any, ordered: bool) -> tuple[Any, Any]:
+    """Each component in equal parts in both factors: what keeps them non-negative."""
+    left, right = (xp.sum(weight[:, None] * A * A, axis=0) for A, weight in ((P, rho), (Q, kappa)))
+    alive = (left > 0) & (right > 0)
+    ratio = xp.where(alive, right / xp.where(alive, left, xp.ones_like(left)), xp.ones_like(left))
+    root = xp.sqrt(xp.sqrt(ratio))
+    P, Q = P * root, Q / root
+    if ordered:
+        order = xp.flip(xp.argsort(left * right))
+        P, Q = xp.take(P, order, axis=1), xp.take(Q, order, axis=1)
+    return P, Q
 
 
 def _shifted(xp: Any, U: Any, c: Any, V: Any, rho: Any, kappa: Any) -> tuple[Any, Any]:

@@ -64,6 +64,8 @@ class Columns:
         Penalty per entry; without meaning where there is a posterior.
     constant : float or None
         Weight of the penalty of each row, where it is not the sum of its entries' weights.
+    positive : bool
+        Whether rows have non-negative parameters.
     spread, tau, gamma : arrays or None
         Variances of Q, precisions of the noise and of the rows' priors.
     draws : tuple of arrays or None
@@ -78,6 +80,7 @@ class Columns:
     scale: Any
     alpha: float
     constant: float | None = None
+    positive: bool = False
     spread: Any = None
     tau: Any = None
     gamma: Any = None
@@ -92,6 +95,7 @@ class Columns:
                 self.k,
                 self.alpha,
                 constants=constants,
+                positive=self.positive,
                 **biases(self.bias),
             )
             Q = problem.xp.astype(self.Q, observed.dtype)

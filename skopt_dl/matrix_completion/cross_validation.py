@@ -41,7 +41,7 @@ class MatrixCompletionCV(CompletionModel):
         entries.
     cv : int, default=5
         Number of folds.
-    solver, penalty, fit_bias, scale, input, missing_values, clip, add_indicator, \
+    solver, penalty, fit_bias, scale, positive, input, missing_values, clip, add_indicator, \
     keep_empty_features, max_iter, tol, random_state, device, dtype, n_jobs, max_time, verbose
         As in `MatrixCompletion`.
 
@@ -77,6 +77,7 @@ class MatrixCompletionCV(CompletionModel):
         penalty: str = "ridge",
         fit_bias: Any = False,
         scale: bool = False,
+        positive: bool = False,
         input: str = "auto",
         missing_values: float = np.nan,
         clip: Any = None,
@@ -98,6 +99,7 @@ class MatrixCompletionCV(CompletionModel):
         self.penalty = penalty
         self.fit_bias = fit_bias
         self.scale = scale
+        self.positive = positive
         self.input = input
         self.missing_values = missing_values
         self.clip = clip

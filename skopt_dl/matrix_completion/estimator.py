@@ -68,6 +68,8 @@ class MatrixCompletion(CompletionModel):
     scale : bool, default=False
         Divide each column by the standard deviation of its entries, for the fit alone: for tables
         whose columns have units of their own.
+    positive : bool, default=False
+        Factors of numbers that are not negative: components add up and are never subtracted.
     input : {"auto", "matrix", "pairs"}, default="auto"
         What `fit` is given. "auto" takes X for pairs if it has exactly two columns of an integer
         type and there is a ``y``, else for a matrix (and then ignores ``y``).
@@ -207,6 +209,7 @@ class MatrixCompletion(CompletionModel):
         penalty: str = "ridge",
         fit_bias: Any = False,
         scale: bool = False,
+        positive: bool = False,
         input: str = "auto",
         missing_values: float = np.nan,
         clip: Any = None,
@@ -229,6 +232,7 @@ class MatrixCompletion(CompletionModel):
         self.penalty = penalty
         self.fit_bias = fit_bias
         self.scale = scale
+        self.positive = positive
         self.input = input
         self.missing_values = missing_values
         self.clip = clip
@@ -286,7 +290,7 @@ class MatrixCompletion(CompletionModel):
             problem = self._factor_problem(data, self.alpha)
             return problem, self._best(problem, data, rng)
         learned = self._posterior_problem(data)
-        if self.penalty == "ridge" and self._fits(learned):
+        if self._smooth_ridge and self._fits(learned):
             return learned, self._best(learned, data, rng)
         # The solver minimises the penalised objective: at the strength that the evidence takes.
         start = self._best(learned, data, rng, solver="auto")
@@ -297,6 +301,11 @@ class MatrixCompletion(CompletionModel):
     @property
     def _learns(self) -> bool:
         return isinstance(self.alpha, str)
+
+    @property
+    def _smooth_ridge(self) -> bool:
+        """Whether the model is that of the posterior: Gaussian factors without bounds."""
+        return self.penalty == "ridge" and not self.positive
 
     def _fits(self, problem: Problem) -> bool:
         """Whether the solver can work on this problem."""
@@ -351,6 +360,11 @@ class MatrixCompletion(CompletionModel):
             check_choice(self, "dtype", ("float32", "float64"))
         check_clip(self)
         check_choice(self, "penalty", ("ridge", "nuclear"))
+        if self.positive and (self.fit_bias or self.penalty != "ridge"):
+            raise ValueError(
+                "MatrixCompletion: positive=True has neither biases nor a nuclear norm, but "
+                f"fit_bias={self.fit_bias!r} and penalty={self.penalty!r}"
+            )
         if self.penalty == "nuclear" and self.fit_bias:
             raise ValueError(
                 f"MatrixCompletion: penalty='nuclear' has no biases, but fit_bias="
@@ -362,7 +376,15 @@ class MatrixCompletion(CompletionModel):
         check_number(self, "max_time", low=0, open_low=True, optional=True)
         check_number(self, "tol", low=0)
         check_number(self, "n_init", Integral, low=1)
-        check_flag(self, "warm_start", "verbose", "scale", "add_indicator", "keep_empty_features")
+        check_flag(
+            self,
+            "warm_start",
+            "verbose",
+            "scale",
+            "positive",
+            "add_indicator",
+            "keep_empty_features",
+        )
         missing = self.missing_values
         if not isinstance(missing, Real) or isinstance(missing, bool) or math.isinf(missing):
             raise ValueError(
@@ -386,6 +408,7 @@ class MatrixCompletion(CompletionModel):
             alpha,
             **biases(self.fit_bias),
             constants=data.per_side() if self.penalty == "nuclear" else None,
+            positive=self.positive,
             description=self._describe(data),
         )
 
@@ -406,7 +429,7 @@ class MatrixCompletion(CompletionModel):
         self._check_parameters()
         data = Prepared.of(training_data(self, X, y, sample_weight), self)
         problem: Any
-        if self._learns and self.penalty == "ridge":
+        if self._learns and self._smooth_ridge:
             problem = self._posterior_problem(data)
         else:
             problem = self._factor_problem(data, 0.05 if self._learns else self.alpha)
@@ -460,6 +483,7 @@ class MatrixCompletion(CompletionModel):
             known["Q"], alpha = xp.asarray(problem.unpack(best)[1], copy=True), problem.alpha
         if self.penalty == "nuclear":
             known["constant"] = data.per_side()[0]
+        known["positive"] = self.positive
         columns = Columns(alpha=alpha, **known)
         rows = columns.fold_in(data.observed)
         centred = data.centred(self.fit_bias)

@@ -24,6 +24,7 @@ import numpy as np
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.balance import balanced
+from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
 from skopt_dl.matrix_completion.nuclear import duality_gap, shrunk
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.schur import ReducedSystem
@@ -35,12 +36,22 @@ START_ITERATIONS = 3
 START_FLOOR = 0.05
 
 
+def _why_no_bounds(problem: Any) -> str | None:
+    return None if problem.positive else "the factors have none (positive=True has)"
+
+
+def _why_not_smooth(problem: Any) -> str | None:
+    return "the factors have bounds (positive=False has none)" if problem.positive else None
+
+
 def _why_no_spectral_prox(problem: Any) -> str | None:
     return None if problem.nuclear else "the penalty is not the nuclear norm (penalty='nuclear' is)"
 
 
 def _why_no_tangent(problem: Any) -> str | None:
     """Methods on the set of matrices of rank k know the matrix alone, not its factors."""
+    if problem.positive:
+        return _why_not_smooth(problem)
     if problem.alpha > 0:
         return "the penalty on the factors has none (alpha=0 has)"
     if problem.row_bias or problem.col_bias:
@@ -72,6 +83,8 @@ class FactorProblem(Problem):
         entries' weights. With ``(total / m, total / n)`` the least penalty of all factors of a
         matrix Z is its nuclear norm, ``alpha |Z|_* / sqrt(m n)``, and the certificate is
         a duality gap of that convex problem.
+    positive : bool
+        Whether all parameters are at least zero.
     seed : int
         Of the starting point.
     description : str
@@ -87,6 +100,7 @@ class FactorProblem(Problem):
         row_bias: bool = False,
         col_bias: bool = False,
         constants: tuple[float, float] | None = None,
+        positive: bool = False,
         seed: int = 0,
         description: str = "this matrix completion",
     ) -> None:
@@ -106,10 +120,13 @@ class FactorProblem(Problem):
         self.size = m * self.kp + n * self.kq
         self.blocks = {"rows": slice(0, m * self.kp), "cols": slice(m * self.kp, self.size)}
         self.shapes = {"rows": (m, self.kp), "cols": (n, self.kq)}
-        self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH, Trait.MATRICES})
+        # Methods for matrices turn them, and smooth ones leave the bounds.
+        self.traits = frozenset({Trait.FINITE_SUM})
+        if not positive:
+            self.traits |= {Trait.SMOOTH, Trait.MATRICES}
         # What the half squares of each row's and each column's parameters count in the penalty.
         self.row_penalty, self.col_penalty = observed.row_weight, observed.col_weight
-        self.nuclear = constants is not None
+        self.nuclear, self.positive = constants is not None, positive
         if constants is not None:
             zero = self.xp.zeros_like(self.row_penalty), self.xp.zeros_like(self.col_penalty)
             self.row_penalty = self.xp.where(self.row_penalty > 0, zero[0] + constants[0], zero[0])
@@ -232,6 +249,7 @@ class FactorProblem(Problem):
         xp, obs = self.xp, self.observed
         size = xp.sqrt(obs.dot(obs.values, obs.values) / obs.total)
         seen = xp.astype(obs.col_weight > 0, self.dtype)[:, None]
+        V = xp.abs(V) if self.positive else V
         Q = V * xp.sqrt(size) * seen
         if self.col_bias:
             Q = xp.concat([Q, c[:, None]], axis=1)
@@ -280,7 +298,7 @@ class FactorProblem(Problem):
 
     # --- oracles ------------------------------------------------------------------------------
 
-    @offers(Oracle.GRAD)
+    @offers(Oracle.GRAD, lacks=_why_not_smooth)
     def point(self, w: Any) -> Point:
         """Value and gradient; the cache is the residual."""
         return self._point(w, self.residual(w))
@@ -289,7 +307,7 @@ class FactorProblem(Problem):
         """The objective along ``point.w + t d``: a quartic, its coefficients computed once."""
         return QuarticLine(self, point, d)
 
-    @offers(Oracle.HVP)
+    @offers(Oracle.HVP, lacks=_why_not_smooth)
     def hvp(self, point: Point) -> Callable[[Any], Any]:
         """A function ``d -> H d`` with the exact Hessian (indefinite away from a minimum)."""
         L, R = self._augmented(point.w, 1.0)
@@ -317,7 +335,7 @@ class FactorProblem(Problem):
 
         return product
 
-    @offers(Oracle.REDUCED_SYSTEM)
+    @offers(Oracle.REDUCED_SYSTEM, lacks=_why_not_smooth)
     def reduced_system(self, point: Point) -> ReducedSystem:
         """The Gauss-Newton system of the rows, the columns (at their minimum) eliminated."""
         return ReducedSystem(self, point)
@@ -352,12 +370,12 @@ class FactorProblem(Problem):
         """A proximal gradient step of the nuclear norm from ``Z + beta (Z - Z before)``."""
         return shrunk(self, before, w, beta, V, turns)
 
-    @offers(Oracle.SAMPLE_GRAD)
+    @offers(Oracle.SAMPLE_GRAD, lacks=_why_not_smooth)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
         return self._batch(w, index)
 
-    @offers(Oracle.SAMPLE_VALUE)
+    @offers(Oracle.SAMPLE_VALUE, lacks=_why_not_smooth)
     def sample_value(self, w: Any, index: Any) -> Any:
         """The value that `sample_grad` has the gradient of; it costs one."""
         return self._batch(w, index)[0]
@@ -397,9 +415,12 @@ class FactorProblem(Problem):
             fixed = slice(self.k, self.kp)
             target = obs.values - obs.products(L[:, fixed], R[:, fixed])
             matrix, F, weight = obs.matrix_t, self.of_cols(L), self.col_penalty
-        solved = self.kernels.ridge_rows(
-            matrix(ones), matrix(target), F, self.alpha * weight, n_threads=obs.n_threads
-        )
+        W, T, ridge = matrix(ones), matrix(target), self.alpha * weight
+        if self.positive:
+            before = xp.reshape(w[self.blocks[block]], self.shapes[block])
+            solved = nonnegative_rows(self.kernels.gram_rows(W, F), T @ F, ridge, before)
+        else:
+            solved = self.kernels.ridge_rows(W, T, F, ridge, n_threads=obs.n_threads)
         w[self.blocks[block]] = xp.reshape(solved, (-1,))
 
     def balance(self, w: Any) -> None:
@@ -415,6 +436,15 @@ class FactorProblem(Problem):
         return self.from_cols(balanced(self, *self.unpack(w), ordered=True)[1])
 
     # --- certificate --------------------------------------------------------------------------
+
+    @offers(Oracle.LOWER_BOUNDS, lacks=_why_no_bounds)
+    def bounded_point(self, w: Any) -> Point:
+        """Value and gradient, for methods that respect `lower_bounds`."""
+        return self._point(w, self.residual(w))
+
+    def lower_bounds(self) -> Any:
+        """Zero for every parameter."""
+        return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
 
     def certificate(self, w: Any) -> Certificate:
         r"""Stationarity ``|gradient|* |w| / F0``, with F0 the objective of all-zero factors.
@@ -433,6 +463,10 @@ class FactorProblem(Problem):
             objective, gap = duality_gap(self, *self.unpack(w))
             return Certificate("duality gap", gap / unit, objective, gap)
         point, shares = self._point(w, self.residual(w)), self._shares()
+        if self.positive:
+            # A gradient that only pushes against the bound is no way down.
+            held = (w <= 0) & (point.grad > 0)
+            point.grad = xp.where(held, xp.zeros_like(w), point.grad)
         grad = point.grad / xp.sqrt(xp.where(shares > 0, shares, xp.ones_like(shares)))
         norm = xp.linalg.vector_norm
         slope = to_float(norm(grad)) * to_float(norm(xp.sqrt(shares) * w))

@@ -68,6 +68,23 @@ class TangentSpace:
         obs = self.observed
         return self.project(obs.masked(left, right, self.V), obs.masked_t(left, right, self.U))
 
+    def carried(self, other: TangentSpace, t: Any) -> Any:
+        """A tangent vector of another space, projected onto this one."""
+        left, right = other.factors(t)
+        return self.project(left @ (right.T @ self.V), right @ (left.T @ self.U))
+
+    def retracted(self, s: Any, t: Any) -> tuple[Any, Any, Any]:
+        """Singular triplets of the best matrix of rank k near ``U diag(s) V'`` plus ``t``."""
+        xp, k = self.xp, self.k
+        M, L, N = self.parts(t)
+        (Qu, Ru), (Qv, Rv) = xp.linalg.qr(L), xp.linalg.qr(N)
+        eye = xp.eye(k, dtype=s.dtype, device=self.observed.device)
+        top = xp.concat([s * eye + M, Rv.T], axis=1)
+        small = xp.concat([top, xp.concat([Ru, xp.zeros_like(Ru)], axis=1)], axis=0)
+        W, sizes, Zt = xp.linalg.svd(small)
+        U = xp.concat([self.U, Qu], axis=1) @ W[:, :k]
+        return U, sizes[:k], xp.concat([self.V, Qv], axis=1) @ Zt[:k, :].T
+
     def spread(self, diagonal: Any, sides: Any) -> Any:
         """The array with ``diagonal`` (k x k) for M and ``sides`` (k) in each row of L and N."""
         rows = self.U.shape[0] + self.V.shape[0]

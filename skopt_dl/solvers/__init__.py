@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         ProjectedGradient as ProjectedGradient,
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
+    from skopt_dl.solvers.riemannian import RiemannianCG as RiemannianCG
     from skopt_dl.solvers.semismooth_newton import SemismoothNewton as SemismoothNewton
     from skopt_dl.solvers.soft_impute import SoftImpute as SoftImpute
     from skopt_dl.solvers.stochastic.adafactor import (
@@ -202,6 +203,7 @@ _HOME = {
     "RMSprop": "stochastic.rmsprop",
     "RMSpropNesterov": "stochastic.rmsprop",
     "RSKFAC": "stochastic.kfac_variants",
+    "RiemannianCG": "riemannian",
     "SAG": "variance_reduced",
     "SAGA": "variance_reduced",
     "SAM": "stochastic.sharpness",

@@ -16,6 +16,7 @@ from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
 from skopt_dl.solvers.alternating import ALS
 from skopt_dl.solvers.gauss_newton import GaussNewton
 from skopt_dl.solvers.irls import IRLS
+from skopt_dl.solvers.riemannian import RiemannianCG
 
 BIASES = [(False, False), (True, False), (False, True), (True, True)]
 
@@ -191,6 +192,42 @@ def test_gauss_newton_refuses_settings_that_mean_nothing():
     ]:
         with pytest.raises(ValueError, match=message):
             MatrixCompletion(2, solver=GaussNewton(**options)).fit(exact(10, 8, 2, 2.0)[0])
+
+
+# --- conjugate gradients on the manifold -------------------------------------------------------
+
+
+def test_a_retraction_is_the_best_matrix_of_its_rank():
+    X, full = exact(20, 15, 2, 2.0)
+    U, s, Vt = np.linalg.svd(full)
+    T = TangentSpace(observe(X, np.nan), U[:, :2], Vt[:2].T)
+    Y = np.random.default_rng(0).standard_normal((20, 15))
+    t = T.project(Y @ T.V, Y.T @ T.U)
+    left, right = T.factors(t)
+    Ur, sr, Vr = T.retracted(s[:2], t)
+    W, sizes, Zt = np.linalg.svd(full + left @ right.T)
+    np.testing.assert_allclose((Ur * sr) @ Vr.T, (W[:, :2] * sizes[:2]) @ Zt[:2], atol=1e-12)
+    # To first order it follows the tangent vector.
+    near = T.retracted(s[:2], 1e-5 * t)
+    moved = ((near[0] * near[1]) @ near[2].T - full) / 1e-5
+    np.testing.assert_allclose(moved, left @ right.T, atol=1e-3)
+    np.testing.assert_allclose(T.carried(T, t), t, atol=1e-12)
+
+
+def test_riemannian_conjugate_gradients_find_the_matrix():
+    X, full = exact(80, 60, 3, 3.5)
+    p = FactorProblem(observe(X, np.nan), 3, 0.0)
+    solver = RiemannianCG()
+    state = solver.init(p, p.start(), np.random.default_rng(0))
+    left = [np.linalg.norm(state.r)]
+    for _ in range(30):
+        solver.advance(p, state, 1)
+        left.append(np.linalg.norm(state.r))
+    assert np.all(np.diff(left) < 0)
+    stopping = Stopping(tol=1e-9, max_iter=500)
+    result = run(p, solver, stopping=stopping, rng=np.random.default_rng(0))
+    assert result.status is Status.CONVERGED
+    assert distance(p, result.w, full) <= 1e-7
 
 
 # --- reweighted least squares -------------------------------------------------------------------
