@@ -59,8 +59,11 @@ class Row:
 def estimators() -> dict[str, Any]:
     """The public estimators that take ``solver=``."""
     found = {}
-    # Classes; a model with cross-validation takes the solvers of the model itself.
-    for name in (n for n in skopt_dl.__all__ if n[0].isupper() and not n.endswith("CV")):
+    # Classes; a model with cross-validation takes the solvers of the model itself, and a network
+    # for tables those of a network.
+    for name in (n for n in skopt_dl.__all__ if n[0].isupper()):
+        if name.endswith("CV") or name.startswith("Tabular"):
+            continue
         part = getattr(skopt_dl, name)
         if issubclass(part, BaseEstimator) and "solver" in part().get_params():
             found[name] = part

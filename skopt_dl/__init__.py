@@ -51,6 +51,9 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.neural_network import (
         MLPClassifier as MLPClassifier,
         MLPRegressor as MLPRegressor,
+        TableEncoder as TableEncoder,
+        TabularMLPClassifier as TabularMLPClassifier,
+        TabularMLPRegressor as TabularMLPRegressor,
     )
     from skopt_dl.penalties import Penalty as Penalty
 
@@ -84,6 +87,9 @@ _HOME = {
     "SolveReport": "engine",
     "SolveResult": "engine",
     "Solver": "engine",
+    "TableEncoder": "neural_network",
+    "TabularMLPClassifier": "neural_network",
+    "TabularMLPRegressor": "neural_network",
     "UnknownNameError": "dispatch",
     "minimize": "_minimize",
     "register": "dispatch",

@@ -91,6 +91,13 @@ NETWORK = {
     "max_iter": 60,
     "random_state": 0,
 }
+TABULAR = {
+    "hidden_layer_sizes": (8,),
+    "learning_rate_init": 0.03,
+    "max_iter": 30,
+    "n_ensemble": 2,
+    "random_state": 0,
+}
 
 KINDS: tuple[Kind, ...] = (
     Kind("Lasso", regression, {"alpha": 0.05, "random_state": 0}),
@@ -142,6 +149,8 @@ APART: tuple[Kind, ...] = (
     Kind("MultiTaskElasticNet", regression, {"alpha": 0.05, "max_iter": 2000}),
     Kind("MultiTaskLassoCV", regression, {"alphas": 5, "cv": 3, "eps": 0.1, "max_iter": 2000}),
     Kind("MultiTaskElasticNetCV", regression, {"alphas": 5, "cv": 3, "max_iter": 2000}),
+    Kind("TabularMLPClassifier", classification, TABULAR, fitted="members_"),
+    Kind("TabularMLPRegressor", regression, TABULAR, fitted="members_"),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 LINEAR = KINDS[:7]

@@ -31,7 +31,7 @@ from skopt_dl._sklearn.arrays import (
     warn_in_worker,
     workplace,
 )
-from skopt_dl._sklearn.callbacks import call_with_callbacks, observers_for
+from skopt_dl._sklearn.callbacks import OUTPUT, call_with_callbacks, observers_for
 from skopt_dl._version import __version__
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Printer, Problem, SolveResult, Status, Stopping, StoppingRule, run
@@ -132,11 +132,12 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         state: Any = None,
         solver: Any = None,
         part: tuple[int, int] = (0, 1),
+        part_name: str = OUTPUT,
     ) -> SolveResult:
         """Resolve the solver, run it, and warn unless it converged.
 
         ``unpack`` turns the flat answer into fitted attributes: callbacks rebuild a model with it.
-        ``part=(k, K)`` says that this is solve k of K in the same fit.
+        ``part=(k, K)`` says that this is solve k of K in the same fit, one for each ``part_name``.
         """
         chosen, reason = resolve(
             self.solver if solver is None else solver, problem, self._solver_defaults()
@@ -150,7 +151,14 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         rng = check_random_state(getattr(self, "random_state", None)) if rng is None else rng
         printer = [Printer()] if getattr(self, "verbose", False) else []
         watching = observers_for(
-            self, problem, unpack, stopping, chunk=chosen.chunk, part=part, name=chosen.unit
+            self,
+            problem,
+            unpack,
+            stopping,
+            chunk=chosen.chunk,
+            part=part,
+            part_name=part_name,
+            name=chosen.unit,
         )
         with watching as observers:
             result = run(

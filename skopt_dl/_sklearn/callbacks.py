@@ -22,6 +22,9 @@ from sklearn.callback import CallbackContext, with_callbacks
 from skopt_dl._sklearn.arrays import Place, moved
 from skopt_dl.engine import Observer, Problem, Report, Status, Stopping
 
+# What the solves of a fit differ by, unless an estimator says otherwise: each has a column of y.
+OUTPUT = "output"
+
 
 @dataclass
 class FitInProgress:
@@ -45,12 +48,14 @@ class FitInProgress:
     metadata: dict[str, Any] | None
     root: CallbackContext | None = None
 
-    def hook_arguments(self, part: tuple[int, int] = (0, 1)) -> dict[str, Any]:
+    def hook_arguments(
+        self, part: tuple[int, int] = (0, 1), part_name: str = OUTPUT
+    ) -> dict[str, Any]:
         """Data for a hook; for one of several outputs, the column of ``y`` that it fits."""
         k, n_parts = part
         return {
             "X": self.X,
-            "y": self.y if n_parts == 1 else _column(self.y, k),
+            "y": self.y if n_parts == 1 or part_name != OUTPUT else _column(self.y, k),
             "metadata": self.metadata,
         }
 
@@ -105,6 +110,7 @@ def observers_for(
     *,
     chunk: int = 1,
     part: tuple[int, int] = (0, 1),
+    part_name: str = OUTPUT,
     name: str = "iterations",
 ) -> Iterator[list[Observer]]:
     """Observers that serve the callbacks of ``estimator``; none if it has none.
@@ -123,6 +129,8 @@ def observers_for(
         Iterations per task.
     part : tuple of int
         ``(k, K)``: this is solve k of K (outputs that are solved apart).
+    part_name : str
+        What the K solves are, for the names of their tasks; only outputs have a column of y each.
     name : str
         Task name of the iterations.
     """
@@ -136,16 +144,18 @@ def observers_for(
         fit.root = estimator._init_callback_context(
             task_name=fit.name, max_subtasks=n_tasks if n_parts == 1 else n_parts
         ).call_on_fit_task_begin(estimator=estimator, **fit.hook_arguments())
-    parent = fit.root
+    parent, arguments = fit.root, fit.hook_arguments(part, part_name)
     if n_parts > 1:
-        parent = fit.root.subcontext(task_name=f"output {k}", max_subtasks=n_tasks)
-        parent.call_on_fit_task_begin(estimator=estimator, **fit.hook_arguments(part))
-    bridge = TaskBridge(estimator, fit, parent, problem, unpack, chunk=chunk, part=part, name=name)
+        parent = fit.root.subcontext(task_name=f"{part_name} {k}", max_subtasks=n_tasks)
+        parent.call_on_fit_task_begin(estimator=estimator, **arguments)
+    bridge = TaskBridge(
+        estimator, fit, parent, problem, unpack, chunk=chunk, arguments=arguments, name=name
+    )
     yield [bridge]
     if n_parts > 1:
         parent.call_on_fit_task_end(
             estimator=estimator,
-            **fit.hook_arguments(part),
+            **arguments,
             reconstruction_attributes=bridge.attributes,
         )
 
@@ -166,12 +176,12 @@ class TaskBridge:
         unpack: Callable[[Any], dict[str, Any]],
         *,
         chunk: int,
-        part: tuple[int, int],
+        arguments: dict[str, Any],
         name: str,
     ) -> None:
         self.estimator, self.fit, self.parent = estimator, fit, parent
         self.problem, self.unpack, self.name = problem, unpack, name
-        self.arguments = fit.hook_arguments(part)
+        self.arguments = arguments
         self.chunk, self.full_at = chunk, chunk
         self.state: Any = None
         self._begin()

@@ -7,25 +7,22 @@ is none the generic function runs.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from skopt_dl.kernels import (
     cython,
     generic,
     generic_gram,
-    generic_losses,
     generic_network,
     generic_observed,
     generic_rows,
     generic_updates,
 )
-from skopt_dl.kernels.namespace import is_numpy, namespace_of
+from skopt_dl.kernels.namespace import is_numpy
 
 GENERIC: tuple[Any, ...] = (
     generic,
     generic_gram,
-    generic_losses,
     generic_network,
     generic_observed,
     generic_rows,
@@ -87,11 +84,3 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
     if is_numpy(xp) and str(dtype) in ("float32", "float64"):
         return KernelSet("cython", (*cython.MODULES[layout], *GENERIC))
     return KernelSet("generic", GENERIC)
-
-
-def kernels_of(a: Any) -> KernelSet:
-    """The kernels for element-wise work on arrays like ``a``, where no problem has bound any."""
-    return _bound(namespace_of(a), a.dtype)
-
-
-_bound = cache(bind)

@@ -27,6 +27,7 @@ from skopt_dl.neural_network._training import Data, held_out, train, validation_
 from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.network import Network
 from skopt_dl.neural_network.plateau import MaxEvaluations
+from skopt_dl.neural_network.pretraining import drawn, learn
 from skopt_dl.neural_network.problem import NetworkProblem
 from skopt_dl.neural_network.scale import Scale
 
@@ -100,7 +101,9 @@ class MultilayerPerceptron(EngineEstimator):
         self._check_parameters()
         data, net = self._data(X, y, sample_weight, first=True, classes="new")
         rng = check_random_state(self.random_state)
-        return self._problem(data, net, self._packed(net.initial(rng), data.targets), rng)
+        return self._problem(
+            data, net, self._packed(drawn(self.initialisation, net, rng), data.targets), rng
+        )
 
     def _data(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool, classes: str
@@ -157,7 +160,7 @@ class MultilayerPerceptron(EngineEstimator):
 
     def _start(self, net: Network, like: Any, rng: Any, first: bool) -> Any:
         if first:
-            return self._packed(net.initial(rng), like)
+            return self._packed(drawn(self.initialisation, net, rng), like)
         fitted = (self.coefs_[0].shape[0], *(c.shape[1] for c in self.coefs_))
         if fitted != net.sizes:
             raise ValueError(
@@ -213,6 +216,8 @@ class MultilayerPerceptron(EngineEstimator):
                 held = data.rows(held_rows, whole.xp, whole.device)
                 data = data.rows(train_rows, whole.xp, whole.device)
                 whole = self._problem(data, net, w, rng, certified=not incremental)
+            if first:
+                learn(self.initialisation, whole, rng)
             validation = None if held is None else validation_of(self, net, held, unpack)
             result, answer = train(
                 self,
@@ -226,10 +231,12 @@ class MultilayerPerceptron(EngineEstimator):
                 incremental=incremental,
             )
         else:
+            if first:
+                learn(self.initialisation, whole, rng)
             limit = MaxEvaluations(whole, self.max_fun)
             result = self._solve(
                 whole,
-                start=w,
+                start=whole.start(),
                 tol=self.tol,
                 max_iter=self.max_iter,
                 unpack=unpack,

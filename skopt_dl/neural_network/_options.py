@@ -13,6 +13,7 @@ from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl.dispatch import SOLVERS, UnknownNameError
 from skopt_dl.engine import Oracle, Solver
 from skopt_dl.neural_network.network import activations_of
+from skopt_dl.neural_network.pretraining import check_start
 from skopt_dl.search.schedules import InverseScaling, schedule_of
 
 # Parameters that configure a solver given by name, and what they are called there.
@@ -101,6 +102,7 @@ def check_options(model: Any) -> None:
     check_choice(model, "restore_best", (None, True, False))
     check_flag(model, "shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "scaling")
     check_flag(model, "resume")
+    check_start(model.initialisation)
     if isinstance(model.solver, Solver):
         _warn_of_unused(model)
 

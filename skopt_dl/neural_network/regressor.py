@@ -115,6 +115,10 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         prediction. They are in ``members_``, in the place of ``coefs_`` and the curves.
     dtype : {"float32", "float64"} or None, default=None
         Precision of the network; ``None`` is that of X.
+    initialisation : None, str, Initialisation or Pretraining, default=None
+        How the weights are drawn: ``None`` as in scikit-learn, "glorot", "he", "lecun",
+        "orthogonal", "sparse" or an instance; a `Pretraining` learns them first
+        (`skopt_dl.neural_network.pretraining`).
     n_threads : int or None, default=None
         Threads of BLAS, and members trained at the same time. ``None`` leaves BLAS as it is.
     device : str or None, default=None
@@ -234,6 +238,7 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         resume: bool = False,
         n_ensemble: int = 1,
         dtype: Any = None,
+        initialisation: Any = None,
         n_threads: int | None = None,
         device: str | None = None,
         max_time: float | None = None,
@@ -271,6 +276,7 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         self.resume = resume
         self.n_ensemble = n_ensemble
         self.dtype = dtype
+        self.initialisation = initialisation
         self.n_threads = n_threads
         self.device = device
         self.max_time = max_time

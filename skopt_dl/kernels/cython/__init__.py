@@ -35,8 +35,6 @@ ROWS = Compiled(row_epochs="_cd_rows")
 # Updates of the stochastic rules, and the gradient of a network (which has dense data only).
 UPDATES = Compiled(adam_update="_network", momentum_update="_network")
 NETWORK = Compiled(network_gradient="_network", network_workspace="_network")
-# Losses of a linear model, sample by sample.
-LOSSES = Compiled(logistic_terms="_losses", softmax="_losses", softmax_terms="_losses")
 # Entries of a partly observed matrix, kept alone or in a full array.
 OBSERVED = Compiled(
     entry_products="_observed",
@@ -57,7 +55,6 @@ MODULES = {
             svrg_steps="_saga_dense",
         ),
         GRAM,
-        LOSSES,
         ROWS,
         OBSERVED,
         UPDATES,
@@ -73,7 +70,6 @@ MODULES = {
             svrg_steps="_saga_sparse",
         ),
         GRAM,
-        LOSSES,
         ROWS,
         OBSERVED,
         UPDATES,

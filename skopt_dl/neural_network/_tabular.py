@@ -1,0 +1,280 @@
+"""What the networks for raw tables share: encode, train members on different rows, average."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from skopt_dl._sklearn.base import EngineEstimator, fit_method
+from skopt_dl._sklearn.parameters import check_choice, check_number
+from skopt_dl._sklearn.validation import check_weights
+from skopt_dl.dispatch import SOLVERS
+from skopt_dl.neural_network.held_out import BestEpoch, parts
+from skopt_dl.neural_network.network import Network, activations_of
+from skopt_dl.neural_network.pretraining import check_start, drawn, learn, packed
+from skopt_dl.neural_network.problem import NetworkProblem
+from skopt_dl.neural_network.table_encoder import TableEncoder
+from skopt_dl.search.schedules import Cosine
+
+# Members of "auto": fewer rows need more of them, and each costs less.
+FEW_ROWS = 1500
+MEMBERS, MEMBERS_OF_FEW = 8, 10
+# Fewer rows than this are all trained on: a held-out part would be too small to choose by.
+TOO_FEW_TO_HOLD_OUT = 20
+# Batches of "auto": so small that an epoch has about this many updates, within bounds.
+UPDATES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
+
+ENCODER_PARAMETERS = (
+    "categorical_features",
+    "max_levels",
+    "numerical_embedding",
+    "n_bins",
+    "dtype",
+    "random_state",
+)
+
+
+@dataclass
+class Rows:
+    """Encoded training rows, their targets in the form of the output, labels and weights."""
+
+    X: np.ndarray
+    targets: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray | None
+
+    def __getitem__(self, index: np.ndarray) -> Rows:
+        weights = None if self.weights is None else self.weights[index]
+        return Rows(self.X[index], self.targets[index], self.labels[index], weights)
+
+    @property
+    def n_rows(self) -> int:
+        return self.X.shape[0]
+
+
+class TabularPerceptron(EngineEstimator):
+    """What the classifier and the regressor share."""
+
+    _output: ClassVar[str]
+
+    @abstractmethod
+    def _check_target(self, y: Any) -> np.ndarray:
+        """Validated ``y`` as a NumPy array."""
+
+    @abstractmethod
+    def _encode_target(self, y: np.ndarray, weights: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Targets of shape ``(n, K)``, and one label per row by which the parts are balanced."""
+
+    @abstractmethod
+    def _held_out_loss(self, z: np.ndarray, held: Rows) -> float:
+        """Loss of raw outputs ``z`` for held-out rows."""
+
+    @abstractmethod
+    def _learn_from_held_out(self, z: np.ndarray, held: Rows) -> None:
+        """Set what is fitted on the held-out outputs of all members together; both may be empty."""
+
+    # --- parameters -----------------------------------------------------------------------------
+
+    def _check_parameters(self) -> None:
+        activations_of(self.activation, len(self._hidden_sizes()))
+        check_number(self, "alpha", low=0)
+        check_number(self, "learning_rate_init", low=0, open_low=True)
+        check_number(self, "max_iter", Integral, low=1)
+        check_number(self, "validation_fraction", low=0, high=0.5)
+        check_choice(self, "dtype", ("float32", "float64"))
+        check_start(self.initialisation)
+        check_number(self, "max_time", low=0, open_low=True, optional=True)
+        for name in ("batch_size", "n_ensemble"):
+            if not (isinstance(getattr(self, name), str) and getattr(self, name) == "auto"):
+                check_number(self, name, Integral, low=1)
+
+    def _hidden_sizes(self) -> list[int]:
+        given = self.hidden_layer_sizes
+        sizes: list[Any] = list(given) if hasattr(given, "__iter__") else [given]
+        if not all(isinstance(s, Integral) and int(s) > 0 for s in sizes):
+            raise ValueError(
+                f"{type(self).__name__}: hidden_layer_sizes={given!r}, but it must be an integer "
+                "or a sequence of integers >= 1"
+            )
+        return [int(s) for s in sizes]
+
+    def _solver_defaults(self) -> dict[str, Any]:
+        schedule = Cosine(self.max_iter) if self.schedule == "auto" else self.schedule
+        return {
+            "learning_rate": self.learning_rate_init,
+            "schedule": schedule,
+            "batch_size": self._batch_size,
+        }
+
+    def _auto_batch(self, n: int) -> int:
+        """Samples per update of a solver given by name."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        power = 2 ** round(np.log2(max(1, n / UPDATES)))
+        return int(min(max(power, SMALLEST_BATCH), LARGEST_BATCH))
+
+    # --- fitting --------------------------------------------------------------------------------
+
+    @fit_method
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the networks.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            A pandas or polars frame, or an array: numbers, strings, categories; values may be
+            missing. Never written.
+        y : array-like of shape (n_samples,)
+            Class labels, or real numbers of a regressor (then also several columns).
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights; rows of weight 0 are left out.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._check_parameters()
+        rows = self._read(X, y, sample_weight)
+        net = self._network(rows)
+        rng = check_random_state(self.random_state)
+        n_parts = self._n_parts(rows.n_rows)
+        n_members = self._n_members(rows.n_rows)
+        self.members_: list[np.ndarray] = []
+        self.validation_losses_: list[list[float]] = []
+        reports, outputs, held_rows, n_iter = [], [], [], 0
+        for k in range(n_members):
+            train, held = rows, None
+            if n_parts:
+                # Each part is held out once before the rows are dealt out anew.
+                if k % n_parts == 0:
+                    part = parts(rows.labels, n_parts, rng)
+                out = np.flatnonzero(part == k % n_parts)
+                train, held = rows[np.flatnonzero(part != k % n_parts)], rows[out]
+            problem, best = self._member(net, train, held, rng)
+            result = self._solve(
+                problem,
+                tol=None,
+                max_iter=self.max_iter,
+                unpack=self._unpack,
+                extra=(best,),
+                rng=rng,
+                part=(k, n_members),
+                part_name="member",
+            )
+            w = result.w if best.w is None else best.w
+            self.members_.append(w)
+            self.validation_losses_.append(best.losses)
+            reports.append(result.report())
+            n_iter = max(n_iter, result.n_iter)
+            if held is not None:
+                outputs.append(self._raw.predict(w, held.X))
+                held_rows.append(out)
+        held_all = np.concatenate(held_rows) if held_rows else np.zeros(0, np.intp)
+        z_all = np.concatenate(outputs) if outputs else np.zeros((0, net.sizes[-1]))
+        self._learn_from_held_out(z_all, rows[held_all])
+        self.n_iter_ = n_iter
+        self.solve_report_ = reports
+        named = isinstance(self.solver, str) and self.solver != "auto"
+        self.solver_ = self.solver if named else SOLVERS.name_of(result.solver)
+        return self
+
+    def _build_problem(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkProblem:
+        """The problem of the first member on all rows.
+
+        Validation sets ``n_features_in_`` and the classes: ask a clone, not an estimator in use.
+        """
+        self._check_parameters()
+        rows = self._read(X, y, sample_weight)
+        rng = check_random_state(self.random_state)
+        return self._member(self._network(rows), rows, None, rng)[0]
+
+    def _read(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        weights = None
+        if sample_weight is not None:
+            n = _num_samples(X)
+            weights = check_weights(sample_weight, np.empty((n, 1), self.dtype))
+            check_consistent_length(X, y)
+            used = np.flatnonzero(weights)
+            X, y, weights = _safe_indexing(X, used), _safe_indexing(y, used), weights[used]
+        encoder = TableEncoder(**{name: getattr(self, name) for name in ENCODER_PARAMETERS})
+        Z = encoder.fit_transform(X)
+        self.encoder_ = encoder
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(encoder, name):
+                setattr(self, name, getattr(encoder, name))
+            elif hasattr(self, name):
+                delattr(self, name)
+        y = self._check_target(y)
+        check_consistent_length(Z, y)
+        targets, labels = self._encode_target(y, weights)
+        return Rows(Z, np.ascontiguousarray(targets, dtype=Z.dtype), labels, weights)
+
+    def _network(self, rows: Rows) -> Network:
+        sizes = [rows.X.shape[1], *self._hidden_sizes(), rows.targets.shape[1]]
+        # Raw outputs are what the held-out loss, the temperature and the average start from.
+        self._raw = Network(sizes, self.activation, "identity")
+        return Network(sizes, self.activation, self._output)
+
+    def _member(self, net: Network, train: Rows, held: Rows | None, rng: Any) -> Any:
+        """The problem of one member and the rule that keeps its best epoch."""
+        self._batch_size = self._auto_batch(train.n_rows)
+        w = packed(drawn(self.initialisation, net, rng), train.X)
+        # The first outputs say nothing: no member has to unlearn a random answer.
+        w[net.blocks[f"coef{len(net.shapes) - 1}"]] = 0
+        problem = NetworkProblem(
+            net,
+            train.X,
+            train.targets,
+            alpha=self.alpha,
+            sample_weight=train.weights,
+            initial=w,
+            certified=False,
+            description=f"{self!r} on a table of {train.n_rows} rows",
+        )
+        learn(self.initialisation, problem, rng)
+        loss: Callable[[Any], float] | None = None
+        if held is not None:
+            loss = lambda w: self._held_out_loss(self._raw.predict(w, held.X), held)  # noqa: E731
+        return problem, BestEpoch(self.max_iter, loss)
+
+    def _n_parts(self, n: int) -> int:
+        """Parts of which each member holds one out; 0 where none is."""
+        if self.validation_fraction == 0 or n < TOO_FEW_TO_HOLD_OUT:
+            return 0
+        return max(2, round(1 / self.validation_fraction))
+
+    def _n_members(self, n: int) -> int:
+        if self.n_ensemble != "auto":
+            return self.n_ensemble
+        return MEMBERS if n >= FEW_ROWS else MEMBERS_OF_FEW
+
+    def _unpack(self, w: Any) -> dict[str, Any]:
+        return {"members_": [*self.members_, w]}
+
+    # --- prediction -----------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> list[np.ndarray]:
+        """Raw outputs of each member, shape ``(n, K)``."""
+        check_is_fitted(self)
+        Z = self.encoder_.transform(X)
+        return [self._raw.predict(w, Z) for w in self.members_]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.non_deterministic = False
+        return tags

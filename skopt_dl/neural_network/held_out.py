@@ -1,0 +1,102 @@
+"""What is learnt from rows that a network was not trained on: its best epoch, its temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import exp, inf
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from skopt_dl.engine import Report, Status
+from skopt_dl.kernels.namespace import namespace_of
+
+
+@dataclass
+class BestEpoch:
+    """Keeps the parameters of the epoch with the smallest loss on held-out rows.
+
+    It ends the solve with STOPPED after the planned epochs, which a schedule of the learning rate
+    counts on: none of them is a failure to converge.
+
+    Parameters
+    ----------
+    n_epochs : int
+        The plan.
+    loss : callable, optional
+        Loss of a flat parameter array on held-out rows; without it the last epoch is the best.
+    """
+
+    n_epochs: int
+    loss: Callable[[Any], float] | None = None
+    losses: list[float] = field(default_factory=list)
+    w: Any = None
+    best: float = inf
+
+    def check(self, report: Report) -> Status | None:
+        if self.loss is not None:
+            now = self.loss(report.state.w)
+            self.losses.append(now)
+            if now < self.best or self.w is None:
+                self.best = now
+                self.w = namespace_of(report.state.w).asarray(report.state.w, copy=True)
+        return Status.STOPPED if report.n_iter >= self.n_epochs else None
+
+
+def parts(labels: Any, n_parts: int, rng: Any) -> np.ndarray:
+    """The part, 0 to ``n_parts - 1``, that each sample is held out with.
+
+    Parameters
+    ----------
+    labels : array of shape (n,), optional
+        Every part gets its share of each label, as nearly as whole samples allow.
+    n_parts : int
+        Number of parts; their sizes differ by one at most.
+    rng : Generator or RandomState
+        Shuffles the samples first.
+    """
+    order = rng.permutation(labels.shape[0])
+    order = order[np.argsort(labels[order], kind="stable")]
+    part = np.empty(labels.shape[0], dtype=np.intp)
+    part[order] = np.arange(labels.shape[0]) % n_parts
+    return part
+
+
+def log_loss(z: Any, codes: Any, weights: Any = None) -> float:
+    """Mean negative log-likelihood of raw outputs ``z`` (n, K) at the classes ``codes``."""
+    z = z - z.max(axis=1, keepdims=True)
+    each = np.log(np.exp(z).sum(axis=1)) - z[np.arange(z.shape[0]), codes]
+    return float(np.average(each, weights=weights))
+
+
+def fitted_temperature(z: Any, codes: Any, weights: Any = None) -> float:
+    r"""The T for which softmax(z / T) has the smallest log-loss on held-out rows.
+
+    Parameters
+    ----------
+    z : array of shape (n, K)
+        Raw outputs of a network for rows that it was not trained on.
+    codes : array of shape (n,)
+        Their classes, as columns of ``z``.
+    weights : array of shape (n,), optional
+        Sample weights.
+
+    Returns
+    -------
+    float
+        Between e^-3 and e^3. A standard normal prior on its logarithm, worth one sample, decides
+        where the rows are separated and the loss falls without end.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural networks", ICML 2017.
+    """
+    z = np.asarray(z, np.float64)
+    count = z.shape[0]
+
+    def loss(t: float) -> float:
+        return log_loss(z / exp(t), codes, weights) + 0.5 * t * t / count
+
+    return exp(float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))

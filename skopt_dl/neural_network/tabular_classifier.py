@@ -1,0 +1,259 @@
+"""A network for the classification of raw tables."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl._sklearn.parameters import check_flag, check_number
+from skopt_dl.kernels.generic_network import respond
+from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl.neural_network._tabular import Rows, TabularPerceptron
+from skopt_dl.neural_network.held_out import fitted_temperature, log_loss
+
+
+class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
+    r"""Classification of raw tables by a small ensemble of networks, good without tuning.
+
+    Takes a frame or an array with categories and missing values as it is: `TableEncoder` makes the
+    rows. Each member m is a network trained on the rows outside its part, to minimise
+
+    .. math:: -\frac1n \sum_i \sum_k q_{ik} \log p_{mk}(x_i) + \frac{\alpha}{2n} \sum_l |W_l|^2,
+       \qquad q_{ik} = (1 - \epsilon) [y_i = k] + \epsilon / K
+
+    and keeps the epoch with the smallest log-loss on its part, at the best temperature there. One
+    temperature T is fitted to what all members say about the rows they have not seen, and the
+    answer is the mean of their softmax of :math:`z_m / T`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(128, 128)
+        Units of each hidden layer.
+    activation : str, Activation or sequence of these, default="relu"
+        What the hidden layers apply to their inputs, see `skopt_dl.activations`: one for all
+        layers, or one a layer.
+    solver : str or Solver, default="adam"
+        ``"auto"``, the name of a solver or an instance with options of its own.
+    alpha : float, default=0.0
+        Strength of the L2 penalty.
+    batch_size : int or "auto", default="auto"
+        Samples per update of a solver given by name; "auto" is a power of two between 16 and 256
+        with about 16 updates in an epoch.
+    learning_rate_init : float, default=0.006
+        Initial learning rate of a solver given by name.
+    schedule : "auto", str or Schedule, default="auto"
+        How the rate of a solver given by name changes; "auto" falls on half a cosine to zero.
+    max_iter : int, default=64
+        Epochs of each member. All are done: the best one is kept.
+    initialisation : str, Initialisation or Pretraining, default="he"
+        How the hidden weights are drawn: "glorot", "he", "lecun", "orthogonal", "sparse" or an
+        instance, with a last layer of zeros; a `Pretraining` learns all of them first.
+    label_smoothing : float, default=0.1
+        The share :math:`\epsilon` of each target that is spread over all classes.
+    n_ensemble : int or "auto", default="auto"
+        Members; "auto" is 8, and 10 below 1500 rows.
+    validation_fraction : float, default=0.1
+        Share of the rows that each member holds out, at most 1/2: members take turns, so that few
+        members see all rows. 0, or fewer than 20 rows, holds nothing out: the last epoch is kept,
+        and no temperature fitted.
+    calibrate : bool, default=True
+        Fit temperatures; without, they are 1.
+    categorical_features : "from_dtype" or array-like of int, str or bool, default="from_dtype"
+        Which columns are categories, see `TableEncoder`.
+    max_levels : int, default=64
+        Categories with more levels are coded by signs, see `TableEncoder`.
+    numerical_embedding : str or None, default="piecewise_linear"
+        What else a number becomes: ``None``, "piecewise_linear" or "periodic", see `TableEncoder`.
+    n_bins : int, default=32
+        Columns of the numerical embedding of a number, at most.
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the networks.
+    random_state : int, RandomState instance or None, default=None
+        Decides the parts, the initial weights and the batches.
+    verbose : bool, default=False
+        Print a line per report.
+    max_time : float or None, default=None
+        Seconds of solving per member at most; results then depend on the machine.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The class labels.
+    encoder_ : TableEncoder
+        Makes the rows.
+    members_ : list of array of shape (n_parameters,)
+        The parameters of each member.
+    temperature_ : float
+        What the raw outputs are divided by.
+    validation_losses_ : list of list of float
+        Log-loss of each member on its held-out part after each epoch, at the best temperature.
+    n_features_in_ : int
+        Number of columns of the table.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where they have names that are strings.
+    n_iter_ : int
+        Epochs.
+    solver_ : str
+        Name of the solver that ran.
+    solve_report_ : list of SolveReport
+        Status, settings, timings and history of each member's solve.
+
+    See Also
+    --------
+    MLPClassifier : One network with scikit-learn's parameters and behaviour.
+    TabularMLPRegressor : The same for real targets.
+    TableEncoder : The encoding alone, for a pipeline.
+
+    Notes
+    -----
+    A level that `fit` has not seen is unknown, and no error. Constant columns and columns without
+    any value are left out.
+
+    References
+    ----------
+    D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by default: strong pre-tuned MLPs and
+    boosted trees on tabular data", NeurIPS 2024; C. Szegedy and others, "Rethinking the Inception
+    architecture for computer vision", CVPR 2016 (label smoothing); C. Guo, G. Pleiss, Y. Sun, K.
+    Weinberger, "On calibration of modern neural networks", ICML 2017.
+
+    Examples
+    --------
+    >>> from skopt_dl.neural_network import TabularMLPClassifier
+    >>> rows = [[22.0, "male"], [38.0, "female"], [None, "female"], [35.0, "male"]] * 10
+    >>> survived = [0, 1, 1, 0] * 10
+    >>> model = TabularMLPClassifier((16,), random_state=0).fit(rows, survived)
+    >>> [int(label) for label in model.predict([[30.0, "female"], [None, "male"]])]
+    [1, 0]
+    """
+
+    _output: ClassVar[str] = "softmax"
+    _host_attributes: ClassVar[frozenset[str]] = frozenset({"classes_"})
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (128, 128),
+        activation: str = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 0.006,
+        schedule: Any = "auto",
+        max_iter: int = 64,
+        initialisation: Any = "he",
+        label_smoothing: float = 0.1,
+        n_ensemble: int | str = "auto",
+        validation_fraction: float = 0.1,
+        calibrate: bool = True,
+        categorical_features: Any = "from_dtype",
+        max_levels: int = 64,
+        numerical_embedding: str | None = "piecewise_linear",
+        n_bins: int = 32,
+        dtype: str = "float32",
+        random_state: Any = None,
+        verbose: bool = False,
+        max_time: float | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.schedule = schedule
+        self.max_iter = max_iter
+        self.initialisation = initialisation
+        self.label_smoothing = label_smoothing
+        self.n_ensemble = n_ensemble
+        self.validation_fraction = validation_fraction
+        self.calibrate = calibrate
+        self.categorical_features = categorical_features
+        self.max_levels = max_levels
+        self.numerical_embedding = numerical_embedding
+        self.n_bins = n_bins
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+        self.max_time = max_time
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number(self, "label_smoothing", low=0, high=0.9)
+        check_flag(self, "calibrate")
+
+    def _check_target(self, y: Any) -> np.ndarray:
+        y = to_numpy(y) if is_foreign(y) else y
+        y = column_or_1d(
+            check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0),
+            warn=True,
+        )
+        check_classification_targets(y)
+        return y
+
+    def _encode_target(self, y: np.ndarray, weights: Any) -> tuple[np.ndarray, np.ndarray]:
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        K = self.classes_.shape[0]
+        return (1 - self.label_smoothing) * np.eye(K)[codes] + self.label_smoothing / K, codes
+
+    def _held_out_loss(self, z: np.ndarray, held: Rows) -> float:
+        # Smoothed labels and few rows make the raw loss prefer early, timid epochs to better ones
+        # that a temperature would put right.
+        T = fitted_temperature(z, held.labels, held.weights) if self.calibrate else 1.0
+        return log_loss(z / T, held.labels, held.weights)
+
+    def _learn_from_held_out(self, z: np.ndarray, held: Rows) -> None:
+        fits = self.calibrate and z.shape[0] > 0
+        self.temperature_ = fitted_temperature(z, held.labels, held.weights) if fits else 1.0
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            A table with the columns of the one in `fit`.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        z = self._outputs(X)
+        return sum(respond("softmax", each / self.temperature_) for each in z) / len(z)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            A table with the columns of the one in `fit`.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Log-probabilities.
+        """
+        return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            A table with the columns of the one in `fit`.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            Class labels.
+        """
+        best = np.argmax(self.predict_proba(X), axis=1)
+        return self.classes_[best]

@@ -1,0 +1,358 @@
+"""Networks for raw tables: frames with categories and gaps in, calibrated answers out."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.metrics import log_loss as reference_log_loss
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skopt_dl import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
+from skopt_dl.neural_network.held_out import fitted_temperature, parts
+from skopt_dl.solvers import Adam
+
+QUICK: dict[str, Any] = {
+    "hidden_layer_sizes": (16,),
+    "learning_rate_init": 0.02,
+    "max_iter": 15,
+    "n_ensemble": 2,
+    "random_state": 0,
+}
+
+
+def passengers(n: int = 200, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    """Numbers with gaps, text, a categorical type, a constant and an empty column."""
+    rng = np.random.default_rng(seed)
+    sex = rng.choice(["male", "female"], n)
+    pclass = rng.integers(1, 4, n)
+    age = rng.gamma(4, 8, n)
+    logit = 6 * (sex == "female") - 1.5 * pclass - 0.02 * age + 1
+    survived = rng.random(n) < 1 / (1 + np.exp(-logit))
+    frame = pd.DataFrame(
+        {
+            "age": np.where(rng.random(n) < 0.2, np.nan, age),
+            "fare": rng.lognormal(3, 1, n),
+            "sex": sex,
+            "port": pd.Categorical(rng.choice(["S", "C", "Q"], n)),
+            "pclass": pclass,
+            "ship": 1.0,
+            "cabin": np.full(n, np.nan),
+        }
+    )
+    frame.loc[::17, "port"] = None
+    return frame, np.where(survived, "yes", "no")
+
+
+# --- the encoding -----------------------------------------------------------------------------
+
+
+def test_a_frame_becomes_the_columns_that_their_names_say() -> None:
+    frame, _ = passengers()
+    encoder = TableEncoder().fit(frame)
+    names = list(encoder.get_feature_names_out())
+    assert names[:4] == ["age", "fare", "pclass", "age_missing"]
+    assert {"port_C", "port_Q", "port_S", "port_missing"} < set(names)
+    assert not any(name.startswith(("ship", "cabin")) for name in names)
+    rows = pd.DataFrame(encoder.transform(frame), columns=names)
+    assert rows.shape[0] == 200 and bool(np.isfinite(rows).all(axis=None))
+    assert ((rows["age_missing"] == 1) == frame["age"].isna()).all()
+    assert (rows["port_C"] == (frame["port"] == "C")).all()
+    assert set(rows[next(n for n in names if n.startswith("sex"))]) == {-1.0, 1.0}
+
+
+def test_numbers_are_scaled_by_quartiles_and_clipped_smoothly() -> None:
+    x = np.append(np.linspace(0.0, 4.0, 401), 1e6)[:, None]
+    z = TableEncoder(clip=3.0, dtype="float64").fit_transform(x)[:, 0]
+    q1, m, q3 = np.percentile(x, [25, 50, 75])
+    u = (x[:, 0] - m) / (q3 - q1)
+    np.testing.assert_allclose(z, u / np.sqrt(1 + (u / 3) ** 2), rtol=1e-14)
+    assert z[-1] < 3 and np.all(np.diff(z) > 0)
+
+
+def test_pandas_polars_and_lists_are_encoded_alike() -> None:
+    frame, _ = passengers()
+    frame = frame.drop(columns=["cabin"])
+    other = pl.DataFrame(
+        {
+            c: pl.Series(frame[c].astype(object).where(frame[c].notna(), None).tolist())
+            for c in frame
+        }
+    ).with_columns(pl.col("port").cast(pl.Categorical))
+    rows = [[None if pd.isna(v) else v for v in row] for row in frame.astype(object).to_numpy()]
+    encoder = TableEncoder().fit(frame)
+    expected = encoder.transform(frame)
+    np.testing.assert_array_equal(encoder.transform(other), expected)
+    np.testing.assert_array_equal(TableEncoder().fit_transform(other), expected)
+    np.testing.assert_array_equal(TableEncoder().fit_transform(rows), expected)
+
+
+def test_unknown_levels_are_zeros_and_gaps_without_a_level_too() -> None:
+    X = [["a", "u"], ["b", "v"], ["c", "u"], ["a", "v"]]
+    encoder = TableEncoder().fit(X)
+    assert encoder.levels_ == [["a", "b", "c"], ["u", "v"]]
+    np.testing.assert_array_equal(encoder.transform([["new", "w"], [None, "u"]])[0], 0)
+    np.testing.assert_array_equal(encoder.transform([[None, "u"]])[0], [0, 0, 0, -1])
+
+
+def test_many_levels_get_a_code_of_signs_that_depends_on_the_level_alone() -> None:
+    many = np.array([[f"level {k}"] for k in range(40) for _ in range(k + 1)], dtype=object)
+    encoder = TableEncoder(max_levels=10, n_codes=24, dtype="float64")
+    rows = encoder.fit_transform(many)
+    assert rows.shape[1] == 25
+    assert set(np.unique(rows[:, :24])) == {-1.0, 1.0}
+    assert np.unique(rows[:, :24], axis=0).shape[0] == 40
+    # The last column grows with the frequency.
+    assert np.all(np.diff(rows[:, 24]) >= 0)
+    again = TableEncoder(max_levels=10, n_codes=24, dtype="float64").fit_transform(many[200:])
+    np.testing.assert_array_equal(again[:, :24], rows[200:, :24])
+    np.testing.assert_array_equal(encoder.transform([["level 99"]]), 0)
+
+
+def test_bins_say_where_a_number_lies() -> None:
+    x = np.arange(101.0)[:, None]
+    encoder = TableEncoder(numerical_embedding="piecewise_linear", n_bins=4, dtype="float64")
+    rows = encoder.fit(x).transform([[0.0], [25.0], [40.0], [100.0]])
+    assert list(encoder.get_feature_names_out()) == ["x0", "x0_0", "x0_1", "x0_2", "x0_3"]
+    np.testing.assert_allclose(rows[:2, 1:], [[0, 0, 0, 0], [1, 0, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(rows[3, 1:], 1)
+    assert rows[2, 1] == 1 and 0 < rows[2, 2] < 1 and rows[2, 3] == 0
+
+
+def test_waves_are_sines_and_cosines_of_the_same_frequencies() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    encoder = TableEncoder(
+        numerical_embedding="periodic", n_bins=6, dtype="float64", random_state=0
+    )
+    rows = encoder.fit_transform(x)
+    assert rows.shape[1] == 3 + 18
+    waves = rows[:, 3:].reshape(50, 3, 2, 3)
+    np.testing.assert_allclose((waves**2).sum(axis=2), 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([1], [1]), (["b"], [1]), ([False, True, False], [1]), ([0, "c"], [0, 2])],
+)
+def test_categories_can_be_named(given: list[Any], expected: list[int]) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3, 1], "b": [4, 5, 6, 4], "c": [7, 8, 9, 7]})
+    encoder = TableEncoder(categorical_features=given).fit(frame)
+    levels = [sorted(frame.iloc[:, j].astype(str).unique()) for j in expected]
+    assert [sorted(known) for known in encoder.levels_] == levels
+    # Whole numbers are the same levels where a gap has made them floating.
+    gap = frame.astype(float)
+    np.testing.assert_array_equal(encoder.transform(gap), encoder.transform(frame))
+
+
+def test_bad_tables_are_refused_with_the_column_s_name() -> None:
+    frame, _ = passengers()
+    encoder = TableEncoder().fit(frame)
+    with pytest.raises(ValueError, match="column 'age' holds numbers, but 'old' was found"):
+        encoder.transform(frame.astype({"age": object}).assign(age="old"))
+    with pytest.raises(ValueError, match="infinity in column 'fare'"):
+        encoder.transform(frame.assign(fare=np.inf))
+    with pytest.raises(ValueError, match="feature names"):
+        encoder.transform(frame.rename(columns={"age": "years"}))
+    with pytest.raises(ValueError, match="categorical_features names 'cabn', but X has"):
+        TableEncoder(categorical_features=["cabn"]).fit(frame)
+    with pytest.raises(ValueError, match="max_levels=1"):
+        TableEncoder(max_levels=1).fit(frame)
+
+
+def test_a_table_without_variation_is_one_column_of_zeros() -> None:
+    rows = TableEncoder().fit_transform([[1.0, "a", None], [1.0, "a", None]])
+    np.testing.assert_array_equal(rows, np.zeros((2, 1)))
+
+
+# --- the classifier ---------------------------------------------------------------------------
+
+
+def test_a_raw_frame_is_fitted_and_unseen_values_are_answered() -> None:
+    frame, y = passengers(400)
+    model = TabularMLPClassifier(**QUICK).fit(frame, y)
+    assert list(model.classes_) == ["no", "yes"]
+    assert model.score(frame, y) > 0.75
+    assert list(model.feature_names_in_) == list(frame.columns)
+    odd = frame.head(3).astype({"sex": object, "port": object})
+    odd.loc[0, "sex"], odd.loc[1, "port"], odd.loc[2, "age"] = "unsaid", "Z", np.nan
+    p = model.predict_proba(odd)
+    assert p.shape == (3, 2) and np.isfinite(p).all()
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_log_proba(odd), np.log(p))
+
+
+def test_the_same_seed_gives_the_same_model_and_pickling_keeps_it() -> None:
+    frame, y = passengers()
+    model = TabularMLPClassifier(**QUICK).fit(frame, y)
+    p = model.predict_proba(frame)
+    np.testing.assert_array_equal(clone(model).fit(frame, y).predict_proba(frame), p)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(frame), p)
+    other = clone(model).set_params(random_state=1).fit(frame, y)
+    assert np.abs(other.predict_proba(frame) - p).max() > 1e-3
+
+
+def test_each_member_keeps_its_best_epoch_and_the_plan_is_no_failure() -> None:
+    X, y = load_iris(return_X_y=True)
+    model = TabularMLPClassifier(**QUICK).fit(X, y)
+    assert len(model.members_) == len(model.validation_losses_) == 2
+    assert model.n_iter_ == 15
+    assert [report.status for report in model.solve_report_] == ["stopped"] * 2
+    part = parts(y, 10, np.random.RandomState(0))
+    held = part == 0
+    z = model._raw.predict(model.members_[0], model.encoder_.transform(X[held]))
+    T = fitted_temperature(z, y[held])
+    assert reference_log_loss(y[held], softmax(z / T)) == pytest.approx(
+        min(model.validation_losses_[0]), rel=1e-5
+    )
+
+
+def softmax(z: Any) -> Any:
+    e = np.exp(z.astype(float) - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def test_the_temperature_is_the_best_one() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 4000)
+    z = 1.5 * rng.standard_normal((4000, 3)) + 2 * np.eye(3)[codes]
+    T = fitted_temperature(z, codes)
+    losses = {s: reference_log_loss(codes, softmax(z / (s * T))) for s in (0.97, 1.0, 1.03)}
+    assert losses[1.0] < min(losses[0.97], losses[1.03])
+    # Three times the outputs, three times the temperature, up to the prior.
+    assert fitted_temperature(3 * z, codes) == pytest.approx(3 * T, rel=1e-2)
+    # Separated rows have no best temperature: the prior decides.
+    assert 0.04 < fitted_temperature(40 * np.eye(3), np.arange(3)) < 1
+
+
+def test_label_smoothing_and_a_temperature_together_are_calibrated() -> None:
+    X, y = load_digits(return_X_y=True)
+    smooth = {**QUICK, "label_smoothing": 0.3}
+    raw = TabularMLPClassifier(**smooth, calibrate=False).fit(X[:600], y[:600])
+    fitted = TabularMLPClassifier(**smooth).fit(X[:600], y[:600])
+    assert raw.temperature_ == 1 > fitted.temperature_
+    losses = [reference_log_loss(y[600:], m.predict_proba(X[600:])) for m in (fitted, raw)]
+    assert losses[0] < 0.75 * losses[1]
+
+
+def test_parts_are_balanced() -> None:
+    labels = np.repeat([0, 1, 2], [50, 23, 2])
+    part = parts(labels, 5, np.random.RandomState(0))
+    counts = np.array([np.bincount(part[labels == c], minlength=5) for c in range(3)])
+    assert np.ptp(counts, axis=1).max() <= 1
+    assert np.ptp(np.bincount(part)) <= 1
+
+
+def test_rows_of_weight_zero_are_as_if_not_there() -> None:
+    frame, y = passengers()
+    used = np.arange(200) % 3 > 0
+    weighted = TabularMLPClassifier(**QUICK).fit(frame, y, sample_weight=1.0 * used)
+    fewer = TabularMLPClassifier(**QUICK).fit(frame[used], y[used])
+    np.testing.assert_array_equal(weighted.predict_proba(frame), fewer.predict_proba(frame))
+
+
+def test_heavy_rows_count_more() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1)).round(1)
+    y = (rng.random(300) < 0.5).astype(int)
+    heavy = np.where(y == 1, 9.0, 1.0)
+    p = TabularMLPClassifier(**QUICK).fit(X, y, sample_weight=heavy).predict_proba(X)[:, 1]
+    assert 0.8 < p.mean() < 0.97
+
+
+@pytest.mark.parametrize("n", [1, 3, 19, 25])
+def test_few_rows_and_rare_classes_are_fitted(n: int) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n, 2)), np.arange(n) // 2
+    model = TabularMLPClassifier(**QUICK).fit(X, y)
+    assert model.predict_proba(X).shape == (n, len(np.unique(y)))
+    assert set(model.predict(X)) <= set(y)
+
+
+def test_any_stochastic_or_batch_solver_can_train() -> None:
+    X, y = load_iris(return_X_y=True)
+    own = TabularMLPClassifier(
+        **QUICK, solver=Adam(learning_rate=0.05, batch_size=32), schedule="constant"
+    ).fit(X, y)
+    named = TabularMLPClassifier(**QUICK, solver="lbfgs").fit(X, y)
+    assert own.solver_ == "adam" and named.solver_ == "lbfgs"
+    assert own.score(X, y) > 0.9 and named.score(X, y) > 0.9
+
+
+def test_it_is_tuned_and_scored_as_any_estimator() -> None:
+    frame, y = passengers()
+    pipe = make_pipeline(TabularMLPClassifier(**{**QUICK, "max_iter": 5}))
+    assert cross_val_score(pipe, frame, y, cv=3).mean() > 0.5
+    assert clone(pipe).get_params()["tabularmlpclassifier__max_iter"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_iter": 0}, "max_iter=0"),
+        ({"n_ensemble": "few"}, "n_ensemble='few'"),
+        ({"validation_fraction": 0.6}, "validation_fraction=0.6"),
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0"),
+        ({"activation": "step"}, "'step'"),
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
+        ({"initialisation": "zeros"}, "initialisation='zeros'"),
+        ({"dtype": "int8"}, "dtype='int8'"),
+    ],
+)
+def test_bad_parameters_are_named_and_nothing_is_left(change: Any, message: str) -> None:
+    model = TabularMLPClassifier(**{**QUICK, **change})
+    with pytest.raises(ValueError, match=message):
+        model.fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+    assert not [name for name in vars(model) if name.endswith("_")]
+
+
+def test_callbacks_see_each_member_and_can_stop_it() -> None:
+    seen = []
+
+    class Watch:
+        def setup(self, estimator: Any, context: Any) -> None: ...
+        def teardown(self, estimator: Any, context: Any) -> None: ...
+        def on_fit_task_begin(self, estimator: Any, context: Any, *, X: Any, y: Any) -> None:
+            assert len(y) == 150
+
+        def on_fit_task_end(
+            self, estimator: Any, context: Any, *, X: Any, y: Any, fitted_estimator: Any
+        ) -> bool:
+            seen.append(context.task_name)
+            return False
+
+    X, y = load_iris(return_X_y=True)
+    TabularMLPClassifier(**QUICK).set_callbacks(Watch()).fit(X, y)
+    assert seen.count("epoch") == 30
+    assert [name for name in seen if name != "epoch"] == ["member 0", "member 1", "fit"]
+
+
+# --- the regressor ----------------------------------------------------------------------------
+
+
+def test_a_regressor_takes_tables_and_several_targets() -> None:
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    X["sex"] = np.where(X["sex"] > 0, "f", "m")
+    model = TabularMLPRegressor(**QUICK).fit(X, y)
+    assert model.score(X, y) > 0.4
+    both = np.column_stack([y, 1e6 - 1e3 * y])
+    two = TabularMLPRegressor(**QUICK).fit(X, both)
+    assert (
+        two.predict(X).shape == (442, 2) and two.score(X, np.column_stack([y, 1e6 - 1e3 * y])) > 0.4
+    )
+
+
+def test_a_regressor_follows_the_units_of_its_target() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    one = TabularMLPRegressor(**QUICK).fit(X, y).predict(X)
+    other = TabularMLPRegressor(**QUICK).fit(X, 1e6 * y - 3e7).predict(X)
+    np.testing.assert_allclose(other, 1e6 * one - 3e7, rtol=1e-3, atol=1e4)
+    np.testing.assert_allclose(
+        TabularMLPRegressor(**QUICK).fit(X, np.full(442, 7.0)).predict(X), 7.0
+    )
