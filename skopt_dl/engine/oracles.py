@@ -43,6 +43,8 @@ class Oracle(StrEnum):
     SPLIT = "a prox of the loss in the predictions"
     SAMPLE_GRAD = "gradients on batches of samples"
     SAMPLE_VALUE = "values on batches of samples"
+    SAMPLE_LOSSES = "the loss of each sample"
+    TARGETS = "targets that can be replaced"
     SAMPLE_HVP = "Hessian products on batches of samples"
     SAMPLE_GGN = "Gauss-Newton products on batches of samples"
     KRONECKER = "Kronecker factors of the Fisher matrix"

@@ -171,3 +171,22 @@ def dual_epoch(model: Any, order: Any) -> float:
         m.v[columns, :] = m.v[columns, :] - m.omega[i] * (x[:, None] * d)
         largest = max(largest, float(m.xp.max(m.xp.abs(d))))
     return largest
+
+
+def hogwild_steps(model: Any, order: Any, rate: float, halt: Any) -> None:
+    """Plain stochastic gradient steps on a `SampleModel` with a ridge; in place on ``W, b``.
+
+    With the slope s of sample i: W -= rate (boost x_i s' + reach l2 W) on the columns of the row,
+    and b -= rate boost s. Threads may share the model; they end early where ``halt[0]`` is set.
+    """
+    m = model
+    for i in map(int, order):
+        if halt[0]:
+            break
+        columns, x = m.row(i)
+        W = m.W[columns, :]
+        s = rate * m.boost[i] * m.slope(i, x @ W + m.b)
+        shrink = rate * m.reach[columns][:, None] * m.l2[columns, :]
+        m.W[columns, :] = W - (x[:, None] * s + shrink * W)
+        if m.intercept:
+            m.b[...] = m.b - s

@@ -6,10 +6,12 @@ r"""The training problem of a network: a finite sum over samples plus a ridge on
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
+from skopt_dl.kernels.generic_network import network_layers, output_loss
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
 from skopt_dl.neural_network.curvature import GaussNewtonProduct, HessianProduct
 from skopt_dl.neural_network.dropout import Dropout
@@ -167,6 +169,19 @@ class NetworkProblem(Problem):
         masks, spare = self._masks(index), self.xp.empty_like(w)
         loss, penalty = self._evaluate(w, index, EXACT, spare, masks)
         return self.xp.asarray(loss + penalty, dtype=self.dtype)
+
+    @offers(Oracle.SAMPLE_LOSSES)
+    def sample_losses(self, w: Any) -> Any:
+        """The loss of each sample, shape ``(n,)``, without weights and penalty."""
+        _, raw = network_layers(self.net, w, self.X)
+        return output_loss(self.net.output, self.y, raw[-1], EXACT)
+
+    @offers(Oracle.TARGETS)
+    def with_targets(self, change: Any) -> NetworkProblem:
+        """This problem with the targets ``change(y)``, of the same shape; all else is shared."""
+        other = copy.copy(self)
+        other.y = change(self.y)
+        return other
 
     def _masks(self, index: Any) -> Any:
         return None if self.dropout is None else self.dropout.masks(self.net, index, self.y)

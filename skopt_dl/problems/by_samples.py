@@ -31,6 +31,11 @@ class BySamples:
         """The value that `sample_grad` has the gradient of."""
         return self._batch(w, index)[0]
 
+    @offers(Oracle.SAMPLE_LOSSES)
+    def sample_losses(self, w: Any) -> Any:
+        """The loss of each sample, shape ``(n,)``, without weights and penalty."""
+        return self.loss.value(self.y, self.predict_raw(w))
+
     def _batch(self: Any, w: Any, index: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Value of the samples ``index``; their rows, targets, weights and predictions."""
         xp = self.xp

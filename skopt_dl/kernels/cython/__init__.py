@@ -65,6 +65,7 @@ MODULES = {
             cd_epochs="_cd_sparse",
             column_moments="_cd_sparse",
             dual_epoch="_dual",
+            hogwild_steps="_hogwild",
             saga_steps="_saga_sparse",
             sag_steps="_saga_sparse",
             svrg_steps="_saga_sparse",

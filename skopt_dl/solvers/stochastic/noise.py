@@ -10,7 +10,7 @@ from abc import abstractmethod
 from math import isfinite, sqrt
 from typing import Any, ClassVar
 
-from skopt_dl.engine import Needs, Problem, Solver, Status
+from skopt_dl.engine import Needs, Oracle, Problem, Solver, Status
 
 
 class Around(Solver):
@@ -196,6 +196,66 @@ class Continuation(Around):
                 one, slope = problem.sample_grad(point, index)
                 value, g = value + one, g + slope
         return value / (2 * self.n_pairs), g / (2 * self.n_pairs)
+
+
+class LabelNoise(Around):
+    """Targets with fresh noise in every epoch, in which each sample is seen once.
+
+    .. math:: y_i \\leftarrow y_i + \\sigma z_i
+
+    and, of a share of the samples, the targets of others. Where many points fit the targets, the
+    noise drifts along them, at the pace of the learning rate, to where the trace of the Hessian is
+    small.
+
+    Needs what the rule needs, and targets that can be replaced.
+
+    Parameters
+    ----------
+    rule : Solver
+        A stochastic rule.
+    scale : float
+        :math:`\\sigma`, non-negative, in units of the targets.
+    flip : float
+        Share of the samples that get the target of a random one, in [0, 1]: noise on classes.
+
+    References
+    ----------
+    G. Blanc, N. Gupta, G. Valiant, P. Valiant, "Implicit regularization for deep neural networks
+    driven by an Ornstein-Uhlenbeck like process", COLT 2020; A. Damian, T. Ma, J. Lee, "Label noise
+    SGD provably prefers flat global minimizers", NeurIPS 2021.
+    """
+
+    def __init__(self, rule: Any, *, scale: float = 0.0, flip: float = 0.0) -> None:
+        self.rule, self.scale, self.flip = rule, scale, flip
+
+    @property
+    def needs(self) -> Needs:  # type: ignore[override]
+        """What the rule needs, and targets that can be replaced."""
+        needs = self.rule.needs
+        return Needs(needs.oracles | {Oracle.TARGETS}, needs.traits)
+
+    def advance(self, problem: Any, state: Any, n: int) -> Status:
+        status = Status.RUNNING
+        for _ in range(n):
+            noisy = problem.with_targets(lambda y: self._noisy(problem, y, state.rng))
+            status = self.rule.advance(noisy, state, 1)
+        return status
+
+    def _noisy(self, problem: Any, y: Any, rng: Any) -> Any:
+        xp, count = problem.xp, y.shape[0]
+        if self.flip > 0:
+            other = rng.permutation(count)
+            # One permutation in the place of independent draws keeps the frequencies of classes.
+            hit = xp.asarray(rng.uniform(size=count) < self.flip, device=problem.device)
+            mixed = xp.take(y, xp.asarray(other, device=problem.device), axis=0)
+            y = xp.where(hit[:, None] if y.ndim == 2 else hit, mixed, y)
+        if self.scale > 0:
+            z = xp.asarray(rng.standard_normal(y.shape), dtype=y.dtype, device=problem.device)
+            y = y + self.scale * z
+        return y
+
+    def _disturbed(self, problem: Any, state: Any, w: Any, index: Any) -> tuple[Any, Any]:
+        return problem.sample_grad(w, index)
 
 
 def normal(problem: Any, rng: Any) -> Any:
