@@ -60,12 +60,13 @@ class PiecewiseLinear:
     Z : array of shape (n, p)
         Scaled numbers.
     n_bins : int
-        Bins of equally many values; fewer where values are repeated.
+        Bins of equally many values, at most. Bins that repeated values leave without a width are
+        given to bins of equally many distinct values: the tail of a column that is mostly 0 is
+        seen too.
     """
 
     def __init__(self, Z: np.ndarray, n_bins: int) -> None:
-        shares = np.linspace(0, 1, n_bins + 1)
-        self.edges = [np.unique(np.quantile(z, shares)) for z in Z.T]
+        self.edges = [edges_of(z, n_bins) for z in Z.T]
 
     def __call__(self, Z: np.ndarray) -> np.ndarray:
         parts = [
@@ -78,6 +79,19 @@ class PiecewiseLinear:
     def widths(self) -> list[int]:
         """Columns of each number."""
         return [e.shape[0] - 1 for e in self.edges]
+
+
+def edges_of(z: np.ndarray, n_bins: int) -> np.ndarray:
+    """Increasing edges of at most ``n_bins`` bins of the values ``z``, see `PiecewiseLinear`."""
+    distinct = np.unique(z)
+    if distinct.shape[0] <= n_bins + 1:
+        return distinct
+    edges = np.unique(np.quantile(z, np.linspace(0, 1, n_bins + 1), method="nearest"))
+    spare = n_bins + 1 - edges.shape[0]
+    if spare:
+        shares = np.linspace(0, 1, spare + 2)[1:-1]
+        edges = np.union1d(edges, np.quantile(distinct, shares, method="nearest"))
+    return edges
 
 
 class Periodic:

@@ -16,6 +16,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skopt_dl import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
+from skopt_dl.neural_network._numbers import edges_of
 from skopt_dl.neural_network.held_out import fitted_temperature, parts
 from skopt_dl.solvers import Adam
 
@@ -356,3 +357,20 @@ def test_a_regressor_follows_the_units_of_its_target() -> None:
     np.testing.assert_allclose(
         TabularMLPRegressor(**QUICK).fit(X, np.full(442, 7.0)).predict(X), 7.0
     )
+
+
+def test_repeated_values_leave_their_bins_to_the_tail() -> None:
+    rng = np.random.default_rng(0)
+    z = np.where(rng.random(1000) < 0.9, 0.0, rng.lognormal(size=1000))
+    edges = edges_of(z, 16)
+    assert edges.shape[0] <= 17 and np.all(np.diff(edges) > 0)
+    assert edges[0] == z.min() and edges[-1] == z.max()
+    # Plain quantiles would leave two or three bins.
+    assert edges.shape[0] >= 14
+    # Without repeated values they are plain quantiles.
+    z = rng.normal(size=1000)
+    np.testing.assert_array_equal(
+        edges_of(z, 16), np.quantile(z, np.linspace(0, 1, 17), method="nearest")
+    )
+    # Few values are their own edges.
+    np.testing.assert_array_equal(edges_of(np.array([0.0, 1.0, 1.0]), 16), [0, 1])
