@@ -22,6 +22,10 @@ from skopt_dl._sklearn.tables import Table, check_table, read_layout, read_table
 from skopt_dl.neural_network._levels import LevelCode
 from skopt_dl.neural_network._numbers import Periodic, PiecewiseLinear, RobustScale
 
+# Columns of the numerical embeddings of a table, beyond two for each number: the first layer of a
+# network costs as much as it has inputs.
+MOST_COLUMNS = 1024
+
 
 class TableEncoder(TransformerMixin, BaseEstimator):
     """Encode a frame or an array with categories and missing values as floating rows.
@@ -49,7 +53,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         What else a number becomes: its position within each of ``n_bins`` bins of equally many
         values (0 below the bin, 1 above it), or sines of ``n_bins`` random frequencies.
     n_bins : int, default=32
-        Columns of the numerical embedding of a number, at most.
+        Columns of the numerical embedding of a number, at most; fewer of many numbers, so that all
+        of them together have about 1024.
     dtype : {"float32", "float64"}, default="float32"
         Of the rows.
     random_state : int, RandomState instance or None, default=None
@@ -159,11 +164,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self._embedding: Any = None
         if self.numerical_embedding is not None:
             Z = scale(table.numbers)[:, self._varies]
+            n_bins = max(2, min(self.n_bins, MOST_COLUMNS // max(1, Z.shape[1])))
             if self.numerical_embedding == "periodic":
                 rng = check_random_state(self.random_state)
-                self._embedding = Periodic(Z, self.n_bins, rng)
+                self._embedding = Periodic(Z, n_bins, rng)
             else:
-                self._embedding = PiecewiseLinear(Z, self.n_bins)
+                self._embedding = PiecewiseLinear(Z, n_bins)
         self._codes = [LevelCode(v, self.max_levels, self.n_codes) for v in table.categories]
         self.levels_ = [[v for v in code.levels if v is not None] for code in self._codes]
         return table

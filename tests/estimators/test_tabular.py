@@ -374,3 +374,9 @@ def test_repeated_values_leave_their_bins_to_the_tail() -> None:
     )
     # Few values are their own edges.
     np.testing.assert_array_equal(edges_of(np.array([0.0, 1.0, 1.0]), 16), [0, 1])
+
+
+def test_wide_tables_have_fewer_bins() -> None:
+    X = np.random.default_rng(0).normal(size=(300, 100))
+    rows = TableEncoder(numerical_embedding="piecewise_linear", n_bins=32).fit_transform(X)
+    assert rows.shape[1] == 100 + 100 * 10
