@@ -32,7 +32,7 @@ class BySamples:
         return self._batch(w, index)[0]
 
     @offers(Oracle.SAMPLE_LOSSES)
-    def sample_losses(self, w: Any) -> Any:
+    def sample_losses(self: Any, w: Any) -> Any:
         """The loss of each sample, shape ``(n,)``, without weights and penalty."""
         return self.loss.value(self.y, self.predict_raw(w))
 
