@@ -120,7 +120,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "prox_newton",
         Oracle.QUADRATIC_MODEL,
-        "a smooth convex loss with a penalty of single coordinates",
+        "a smooth loss with a penalty of single coordinates",
     ),
     Row(
         "lbfgs",

@@ -98,6 +98,9 @@ class ByColumns:
         return ResidualSystem(self)
 
     @offers(Oracle.QUADRATIC_MODEL, lacks=no_quadratic_model)
-    def quadratic_model(self: Any, w: Any) -> SecondOrderModel:
-        """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates."""
-        return SecondOrderModel(self, w)
+    def quadratic_model(self: Any, w: Any, damping: float = 1.0) -> SecondOrderModel:
+        """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates.
+
+        Its curvature is multiplied by ``damping``.
+        """
+        return SecondOrderModel(self, w, damping)

@@ -34,6 +34,8 @@ class SecondOrderModel:
         One output, a loss with a curvature, a separable penalty.
     w : array of shape (size,)
         Where the model is made; never written.
+    damping : float
+        What the curvature is multiplied by, ``>= 1``.
 
     Attributes
     ----------
@@ -44,14 +46,15 @@ class SecondOrderModel:
         slope that an Armijo rule for a composite objective uses. Set by `close`.
     """
 
-    def __init__(self, problem: LinearProblem, w: Any) -> None:
+    def __init__(self, problem: LinearProblem, w: Any, damping: float = 1.0) -> None:
         xp = problem.xp
         self.problem, self.w = problem, w
         self.z = problem.predict_raw(w)
         self.slope = problem.omega * problem.loss.slope(problem.y, self.z)
         curvature = problem.loss.curvature(problem.y, self.z)  # type: ignore[attr-defined]
         # A floor: where the loss is flat the model must not lose the sample, nor step out of sight.
-        h = problem.omega * xp.clip(curvature, float(xp.finfo(problem.dtype).eps) ** 0.5, None)
+        curvature = xp.clip(curvature, float(xp.finfo(problem.dtype).eps) ** 0.5, None)
+        h = damping * problem.omega * curvature
         u = -self.slope
         self.shift = xp.sum(u) / xp.sum(h)
         if problem.intercept_in_map:
@@ -66,6 +69,7 @@ class SecondOrderModel:
             kernels=problem.kernels,
         )
         self.d: Any = None
+        self.end: Any = None
         self.decrease = 0.0
 
     def epochs(self, order: Any, n: int, target: float) -> tuple[int, float]:
@@ -78,15 +82,20 @@ class SecondOrderModel:
 
     def close(self) -> None:
         """End the minimisation: fix the step ``d`` and what it promises."""
-        p = self.problem
-        d = self.model.w - self.w[: p.n_coef]
+        p, self.end = self.problem, self.model.w
+        d = self.end - self.w[: p.n_coef]
         if p.intercept_in_map:
             d = p.xp.concat([d, (self.shift - self.model.mean @ d)[None]])
+            self.end = p.xp.concat([self.end, (self.w + d)[p.n_coef :]])
         self.d, self._ad = d, p.map.matvec(d)
-        change = p.nonsmooth_value(self.w + d) - p.nonsmooth_value(self.w)
+        change = p.nonsmooth_value(self.end) - p.nonsmooth_value(self.w)
         self.decrease = to_float(p.xp.sum(self.slope * self._ad) + change)
+
+    def point(self, t: float) -> Any:
+        """``w + t d``; at ``t = 1`` the model's own minimiser, which rounding must not move."""
+        return self.end if t == 1 else self.w + t * self.d
 
     def value(self, t: float) -> float:
         """The true objective at ``w + t d``: O(n), no product with X."""
-        p, w, z = self.problem, self.w + t * self.d, self.z + t * self._ad
-        return to_float(p.loss_value(z) + p.nonsmooth_value(w))
+        p, z = self.problem, self.z + t * self._ad
+        return to_float(p.loss_value(z) + p.nonsmooth_value(self.point(t)))

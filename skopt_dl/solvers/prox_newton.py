@@ -1,7 +1,7 @@
 r"""Proximal Newton: second-order models of the loss, each minimised with the penalty itself.
 
-Letters: w the iterate, d the step to the model's minimiser, t the step length, and delta the
-decrease that the model promises.
+Letters: w the iterate, d the step to the model's minimiser, t the step length, delta the decrease
+that the model promises, and mu the damping.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ FORCING = 0.1
 INNER_CHUNK = 10
 ARMIJO = 1e-4
 SHORTEST = 2.0**-40
+# What the curvature is multiplied by where no step is short enough, and how often at most.
+DAMP, MOST_DAMPING = 4.0, 4.0**12
 
 
 @dataclass
 class ProxNewtonState(State):
-    """Adds the order of the coordinates, the first inner step's size and the machine epsilon."""
+    """Adds the coordinates' order, the first inner step's size, the machine epsilon and mu."""
 
     order: Any = None
     first: float = 0.0
     eps: float = 0.0
+    damping: float = 1.0
 
 
 class ProxNewton(Solver):
@@ -33,14 +36,14 @@ class ProxNewton(Solver):
 
     .. math::
 
-        d &= \\operatorname{argmin}_d\\ \\nabla f(w)'d + \\tfrac12 d' \\nabla^2 f(w)\\, d
+        d &= \\operatorname{argmin}_d\\ \\nabla f(w)'d + \\tfrac\\mu2 d' \\nabla^2 f(w)\\, d
              + \\Omega(w + d) \\\\
         w &\\leftarrow w + t d, \\qquad
         F(w + t d) \\le F(w) + \\sigma t \\delta, \\quad
         \\delta = \\nabla f(w)'d + \\Omega(w + d) - \\Omega(w)
 
     Needs a weighted least-squares model of the loss with a coordinate prox: a smooth loss of one
-    output with a curvature, and a separable penalty.
+    output with a curvature, and a separable penalty, convex or not.
 
     Parameters
     ----------
@@ -49,6 +52,9 @@ class ProxNewton(Solver):
 
     Notes
     -----
+    With a convex penalty :math:`\\mu = 1`. Along a concave one a shorter step need not be lower;
+    there :math:`\\mu` grows fourfold until one is, and halves after a full step.
+
     The models are solved inexactly, to a tolerance that tightens with the steps. An intercept is
     eliminated from each model, not penalised. scikit-learn's ``"liblinear"`` is a method of this
     family (GLMNET with coordinate descent) that penalises the intercept; ours does not. The
@@ -63,7 +69,7 @@ class ProxNewton(Solver):
     (2009).
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.QUADRATIC_MODEL, Trait.CONVEX)
+    needs: ClassVar[Needs] = Needs.of(Oracle.QUADRATIC_MODEL)
     default_max_iter: ClassVar[int] = 100
 
     def __init__(self, *, max_inner: int = 200) -> None:
@@ -78,15 +84,20 @@ class ProxNewton(Solver):
 
     def advance(self, problem: Problem, state: ProxNewtonState, n: int) -> Status:
         for _ in range(n):
-            model = problem.quadratic_model(state.w)  # type: ignore[attr-defined]
+            model = problem.quadratic_model(state.w, state.damping)  # type: ignore[attr-defined]
             self._minimise(model, state)
             model.close()
             state.n_iter += 1
             state.indicator = max(-model.decrease, 0.0) ** 0.5
             t = _step(model, state.eps)
             if t is None:
-                return Status.LINE_SEARCH_FAILED
-            state.w = state.w + t * model.d
+                if Trait.CONVEX in problem.traits or state.damping >= MOST_DAMPING:
+                    return Status.LINE_SEARCH_FAILED
+                state.damping *= DAMP
+                continue
+            if t == 1:
+                state.damping = max(1.0, state.damping / 2)
+            state.w = model.point(t)
             if state.indicator <= state.target:
                 break
         return Status.RUNNING
