@@ -8,23 +8,27 @@ same ``tol``; the time does not.
 """
 
 # %%
-# Ten measurements of patients, one of them a category.
+# A raw frame: ten measurements of patients in their own units, one of them a category.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
 from skopt_dl import ElasticNet
 from skopt_dl.solvers import FISTA
 
-X, y = load_diabetes(return_X_y=True)
-sex, others = [1], [0, *range(2, 10)]
+X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+X = X.assign(sex=X["sex"].map({1.0: "female", 2.0: "male"}))
+others = [name for name in X.columns if name != "sex"]
 columns = make_column_transformer(
-    (OneHotEncoder(drop="if_binary"), sex),
-    (PolynomialFeatures(2, include_bias=False), others),
+    (OneHotEncoder(drop="if_binary"), ["sex"]),
+    (
+        make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False)),
+        [*X.columns.drop("sex")],
+    ),
 )
 pipeline = Pipeline(
     [("columns", columns), ("scale", StandardScaler()), ("model", ElasticNet(max_iter=None))]

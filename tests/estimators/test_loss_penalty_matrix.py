@@ -91,7 +91,7 @@ def test_unlike_solvers_agree(loss: str, penalty: str) -> None:
     reports = {}
     for name in names:
         # Constant steps take long to a stationary point of a flat loss.
-        tol = 1e-6 if convex else 1e-4
+        tol = 1e-6 if convex else 1e-3
         model = model_of(loss, penalty, solver=name, tol=tol, max_iter=20_000).fit(X, y)
         reports[name] = model.solve_report_
         assert reports[name].status == "converged", name
