@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Rows are drawn by their Lipschitz constants, not evenly, where the largest constant is this many
 # times their mean: half of the draws stay even, so the step then grows by at least two.
 UNEVEN = 4.0
+# Curvatures that change by no more than this factor from one look to the next have settled; those
+# below this share of the loss's bound count as that share.
+SETTLED, LEAST_CURVATURE = 2.0, 1e-2
 
 
 class SampleModel:
@@ -125,9 +128,37 @@ class SampleModel:
 
     def _measure(self) -> None:
         """Lipschitz constants of the samples and the probabilities that go with them."""
+        self.squares = self.base.row_squares(self.mean) + (1.0 if self.intercept else 0.0)
+        self.lazy = self.sparse and hasattr(self.penalty, "elastic_net")
+        self.seen: Any = None
+        self._weigh(self.loss.smoothness)
+        self.uneven = self.cumulative is not None
+
+    def remeasure(self) -> bool:
+        """Take the constants from the curvatures here, where those have settled; a product with X.
+
+        Where rows are unlike, the longest set the step, and a bound of the curvature is far above
+        what theirs is: their predictions are certain. If no curvature has changed by more than
+        `SETTLED` since the last call, so many times the present ones are the bounds until the
+        next; else the loss's own. Whether it has looked.
+        """
+        xp, loss = self.xp, self.loss
+        if not self.uneven or loss.quadratic or not hasattr(loss, "curvature"):
+            return False
+        z = xp.reshape(self.base.matvec(self.W) + (self.b - self.mean @ self.W), (-1,))
+        low = LEAST_CURVATURE * loss.smoothness
+        now = xp.clip(loss.curvature(self.problem.y, z), low, None)
+        last, self.seen = self.seen, now
+        settled = last is not None and bool(
+            xp.all((now <= SETTLED * last) & (last <= SETTLED * now))
+        )
+        self._weigh(xp.clip(SETTLED * now, None, loss.smoothness) if settled else loss.smoothness)
+        return True
+
+    def _weigh(self, curvature: Any) -> None:
+        """Constants and probabilities for bounds of the samples' curvatures."""
         xp, n = self.xp, self.n
-        squares = self.base.row_squares(self.mean) + (1.0 if self.intercept else 0.0)
-        each = self.loss.smoothness * self.scale * squares
+        each = curvature * self.scale * self.squares
         mean = to_float(xp.mean(each)) if n else 0.0
         even = xp.ones_like(self.scale) / n
         if to_float(xp.max(each)) > UNEVEN * mean > 0:
@@ -138,7 +169,6 @@ class SampleModel:
         self.boost = 1 / (n * q)
         self.lipschitz = to_float(xp.max(each * self.boost))
         # An elastic net acts on single coordinates, so only the columns of the row need a prox.
-        self.lazy = self.sparse and hasattr(self.penalty, "elastic_net")
         self.reach = xp.ones_like(self.mean)
         self.gaps = False
         if self.lazy:
