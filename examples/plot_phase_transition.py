@@ -32,7 +32,7 @@ def some_entries(oversampling, seed):
             return np.where(seen, full, np.nan), full
 
 
-ratios = [2.2, 2.6, 3.0, 3.5]
+ratios = [1.5, 1.7, 2.0, 2.5]
 found = {}
 for solver in ("als", "gauss_newton", "irls"):
     found[solver] = []
