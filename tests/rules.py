@@ -18,14 +18,20 @@ from skopt_dl.problems import LinearProblem
 from skopt_dl.solvers import (
     SAM,
     SOAP,
+    VSGD,
     AdaBelief,
     AdaDelta,
     AdaGrad,
     AdaGradNorm,
+    Adamax,
     AdamW,
+    Adan,
+    AdEMAMix,
     AMSGrad,
+    BatchSVRG,
     DAdaptation,
     DoG,
+    GrowingNesterov,
     LineSearchSGD,
     Lion,
     Muon,
@@ -81,6 +87,12 @@ def follow(problem, change, settings, epochs, size=16, seed=0):
             index, t = order[low : low + size], t + 1
             own["value"] = lambda w, index=index: problem.sample_value(w, index)
             own["grad"] = lambda w, index=index: np.array(problem.sample_grad(w, index)[1])
+            own["bend"] = lambda w, index=index: problem.sample_curvature(w, index)
+            own["whole"] = lambda w: problem.sample_grad(w, np.arange(n))[1]
+            own["at"] = lambda index, w: (
+                np.array(problem.sample_grad(w, index)[1]),
+                problem.sample_curvature(w, index),
+            )
             w = w + change(own, own["grad"](w), t, w, **settings)
     return own.get("answer", w)
 
@@ -344,6 +356,58 @@ def sam(own, g, t, w, learning_rate, radius, momentum):
     return own["v"]
 
 
+def adamax(own, g, t, w, learning_rate, beta_1, beta_2, epsilon):
+    m = mean(own, "m", g, beta_1) / (1 - beta_1**t)
+    own["u"] = np.maximum(beta_2 * own.get("u", 0.0), np.abs(g) + epsilon)
+    return -learning_rate * m / own["u"]
+
+
+def adan(own, g, t, w, learning_rate, beta_1, beta_2, beta_3, epsilon):
+    change = g - own.get("g", g)
+    own["g"] = g
+    m = mean(own, "m", g, beta_1) / (1 - beta_1**t)
+    d = mean(own, "d", change, beta_2) / (1 - beta_2**t)
+    n = mean(own, "n", (g + beta_2 * change) ** 2, beta_3) / (1 - beta_3**t)
+    return -learning_rate * (m + beta_2 * d) / (np.sqrt(n) + epsilon)
+
+
+def ademamix(own, g, t, w, learning_rate, beta_1, beta_2, beta_3, slow_share, epsilon):
+    m, v = corrected(own, g, t, beta_1, beta_2)
+    slow = mean(own, "slow", g, beta_3)
+    return -learning_rate * (m + slow_share * slow) / (np.sqrt(v) + epsilon)
+
+
+def growing_nesterov(own, g, t, w, learning_rate, momentum, period, settle_after):
+    """The paper's two points: x is kept here, w is the one looked ahead to."""
+
+    def mu(t):
+        grown = min(1 - 2 ** (-1 - math.log2(t // period + 1)), momentum)
+        return grown if t < settle_after else min(grown, 0.9)
+
+    own["v"] = mu(t - 1) * own.get("v", 0.0) - learning_rate * g
+    own["x"] = own.get("x", w) + own["v"]
+    return own["x"] + mu(t) * own["v"] - w
+
+
+def batch_svrg(own, g, t, w, learning_rate, snapshot_every):
+    if (t - 1) % (3 * snapshot_every) == 0:
+        own["snapshot"], own["mean"] = w, own["whole"](w)
+    return -learning_rate * (g - own["grad"](own["snapshot"]) + own["mean"])
+
+
+def vsgd(own, g, t, w, n_start, caution, guard):
+    if t == 1:
+        looks = [own["at"](k + 3 * np.arange(16), w) for k in range(min(n_start, 3))]
+        own["g"] = np.mean([a for a, _ in looks], axis=0)
+        own["v"] = caution * np.mean([a**2 for a, _ in looks], axis=0)
+        own["h"] = caution * np.mean([b for _, b in looks], axis=0)
+        own["tau"] = float(len(looks))
+    for name, new in (("g", g), ("v", g**2), ("h", own["bend"](w))):
+        own[name] = (1 - 1 / own["tau"]) * own[name] + new / own["tau"]
+    own["tau"] = (1 - own["g"] ** 2 / own["v"]) * own["tau"] + 1
+    return -(own["g"] ** 2) / (own["h"] * own["v"]) * g
+
+
 MOMENTS = {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}
 REFERENCES = [
     (AdaGrad, adagrad, {"learning_rate": 0.5, "epsilon": 1e-3}),
@@ -382,6 +446,16 @@ REFERENCES = [
     (DoG, dog, {"initial_distance": 1e-2}),
     (DAdaptation, d_adaptation, {"initial_distance": 1e-3, **MOMENTS, "max_growth": 1.3}),
     (Prodigy, prodigy, {"initial_distance": 1e-3, **MOMENTS}),
+    (Adamax, adamax, {"learning_rate": 0.05, **MOMENTS}),
+    (Adan, adan, {"learning_rate": 0.05, **MOMENTS, "beta_3": 0.9}),
+    (AdEMAMix, ademamix, {"learning_rate": 0.02, **MOMENTS, "beta_3": 0.99, "slow_share": 2.0}),
+    (
+        GrowingNesterov,
+        growing_nesterov,
+        {"learning_rate": 0.02, "momentum": 0.95, "period": 3, "settle_after": 40},
+    ),
+    (BatchSVRG, batch_svrg, {"learning_rate": 0.1, "snapshot_every": 2}),
+    (VSGD, vsgd, {"n_start": 2, "caution": 1.5, "guard": False}),
     (SAM, sam, {"learning_rate": 0.03, "radius": 0.2, "momentum": 0.8}),
     (PolyakStep, polyak_step, {"max_step": 0.3, "lower_bound": 0.1, "scale": 0.5}),
     (LineSearchSGD, line_search, {"max_step": 2.0, "decrease": 0.3, "shrink": 0.8, "grow": 3.0}),

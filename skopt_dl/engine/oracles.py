@@ -49,6 +49,7 @@ class Oracle(StrEnum):
     SAMPLE_GGN = "Gauss-Newton products on batches of samples"
     KRONECKER = "Kronecker factors of the Fisher matrix"
     CURVATURE_SCORES = "how much each sample bends the objective"
+    SAMPLE_CURVATURE = "diagonal curvatures on batches of samples"
     SAMPLE_SLOPES = "one slope per sample of a linear model"
     DUAL_COORDS = "dual variables of single samples"
     LOWER_BOUNDS = "a smooth objective with lower bounds"

@@ -133,6 +133,59 @@ def yogi_update(
     w -= step * over_root(m, v, epsilon)
 
 
+def adamax_update(
+    w: Any, g: Any, m: Any, u: Any, rate: float, beta_1: float, beta_2: float, epsilon: float
+) -> None:
+    """The mean ``m``, the largest faded size ``u``, then ``w -= rate m / u``."""
+    xp = namespace_of(w)
+    mean_update(m, g, beta_1)
+    u[...] = xp.maximum(beta_2 * u, xp.abs(g) + epsilon)
+    w -= rate * m / xp.where(u > 0, u, xp.ones_like(u))
+
+
+def adan_update(
+    w: Any,
+    g: Any,
+    last: Any,
+    m: Any,
+    d: Any,
+    n: Any,
+    step_m: float,
+    step_d: float,
+    correction: float,
+    beta_1: float,
+    beta_2: float,
+    beta_3: float,
+    epsilon: float,
+) -> None:
+    """The means of gradient, change and square, then the step; ``last`` becomes the gradient."""
+    change = g - last
+    mean_update(m, g, beta_1)
+    mean_update(d, change, beta_2)
+    mean_update(n, (g + beta_2 * change) ** 2, beta_3)
+    w -= over_root(step_m * m + step_d * d, n / correction, epsilon)
+    last[...] = g
+
+
+def ademamix_update(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    slow: Any,
+    step: float,
+    slow_step: float,
+    beta_1: float,
+    beta_2: float,
+    beta_3: float,
+    epsilon: float,
+) -> None:
+    """Adam's moments, the slow mean, then ``w -= (step m + slow_step slow) / (sqrt(v) + eps)``."""
+    moments_update(g, m, v, beta_1, beta_2)
+    mean_update(slow, g, beta_3)
+    w -= over_root(step * m + slow_step * slow, v, epsilon)
+
+
 def lion_update(
     w: Any, g: Any, m: Any, rate: float, beta_1: float, beta_2: float, weight_decay: float
 ) -> None:

@@ -14,6 +14,7 @@ from skopt_dl.kernels import bind
 from skopt_dl.kernels.generic_network import network_layers, output_loss
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
 from skopt_dl.neural_network.curvature import GaussNewtonProduct, HessianProduct
+from skopt_dl.neural_network.diagonal import diagonal_curvature
 from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.kronecker import KroneckerModel
 from skopt_dl.neural_network.network import Network
@@ -182,6 +183,22 @@ class NetworkProblem(Problem):
         other = copy.copy(self)
         other.y = change(self.y)
         return other
+
+    @offers(Oracle.SAMPLE_CURVATURE)
+    def sample_curvature(self, w: Any, index: Any) -> Any:
+        """An estimate, never negative, of the diagonal of the Hessian on the samples ``index``.
+
+        See `skopt_dl.neural_network.diagonal.diagonal_curvature`.
+        """
+        xp, s = self.xp, self.sample_weight
+        X = self.X[index] if hasattr(self.X, "tocsc") else xp.take(self.X, index, axis=0)
+        if s is None:
+            s = xp.ones(index.shape[0], dtype=self.dtype, device=self.device)
+        else:
+            s = xp.take(s, index)
+        total = xp.sum(s)
+        share = xp.where(total > 0, 1 / xp.where(total > 0, total, xp.ones_like(total)), 0 * total)
+        return diagonal_curvature(self.net, w, X, share * s, self.alpha * share)
 
     def _masks(self, index: Any) -> Any:
         return None if self.dropout is None else self.dropout.masks(self.net, index, self.y)

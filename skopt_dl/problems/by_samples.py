@@ -6,8 +6,14 @@ from typing import Any
 
 from skopt_dl.engine import Oracle, Trait, offers
 from skopt_dl.linops import along_rows
+from skopt_dl.problems.curvature import sample_curvature
 from skopt_dl.problems.dual import DualModel
-from skopt_dl.problems.reasons import no_dual_coordinates, no_lipschitz, no_smooth_loss
+from skopt_dl.problems.reasons import (
+    no_dual_coordinates,
+    no_lipschitz,
+    no_sample_curvature,
+    no_smooth_loss,
+)
 from skopt_dl.problems.samples import SampleModel
 
 
@@ -35,6 +41,11 @@ class BySamples:
     def sample_losses(self: Any, w: Any) -> Any:
         """The loss of each sample, shape ``(n,)``, without weights and penalty."""
         return self.loss.value(self.y, self.predict_raw(w))
+
+    @offers(Oracle.SAMPLE_CURVATURE, lacks=no_sample_curvature)
+    def sample_curvature(self: Any, w: Any, index: Any) -> Any:
+        """Diagonal of the Hessian of what `sample_value` returns, shape ``(size,)``."""
+        return sample_curvature(self, w, *self._batch(w, index)[1:])
 
     def _batch(self: Any, w: Any, index: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Value of the samples ``index``; their rows, targets, weights and predictions."""

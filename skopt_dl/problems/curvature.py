@@ -103,3 +103,19 @@ def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
         H = xp.stack([xp.stack(row) for row in blocks])
         H = xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
     return H + diagonal[:, None] * xp.eye(problem.size, dtype=problem.dtype, device=problem.device)
+
+
+def sample_curvature(problem: LinearProblem, w: Any, rows: Any, y: Any, omega: Any, z: Any) -> Any:
+    """Diagonal of the Hessian on a batch: its ``rows``, targets, weights and predictions."""
+    xp, loss = problem.xp, problem.loss
+    if y.ndim == 1:
+        diagonal = rows.column_squares(omega * loss.curvature(y, z))  # type: ignore[attr-defined]
+    else:
+        columns = []
+        for k in range(problem.n_outputs):
+            unit = xp.zeros_like(z)
+            unit[:, k] = 1
+            h = loss.curvature_product(y, z, unit)[:, k]  # type: ignore[attr-defined]
+            columns.append(rows.column_squares(omega * h))
+        diagonal = problem.flat(xp.stack(columns, axis=1))
+    return diagonal + problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]

@@ -65,6 +65,13 @@ def no_root(problem: Any) -> str | None:
     return reason or not_dense(problem)
 
 
+def no_sample_curvature(problem: Any) -> str | None:
+    # The diagonal could be computed, but rates made of it let the iterates grow.
+    if problem.n_samples < problem.size:
+        return "fewer samples than parameters: a diagonal says too little of how they are coupled"
+    return no_gauss_newton(problem)
+
+
 def no_least_squares(problem: Any) -> str | None:
     return no_curvature(problem) if problem.loss.quadratic else "the loss is not quadratic"
 

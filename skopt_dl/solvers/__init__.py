@@ -59,6 +59,11 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         AdaGradNorm as AdaGradNorm,
     )
     from skopt_dl.solvers.stochastic.adam import Adam as Adam
+    from skopt_dl.solvers.stochastic.adam_relatives import (
+        Adamax as Adamax,
+        Adan as Adan,
+        AdEMAMix as AdEMAMix,
+    )
     from skopt_dl.solvers.stochastic.adam_variants import (
         AdamW as AdamW,
         AMSGrad as AMSGrad,
@@ -79,6 +84,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         MultiBatchLBFGS as MultiBatchLBFGS,
         ProgressiveLBFGS as ProgressiveLBFGS,
     )
+    from skopt_dl.solvers.stochastic.growing_momentum import GrowingNesterov as GrowingNesterov
     from skopt_dl.solvers.stochastic.kfac import EKFAC as EKFAC, KFAC as KFAC
     from skopt_dl.solvers.stochastic.kfac_variants import (
         BKFAC as BKFAC,
@@ -88,6 +94,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.muon import (
         Muon as Muon,
     )
+    from skopt_dl.solvers.stochastic.own_rates import VSGD as VSGD
     from skopt_dl.solvers.stochastic.polyak import (
         LineSearchSGD as LineSearchSGD,
         PolyakStep as PolyakStep,
@@ -129,6 +136,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         SignSGD as SignSGD,
         Signum as Signum,
     )
+    from skopt_dl.solvers.stochastic.snapshots import BatchSVRG as BatchSVRG
     from skopt_dl.solvers.stochastic.tonga import TONGA as TONGA
     from skopt_dl.solvers.subgradient import Subgradient as Subgradient
     from skopt_dl.solvers.trust_region import (
@@ -144,6 +152,7 @@ _HOME = {
     "AMSGrad": "stochastic.adam_variants",
     "ARC": "cubic",
     "ActiveSet": "active_set",
+    "AdEMAMix": "stochastic.adam_relatives",
     "AdaBelief": "stochastic.beliefs",
     "AdaDelta": "stochastic.rmsprop",
     "AdaGrad": "stochastic.adagrad",
@@ -152,11 +161,14 @@ _HOME = {
     "Adafactor": "stochastic.adafactor",
     "Adam": "stochastic.adam",
     "AdamW": "stochastic.adam_variants",
+    "Adamax": "stochastic.adam_relatives",
+    "Adan": "stochastic.adam_relatives",
     "AndersonCD": "anderson",
     "BFGS": "quasi_newton",
     "BKFAC": "stochastic.kfac_variants",
     "BacktrackingFISTA": "backtracking_fista",
     "BarzilaiBorwein": "barzilai_borwein",
+    "BatchSVRG": "stochastic.snapshots",
     "BlockBFGS": "stochastic.quasi_newton",
     "Cholesky": "direct",
     "ConjugateGradient": "conjugate_gradient",
@@ -171,6 +183,7 @@ _HOME = {
     "Gibbs": "gibbs",
     "GradientDescent": "gradient_descent",
     "GreedyCD": "greedy_cd",
+    "GrowingNesterov": "stochastic.growing_momentum",
     "HessianFree": "hessian_free",
     "IRLS": "irls",
     "ISTA": "proximal_gradient",
@@ -231,8 +244,9 @@ _HOME = {
     "SubsampledTrustRegion": "trust_region",
     "TONGA": "stochastic.tonga",
     "TrustRegion": "trust_region",
-    "WorkingSetCD": "working_set",
+    "VSGD": "stochastic.own_rates",
     "VariationalBayes": "alternating",
+    "WorkingSetCD": "working_set",
     "Yogi": "stochastic.beliefs",
 }
 

@@ -36,6 +36,7 @@ METHODS = {
     Oracle.SPLIT: "loss_prox",
     Oracle.SAMPLE_GRAD: "sample_grad",
     Oracle.SAMPLE_VALUE: "sample_value",
+    Oracle.SAMPLE_CURVATURE: "sample_curvature",
     Oracle.SAMPLE_SLOPES: "samples",
     Oracle.NEWTON_SYSTEM: "residual_system",
     Oracle.DUAL_COORDS: "dual_coordinates",
@@ -331,6 +332,25 @@ def _check_sample_value(p: _Probe) -> None:
     require_close("a batch's value has the batch's gradient", slope, grad @ d, 1e-5, 1e-7)
 
 
+def _check_diagonal(p: _Probe) -> None:
+    q, h = p.problem, 1e-5
+    half = p.xp.asarray(np.arange((q.n_samples + 1) // 2), device=q.device)
+    found = host(q.sample_curvature(p.w, half))
+    require("a batch has one curvature a parameter", found.shape == (q.size,), f"{found.shape}")
+    require("curvatures of batches are not negative", np.all(found >= 0))
+    if Trait.LINEAR_MODEL not in q.traits:
+        return
+    at = p.xp.arange(q.size, device=q.device)
+    bends = []
+    for j in range(q.size):
+        d = p.xp.where(at == j, p.xp.full_like(p.w, h), p.xp.zeros_like(p.w))
+        ahead = host(q.sample_grad(p.w + d, half)[1])[j]
+        bends.append((ahead - host(q.sample_grad(p.w - d, half)[1])[j]) / (2 * h))
+    require_close(
+        "a batch's curvatures are those of its gradient", found, np.array(bends), 1e-5, 1e-7
+    )
+
+
 def _check_certificate(p: _Probe) -> None:
     q = p.problem
     points = [q.start(), p.w, p.other, p.third]
@@ -373,4 +393,5 @@ _CHECKS = {
     Oracle.SPLIT: _check_split,
     Oracle.SAMPLE_GRAD: _check_sample_grad,
     Oracle.SAMPLE_VALUE: _check_sample_value,
+    Oracle.SAMPLE_CURVATURE: _check_diagonal,
 }

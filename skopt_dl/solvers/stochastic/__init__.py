@@ -3,6 +3,6 @@
 Schedules of their rates are in `skopt_dl.search`; averages of their iterates are here.
 """
 
-from skopt_dl.solvers.stochastic.averaging import EMA, Average, PolyakAverage
+from skopt_dl.solvers.stochastic.averaging import EMA, SWA, Average, PolyakAverage
 
-__all__ = ["EMA", "Average", "PolyakAverage"]
+__all__ = ["EMA", "SWA", "Average", "PolyakAverage"]

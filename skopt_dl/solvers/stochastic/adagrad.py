@@ -64,7 +64,7 @@ class AdaGrad(StochasticSolver):
         epsilon: float = 1e-10,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -118,7 +118,7 @@ class AdaGradNorm(StochasticSolver):
         initial_norm: float = 0.0,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

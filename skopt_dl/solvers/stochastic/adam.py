@@ -51,11 +51,12 @@ class Adam(StochasticSolver):
         How the rate changes; "auto" decreases it for a linear model whose rate is automatic.
     batch_size : int or "auto"
         Samples per update; "auto" is ``min(200, n_samples)``.
-    shuffle : bool
-        Permute the samples before each epoch.
+    shuffle : bool or {"once", "iid"}
+        Permute the samples before each epoch, or "once", before the first; "iid" draws them with
+        replacement.
     max_grad_norm : float, optional
         A longer gradient is shortened to this length; its direction stays.
-    average : {"polyak", "ema"} or Average, optional
+    average : {"polyak", "ema", "swa"} or Average, optional
         Return an average of the iterates as the answer.
 
     Notes
@@ -80,7 +81,7 @@ class Adam(StochasticSolver):
         epsilon: float = 1e-8,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

@@ -83,7 +83,7 @@ class AMSGrad(StochasticSolver):
         epsilon: float = 1e-8,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -156,7 +156,7 @@ class AdamW(StochasticSolver):
         weight_decay: float = 0.01,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -228,7 +228,7 @@ class NAdam(StochasticSolver):
         momentum_decay: float = 0.004,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -311,7 +311,7 @@ class RAdam(StochasticSolver):
         epsilon: float = 1e-8,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

@@ -66,7 +66,34 @@ class EMA(Average):
         return (1 - self.decay) / (1 - self.decay**t)
 
 
-AVERAGES: dict[str, type[Average]] = {"ema": EMA, "polyak": PolyakAverage}
+class SWA(Average):
+    r"""Stochastic weight averaging: the mean of every m-th iterate after a burn-in.
+
+    Parameters
+    ----------
+    burn_in : int
+        Updates until the first iterate that is averaged; the last iterate is the answer before.
+    every : int
+        m, updates between two of them, at least 1: an epoch, or a cycle of the learning rate.
+
+    References
+    ----------
+    P. Izmailov, D. Podoprikhin, T. Garipov, D. Vetrov, A. G. Wilson, "Averaging weights leads to
+    wider optima and better generalization", UAI 2018.
+    """
+
+    def __init__(self, burn_in: int = 0, every: int = 1) -> None:
+        self.burn_in, self.every = burn_in, every
+
+    def share(self, t: int) -> float:
+        # The last iterate before the burn-in ends is the first of the mean.
+        count, rest = divmod(t - self.burn_in, self.every)
+        if t <= self.burn_in or count < 1:
+            return 1.0
+        return 0.0 if rest else 1 / count
+
+
+AVERAGES: dict[str, type[Average]] = {"ema": EMA, "polyak": PolyakAverage, "swa": SWA}
 
 
 def average_of(given: Any) -> Average | None:
@@ -86,10 +113,10 @@ def average_of(given: Any) -> Average | None:
         )
     if isinstance(given, EMA) and not (is_number(given.decay) and given.decay in FRACTION):
         raise ValueError(f"EMA: decay={given.decay!r}, but it must be a number {FRACTION}")
-    if isinstance(given, PolyakAverage) and not (
-        isinstance(given.burn_in, int) and given.burn_in >= 0
-    ):
-        raise ValueError(
-            f"PolyakAverage: burn_in={given.burn_in!r}, but it must be an integer >= 0"
-        )
+    for name, least in (("burn_in", 0), ("every", 1)):
+        value = getattr(given, name, least)
+        if not (isinstance(value, int) and value >= least):
+            raise ValueError(
+                f"{type(given).__name__}: {name}={value!r}, but it must be an integer >= {least}"
+            )
     return given

@@ -15,7 +15,14 @@ from skopt_dl.kernels.namespace import to_float
 from skopt_dl.search.schedules import Schedule, schedule_of
 from skopt_dl.solvers.stochastic.averaging import Average, average_of
 from skopt_dl.solvers.stochastic.ranges import check_ranges, is_number
-from skopt_dl.solvers.stochastic.sampling import batch_size, batches, on_device, probe, reshuffled
+from skopt_dl.solvers.stochastic.sampling import (
+    batch_size,
+    batches,
+    check_shuffle,
+    next_order,
+    on_device,
+    probe,
+)
 
 # The curvature that sets an automatic rate: the largest of a few batches, each from a few turns of
 # the power method, and half the step it allows, because other batches may be steeper.
@@ -82,11 +89,12 @@ class StochasticSolver(Solver):
         else "constant".
     batch_size : int or "auto"
         Samples per update; "auto" is ``min(200, n_samples)``.
-    shuffle : bool
-        Permute the samples before each epoch.
+    shuffle : bool or {"once", "iid"}
+        Permute the samples before each epoch, or "once", before the first; "iid" draws each sample
+        of each batch independently, with replacement.
     max_grad_norm : float, optional
         A longer gradient is shortened to this length; its direction stays.
-    average : {"polyak", "ema"} or Average, optional
+    average : {"polyak", "ema", "swa"} or Average, optional
         Return an average of the iterates as the answer.
 
     Attributes
@@ -104,7 +112,7 @@ class StochasticSolver(Solver):
     learning_rate: float | str
     schedule: str | Schedule
     batch_size: int | str
-    shuffle: bool
+    shuffle: bool | str
     max_grad_norm: float | None = None
     average: str | Average | None = None
 
@@ -129,6 +137,7 @@ class StochasticSolver(Solver):
                 "number > 0"
             )
         check_ranges(self)
+        check_shuffle(self.shuffle)
         n = problem.n_samples or 1
         # The gradient of all samples has no noise for which the rate would have to vanish.
         noisy = batch_size(self.batch_size, n) < n
@@ -157,10 +166,7 @@ class StochasticSolver(Solver):
     def _epoch(self, problem: Any, state: Any) -> None:
         n = problem.n_samples
         size = batch_size(self.batch_size, n)
-        if state.order is None or state.order.shape[0] != n:
-            state.order = problem.kernels.index_range(n)
-        if self.shuffle:
-            state.order = reshuffled(state.order, state.rng)
+        state.order = next_order(self.shuffle, state.order, n, state.rng, problem.kernels)
         if state.iterate is not None:
             state.w = state.iterate
         total = 0.0
@@ -197,7 +203,7 @@ def _average(xp: Any, state: Any) -> None:
     share = state.average.share(state.n_updates)
     if state.mean is None or share == 1:
         state.mean = xp.asarray(state.w, copy=True)
-    else:
+    elif share > 0:
         # A new array: the old one may be the answer of the epoch before.
         state.mean = state.mean + share * (state.w - state.mean)
 

@@ -55,7 +55,7 @@ class AdaBelief(StochasticSolver):
         epsilon: float = 1e-16,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -128,7 +128,7 @@ class Yogi(StochasticSolver):
         epsilon: float = 1e-3,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

@@ -67,7 +67,7 @@ class DoG(StochasticSolver):
         *,
         initial_distance: float = 1e-6,
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -144,7 +144,7 @@ class DAdaptation(StochasticSolver):
         max_growth: float = 1.2,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -230,7 +230,7 @@ class Prodigy(StochasticSolver):
         epsilon: float = 1e-8,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

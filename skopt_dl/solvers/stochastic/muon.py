@@ -88,7 +88,7 @@ class Muon(StochasticSolver):
         epsilon: float = 1e-8,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

@@ -73,6 +73,10 @@ RANGES: dict[str, Range] = {
     "decay_power": Range(0.0, 1.0, open_low=True),
     "max_rms": POSITIVE,
     "max_grad_norm": POSITIVE,
+    "slow_share": NON_NEGATIVE,
+    "period": AT_LEAST_ONE,
+    "settle_after": AT_LEAST_ONE,
+    "n_start": AT_LEAST_ONE,
 }
 
 

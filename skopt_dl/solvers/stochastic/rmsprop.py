@@ -76,7 +76,7 @@ class RMSprop(StochasticSolver):
         centered: bool = False,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -142,7 +142,7 @@ class RMSpropNesterov(StochasticSolver):
         epsilon: float = 1e-8,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -210,7 +210,7 @@ class AdaDelta(StochasticSolver):
         decay: float = 0.95,
         epsilon: float = 1e-6,
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

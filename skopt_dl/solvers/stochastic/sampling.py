@@ -1,4 +1,4 @@
-"""Which samples a stochastic step sees: batches of a permutation that is renewed each epoch."""
+"""Which samples a stochastic step sees: batches of a permutation, or of independent draws."""
 
 from __future__ import annotations
 
@@ -31,6 +31,36 @@ def reshuffled(order: Any, rng: Any) -> Any:
     do, so the same seed visits the same batches.
     """
     return order[rng.permutation(order.shape[0])]
+
+
+def check_shuffle(setting: Any) -> None:
+    """Raise unless ``setting`` names an order of the samples.
+
+    Raises
+    ------
+    ValueError
+        With the known ones.
+    """
+    if setting not in (True, False, "once", "iid"):
+        raise ValueError(f"shuffle={setting!r}: expected True, False, 'once' or 'iid'")
+
+
+def next_order(setting: Any, order: Any, n: int, rng: Any, kernels: Any) -> Any:
+    """The order of the samples in the next epoch (on the host), after ``order`` in the last one.
+
+    Parameters
+    ----------
+    setting : bool or {"once", "iid"}
+        A fresh permutation each epoch; none; one at the start; independent draws with replacement.
+    order : array of shape (n,) or None
+        ``None`` before the first epoch.
+    """
+    if setting == "iid":
+        return rng.choice(n, size=n)
+    fresh = order is None or order.shape[0] != n
+    if fresh:
+        order = kernels.index_range(n)
+    return reshuffled(order, rng) if setting is True or (setting == "once" and fresh) else order
 
 
 def batches(order: Any, size: int) -> Iterator[Any]:

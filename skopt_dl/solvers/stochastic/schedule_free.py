@@ -68,7 +68,7 @@ class ScheduleFreeSGD(StochasticSolver):
         weight_decay: float = 0.0,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
     ) -> None:
         self.learning_rate, self.schedule = learning_rate, schedule
@@ -132,7 +132,7 @@ class ScheduleFreeAdamW(StochasticSolver):
         weight_decay: float = 0.0,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
     ) -> None:
         self.learning_rate, self.schedule = learning_rate, schedule

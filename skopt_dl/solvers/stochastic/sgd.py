@@ -38,14 +38,15 @@ class SGD(StochasticSolver):
         How the rate changes; "auto" decreases it for a linear model whose rate is automatic.
     batch_size : int or "auto"
         Samples per update; "auto" is ``min(200, n_samples)``.
-    shuffle : bool
-        Permute the samples before each epoch.
+    shuffle : bool or {"once", "iid"}
+        Permute the samples before each epoch, or "once", before the first; "iid" draws them with
+        replacement.
     weight_decay : float
         :math:`\\lambda`, non-negative: an update begins with
         :math:`w \\leftarrow (1 - \\eta\\lambda) w`. It is no part of the objective.
     max_grad_norm : float, optional
         A longer gradient is shortened to this length; its direction stays.
-    average : {"polyak", "ema"} or Average, optional
+    average : {"polyak", "ema", "swa"} or Average, optional
         Return an average of the iterates as the answer.
 
     Notes
@@ -69,7 +70,7 @@ class SGD(StochasticSolver):
         learning_rate: float | str = "auto",
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
@@ -131,7 +132,7 @@ class Momentum(StochasticSolver):
         momentum: float = 0.9,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
@@ -191,7 +192,7 @@ class Nesterov(StochasticSolver):
         momentum: float = 0.9,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,

@@ -55,7 +55,7 @@ class SignSGD(StochasticSolver):
         learning_rate: float | str = "auto",
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -106,7 +106,7 @@ class Signum(StochasticSolver):
         momentum: float = 0.9,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:
@@ -169,7 +169,7 @@ class Lion(StochasticSolver):
         weight_decay: float = 0.0,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         max_grad_norm: float | None = None,
         average: str | Average | None = None,
     ) -> None:

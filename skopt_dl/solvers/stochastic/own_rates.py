@@ -1,0 +1,138 @@
+r"""A learning rate for each parameter, from the noise and the curvature that it sees.
+
+Letters: w the iterate, g the gradient on a batch, h the diagonal curvature there; a bar marks a
+running mean, :math:`\tau` its length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.solvers.stochastic.averaging import Average
+from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
+from skopt_dl.solvers.stochastic.ranges import is_number
+from skopt_dl.solvers.stochastic.sampling import batch_size, probe
+
+
+@dataclass
+class OwnRatesState(StochasticState):
+    """Adds the running means of gradient, square and curvature, and their lengths."""
+
+    g: Any = None
+    v: Any = None
+    h: Any = None
+    tau: Any = None
+
+
+class VSGD(StochasticSolver):
+    """vSGD-l, "no more pesky learning rates": each parameter has the rate of least expected loss.
+
+    .. math::
+
+        \\bar g &\\leftarrow (1 - \\tau^{-1}) \\bar g + \\tau^{-1} g, \\qquad
+        \\bar v, \\bar h \\text{ alike of } g^2 \\text{ and } h \\\\
+        \\eta &= \\frac{\\bar g^2}{\\bar h\\, \\bar v}, \\qquad
+        \\tau \\leftarrow \\Big(1 - \\frac{\\bar g^2}{\\bar v}\\Big) \\tau + 1, \\qquad
+        w \\leftarrow w - \\eta g
+
+    Needs gradients and diagonal curvatures on batches of samples and a smooth objective.
+
+    Parameters
+    ----------
+    batch_size, shuffle, average
+        As for `SGD`. There is no rate and no schedule.
+    n_start : int
+        Batches of evenly spaced samples from which the means begin, at least 1.
+    caution : float or "auto"
+        What the first means of square and curvature are multiplied by, at least 1, because few
+        batches may miss both; it is forgotten as the means move. "auto" is a tenth of the number of
+        parameters, as in the paper, and at least 1.
+    guard : bool
+        Shorten a step that would overshoot on its own batch, where parameters are coupled.
+
+    Notes
+    -----
+    On a noisy parabola the rate is the optimal one: the inverse of the curvature where the gradient
+    is all signal, and less by the share of noise in its square. An update costs a pass for the
+    curvatures besides the gradient.
+
+    The rates know nothing of each other, and the steps of many parameters that say the same may add
+    up to far too long a one. The guard, which the paper does not have, multiplies the step d by
+    :math:`\\min(1, -g^T d / d^T H d)`, with the curvature of the batch along d from one gradient
+    more. Where parameters are not coupled it is 1, because no rate exceeds the inverse curvature.
+
+    The paper's first look at the data is part of its first epoch; here it is taken before.
+
+    References
+    ----------
+    T. Schaul, S. Zhang, Y. LeCun, "No more pesky learning rates", ICML 2013.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_CURVATURE, Trait.SMOOTH)
+    learning_rate = "auto"
+    schedule = "constant"
+
+    def __init__(
+        self,
+        *,
+        n_start: int = 10,
+        caution: float | str = "auto",
+        guard: bool = True,
+        batch_size: int | str = "auto",
+        shuffle: bool | str = True,
+        average: str | Average | None = None,
+    ) -> None:
+        self.n_start, self.caution, self.guard = n_start, caution, guard
+        self.batch_size, self.shuffle, self.average = batch_size, shuffle, average
+
+    def _start(self, problem: Any, w: Any) -> OwnRatesState:
+        xp, caution = problem.xp, self.caution
+        looks = probe(problem, batch_size(self.batch_size, problem.n_samples), self.n_start)
+        if caution == "auto":
+            caution = max(1.0, problem.size / 10)
+        elif not (is_number(caution) and caution >= 1):  # type: ignore[operator]
+            raise ValueError(f"VSGD: caution={caution!r}, but it must be 'auto' or a number >= 1")
+        g, v, h = xp.zeros_like(w), xp.zeros_like(w), xp.zeros_like(w)
+        for index in looks:
+            there = problem.sample_grad(w, index)[1]
+            g += there / len(looks)
+            v += there * there / len(looks)
+            h += problem.sample_curvature(w, index) / len(looks)
+        tau = xp.full_like(w, float(len(looks)))
+        return OwnRatesState(w=w, g=g, v=caution * v, h=caution * h, tau=tau)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return 1.0
+
+    def _step(self, problem: Any, state: OwnRatesState, g: Any) -> None:
+        xp, share = problem.xp, 1 / state.tau
+        # The problem overwrites its gradient with the next one.
+        g = xp.asarray(g, copy=True)
+        h = problem.sample_curvature(state.w, state.batch[0])
+        state.g += share * (g - state.g)
+        state.v += share * (g * g - state.v)
+        state.h += share * (h - state.h)
+        signal, scale = state.g * state.g, state.h * state.v
+        seen, bent = state.v > 0, scale > 0
+        step = signal / xp.where(bent, scale, xp.ones_like(scale))
+        d = -xp.where(bent, step, xp.zeros_like(step)) * g
+        state.w += self._allowed(problem, state, g, d) * d if self.guard else d
+        clear = signal / xp.where(seen, state.v, xp.ones_like(scale))
+        # A clear signal shortens the memory to one gradient, which is the shortest there is.
+        state.tau *= 1 - xp.clip(clear, None, 1.0)
+        state.tau += 1
+
+    @staticmethod
+    def _allowed(problem: Any, state: OwnRatesState, g: Any, d: Any) -> Any:
+        """The share of ``d`` that goes no further than the least value of the batch along it."""
+        xp, w = problem.xp, state.w
+        norm, one = xp.linalg.vector_norm, xp.ones_like(w[0])
+        length = norm(d)
+        # Half the digits of the difference, as for the automatic rates.
+        distance = float(xp.finfo(w.dtype).eps) ** 0.5 * (1 + norm(w))
+        scale = distance / xp.where(length > 0, length, one)
+        bend = d @ (problem.sample_grad(w + scale * d, state.batch[0])[1] - g) / scale
+        fall = -(g @ d)
+        return xp.where(bend > fall, fall / xp.where(bend > fall, bend, one), one)
