@@ -12,6 +12,8 @@
     python -m benchmarks.ridge_thresholds
     python -m benchmarks.logistic_thresholds
     python -m benchmarks.lasso_thresholds
+    python -m benchmarks.mlp
+    python -m benchmarks.mlp_solvers
 
 Every script takes ``--smoke``: tiny data and one repetition, to see that it runs.
 """

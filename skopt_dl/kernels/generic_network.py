@@ -96,6 +96,16 @@ def network_layers(net: Any, w: Any, X: Any, masks: Any = None) -> tuple[list[An
     return given, raw
 
 
+def network_response(net: Any, coefs: Any, intercepts: Any, X: Any) -> Any:
+    """The mean response to ``X`` of the given blocks, shape ``(n, outputs)``."""
+    a = X
+    for k, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+        z = a @ coef
+        z += intercept
+        a = net.activations[k].value(z) if k < len(net.activations) else z
+    return respond(net.output, a)
+
+
 def network_workspace(net: Any, dtype: Any) -> Any:
     """Memory that `network_gradient` reuses from call to call; array code needs none."""
     return None

@@ -203,6 +203,7 @@ class MultilayerPerceptron(EngineEstimator):
                 "n_layers_": len(net.sizes),
                 "n_outputs_": net.sizes[-1],
                 "out_activation_": net.output,
+                "_net": net,
             }
 
         if is_stochastic(chosen):
@@ -285,15 +286,16 @@ class MultilayerPerceptron(EngineEstimator):
         """The network's mean response, shape ``(n, outputs)``."""
         if hasattr(self, "members_") and self.n_ensemble > 1:
             return mean_response(self.members_, X, method)
-        check_is_fitted(self)
         if not self._is_plain(X):
+            check_is_fitted(self)
             X = check_X(self, X, method=method)
             if self.dtype is not None:
                 X = _as_dtype(X, self.coefs_[0].dtype)
         if self._scale is not None:
             X = self._scale.apply(X)
-        sizes = [self.coefs_[0].shape[0], *(c.shape[1] for c in self.coefs_)]
-        net = Network(sizes, self.activation, self.out_activation_)
+        net = self._net
+        if net.activation != self.activation:
+            net = Network(net.sizes, self.activation, net.output)
         return self._restored(net.respond(self.coefs_, self.intercepts_, X))
 
     def _restored(self, response: Any) -> Any:
@@ -305,6 +307,7 @@ class MultilayerPerceptron(EngineEstimator):
         do."""
         return (
             type(X) is np.ndarray
+            and hasattr(self, "coefs_")
             and X.ndim == 2
             and X.dtype == self.coefs_[0].dtype
             and X.shape[1] == self.n_features_in_

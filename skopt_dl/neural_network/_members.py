@@ -1,7 +1,8 @@
 """Several networks of one architecture that differ by their seeds, and the mean of what they say.
 
-The members are trained side by side: one GEMM of ``k`` stacked members has no faster inner loop
-than ``k`` GEMMs of one (``benchmarks/mlp.py --ensemble``), and apart they can stop apart.
+The members are trained side by side, so that each stops by itself. Batched products of eight
+members take 0.98 of the time of products one by one at 200 x 100 x 100 and at 256 x 256 x 256, and
+0.62 at 32 x 20 x 100, where calls are what counts (``python -m benchmarks.mlp --ensemble``).
 """
 
 from __future__ import annotations

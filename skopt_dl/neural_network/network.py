@@ -7,14 +7,21 @@ r"""A multi-layer perceptron on one flat parameter array.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from math import sqrt
 from typing import Any
 
 from skopt_dl.activations import Activation
 from skopt_dl.dispatch import ACTIVATIONS
-from skopt_dl.kernels.generic_network import respond
+from skopt_dl.kernels import KernelSet, bind
 from skopt_dl.kernels.namespace import namespace_of
+
+
+@cache
+def _bound(xp: Any, dtype: Any, layout: str) -> KernelSet:
+    """The kernels of predictions: one set for all, because a call may last microseconds."""
+    return bind(xp, dtype, layout)
 
 
 def activations_of(given: Any, n_hidden: int) -> list[Activation]:
@@ -134,12 +141,10 @@ class Network:
 
     def respond(self, coefs: Sequence[Any], intercepts: Sequence[Any], X: Any) -> Any:
         """Mean response to ``X`` of the given blocks, shape ``(n, outputs)``."""
-        a = X
-        for k, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            z = a @ coef
-            z += intercept
-            a = self.activations[k].value(z) if k < len(self.activations) else z
-        return respond(self.output, a)
+        dense = not hasattr(X, "tocsc")
+        kernels = _bound(namespace_of(coefs[0]), coefs[0].dtype, "dense" if dense else "sparse")
+        served = self.compiled and dense and X.dtype == coefs[0].dtype
+        return kernels.serving(served).network_response(self, coefs, intercepts, X)
 
     def predict(self, w: Any, X: Any) -> Any:
         """Mean response to ``X`` of the flat parameters ``w``."""

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import sklearn.neural_network as peer
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -551,3 +551,54 @@ def test_bad_targets_are_named():
 def test_a_clipped_batch_size_warns_as_in_scikit_learn():
     with pytest.warns(UserWarning, match="is going to be clipped"):
         MLPClassifier((5,), batch_size=1000, n_iter_no_change=1, tol=10.0).fit(DIGITS, LABELS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ACTIVATIONS.names())
+def test_compiled_response_equals_the_generic_one(activation, dtype):
+    rng = np.random.default_rng(0)
+    for output in OUTPUTS:
+        for hidden in ((), (9,), (4, 7, 6)):
+            net = Network((5, *hidden, 3), activation, output)
+            coefs, intercepts = net.unpack((0.4 * rng.normal(size=net.size)).astype(dtype))
+            for n in (0, 1, 2500):
+                X = rng.normal(size=(n, 5)).astype(dtype)
+                compiled = bind(np, np.dtype(dtype)).network_response(net, coefs, intercepts, X)
+                expected = generic_network.network_response(net, coefs, intercepts, X)
+                assert compiled.dtype == dtype
+                tol = 1e-12 if dtype is np.float64 else 1e-4
+                np.testing.assert_allclose(compiled, expected, rtol=tol, atol=tol)
+
+
+def test_a_few_rows_are_answered_as_many_and_refused_as_many():
+    model = MLPClassifier((5,), max_iter=3, random_state=0)
+    with pytest.raises(NotFittedError):
+        model.predict(DIGITS[:1])
+    with pytest.warns(ConvergenceWarning):
+        model.fit(DIGITS, LABELS)
+    every = model.predict_proba(DIGITS)
+    np.testing.assert_allclose(model.predict_proba(DIGITS[:1]), every[:1], rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(DIGITS[:2].tolist()), every[:2], rtol=1e-12)
+    turned = np.asfortranarray(DIGITS[:3])
+    np.testing.assert_allclose(model.predict_proba(turned), every[:3], rtol=1e-12)
+    for wrong, words in [
+        (np.full((1, 64), np.nan), "NaN"),
+        (DIGITS[:1, :5], "5 features"),
+        (DIGITS[0], "Expected 2D array"),
+        (DIGITS[:0], "0 sample"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            model.predict(wrong)
+
+
+def test_data_mapped_from_a_file_train_as_data_in_memory(tmp_path):
+    for name, array in (("X", DIGITS), ("y", LABELS)):
+        np.save(tmp_path / f"{name}.npy", array)
+    mapped = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("X", "y")]
+    model = MLPClassifier((5,), max_iter=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one, two = clone(model).fit(*mapped), clone(model).fit(DIGITS, LABELS)
+    assert one.loss_curve_ == two.loss_curve_
+    problem = clone(model)._build_problem(*mapped)
+    assert np.shares_memory(problem.X, mapped[0])  # Nothing is read before its batch.

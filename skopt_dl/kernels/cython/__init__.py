@@ -34,7 +34,9 @@ GRAM = Compiled(GramLasso="_gram_lasso")
 ROWS = Compiled(row_epochs="_cd_rows")
 # Updates of the stochastic rules, and the gradient of a network (which has dense data only).
 UPDATES = Compiled(adam_update="_network", momentum_update="_network")
-NETWORK = Compiled(network_gradient="_network", network_workspace="_network")
+NETWORK = Compiled(
+    network_gradient="_network", network_response="_network", network_workspace="_network"
+)
 # Entries of a partly observed matrix, kept alone or in a full array.
 OBSERVED = Compiled(
     entry_products="_observed",

@@ -150,6 +150,32 @@ CLONES void NAME(column_sums)(const REAL *restrict D, REAL *restrict g, long n, 
     }
 }
 
+/* Raw outputs become the mean response; the kinds of output are numbered as in _network.pyx. */
+CLONES void NAME(mean_response)(REAL *restrict Z, long n, long k, int output) {
+    if (output == 1)
+        for (long i = 0; i < n * k; i++) {
+            REAL t = Z[i], u = -ABS(t), e = NAME(exp_poly)(u < LOWEST ? LOWEST : u);
+            Z[i] = (t < 0 ? e : 1) / (1 + e);
+        }
+    else if (output == 3)
+        for (long i = 0; i < n * k; i++) Z[i] = EXP(Z[i]);
+    else if (output == 2) {
+        for (long i = 0; i < n; i++) {
+            REAL *restrict z = Z + i * k;
+            REAL top = z[0];
+            for (long j = 1; j < k; j++) top = z[j] > top ? z[j] : top;
+            for (long j = 0; j < k; j++) { REAL t = z[j] - top; z[j] = t < LOWEST ? LOWEST : t; }
+        }
+        for (long i = 0; i < n * k; i++) Z[i] = NAME(exp_poly)(Z[i]);
+        for (long i = 0; i < n; i++) {
+            REAL *restrict z = Z + i * k;
+            REAL sum = 0;
+            for (long j = 0; j < k; j++) sum += z[j];
+            for (long j = 0; j < k; j++) z[j] /= sum;
+        }
+    }
+}
+
 /* The losses: Z becomes the derivative, row i scaled by share * s_i; the weighted sum of the losses
    is returned. A floor > 0 asks for scikit-learn's report of a likelihood, see output_loss. */
 CLONES double NAME(squared_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,

@@ -21,6 +21,8 @@ cdef extern from "_elementwise.h" nogil:
     void s_mask(float*, float*, const float*, long)
     void d_activation_back(double*, const double*, const double*, double*, long, long, int)
     void s_activation_back(float*, const float*, const float*, float*, long, long, int)
+    void d_mean_response(double*, long, long, int)
+    void s_mean_response(float*, long, long, int)
     void d_column_sums(const double*, double*, long, long)
     void s_column_sums(const float*, float*, long, long)
     double d_squared_loss(double*, const double*, const double*, double, long, long)
@@ -270,6 +272,53 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
             d, spare = back, other
             back, other = spare, d
     return loss
+
+
+def network_response(net, coefs, intercepts, X):
+    """See `skopt_dl.kernels.generic_network.network_response`."""
+    # No index from the end: this file has switched it off.
+    out = np.empty((X.shape[0], net.sizes[len(net.sizes) - 1]), X.dtype)
+    rows = min(X.shape[0], CHUNK)
+    # Outputs of one layer and of the next, and slopes that some activations want to store.
+    spare = np.empty((3, rows * max(net.sizes[1:])), X.dtype)
+    X = np.ascontiguousarray(X)
+    if X.dtype == np.float32:
+        _respond[float](net, coefs, intercepts, X, spare, out)
+    else:
+        _respond[double](net, coefs, intercepts, X, spare, out)
+    return out
+
+
+cdef _respond(net, coefs, intercepts, const floating[:, ::1] X, floating[:, ::1] spare,
+              floating[:, ::1] out):
+    cdef const floating[:, ::1] coef
+    cdef const floating[::1] intercept
+    cdef const floating* a
+    cdef floating* z
+    cdef int k, last = len(coefs) - 1, kind, fan_in, fan_out, m, output = OUTPUTS[net.output]
+    cdef double strength
+    cdef long low = 0, n = X.shape[0]
+    while low < n:
+        m = <int>min(<long>CHUNK, n - low)
+        a = &X[low, 0]
+        for k in range(last + 1):
+            coef = np.ascontiguousarray(coefs[k])
+            intercept = np.ascontiguousarray(intercepts[k])
+            fan_in, fan_out = coef.shape[0], coef.shape[1]
+            kind, strength = 0, 1.0
+            if k < last:
+                kind, strength = net.activations[k].kernel_id, net.activations[k].strength
+            z = &spare[k % 2, 0] if k < last else &out[low, 0]
+            with nogil:
+                _gemm[floating](False, False, m, fan_out, fan_in, a, &coef[0, 0], False, z)
+                _bias_activate[floating](z, &intercept[0], &spare[2, 0], m, fan_out, kind, strength)
+            a = z
+        if floating is float:
+            s_mean_response(&out[low, 0], m, out.shape[1], output)
+        else:
+            d_mean_response(&out[low, 0], m, out.shape[1], output)
+        low += m
+        PyErr_CheckSignals()
 
 
 def adam_update(w, g, m, v, double step, double beta_1, double beta_2, double epsilon):

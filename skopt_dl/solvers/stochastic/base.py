@@ -169,13 +169,13 @@ class StochasticSolver(Solver):
         state.order = next_order(self.shuffle, state.order, n, state.rng, problem.kernels)
         if state.iterate is not None:
             state.w = state.iterate
-        total = 0.0
+        total, sample_grad, limit = 0.0, problem.sample_grad, self.max_grad_norm
         for index in batches(on_device(problem, state.order), size):
-            value, g = problem.sample_grad(state.w if state.at is None else state.at, index)
+            value, g = sample_grad(state.w if state.at is None else state.at, index)
             total = total + value * index.shape[0]
             state.n_updates += 1
             state.batch = index, value
-            self._step(problem, state, clipped(problem.xp, g, self.max_grad_norm))
+            self._step(problem, state, g if limit is None else clipped(problem.xp, g, limit))
             if state.average is not None:
                 _average(problem.xp, state)
         state.batch = None
