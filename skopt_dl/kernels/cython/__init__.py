@@ -33,7 +33,21 @@ GRAM = Compiled(GramLasso="_gram_lasso")
 # Coordinate descent over rows; it looks at the layout itself.
 ROWS = Compiled(row_epochs="_cd_rows")
 # Updates of the stochastic rules, and the gradient of a network (which has dense data only).
-UPDATES = Compiled(adam_update="_network", momentum_update="_network")
+UPDATES = Compiled(
+    adam_update="_network",
+    momentum_update="_network",
+    adabelief_update="_updates",
+    adadelta_update="_updates",
+    adagrad_update="_updates",
+    adamax_update="_updates",
+    ademamix_update="_updates",
+    amsgrad_update="_updates",
+    lion_update="_updates",
+    nadam_update="_updates",
+    rmsprop_nesterov_update="_updates",
+    rmsprop_update="_updates",
+    yogi_update="_updates",
+)
 NETWORK = Compiled(
     network_gradient="_network", network_response="_network", network_workspace="_network"
 )

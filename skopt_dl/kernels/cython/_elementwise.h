@@ -1,4 +1,4 @@
-/* The loops of _network.h in double (d_) and single (s_) precision. */
+/* The loops of _network.h and _updates.h in double (d_) and single (s_) precision. */
 #ifndef SKOPT_DL_ELEMENTWISE_H
 #define SKOPT_DL_ELEMENTWISE_H
 
@@ -43,6 +43,7 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define ABS fabs
 #define SIGN copysign
 #include "_network.h"
+#include "_updates.h"
 #undef REAL
 #undef INTEGER
 #undef NAME
@@ -76,5 +77,6 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define ABS fabsf
 #define SIGN copysignf
 #include "_network.h"
+#include "_updates.h"
 
 #endif
