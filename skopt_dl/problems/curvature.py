@@ -113,9 +113,7 @@ def sample_curvature(problem: LinearProblem, w: Any, rows: Any, y: Any, omega: A
     else:
         columns = []
         for k in range(problem.n_outputs):
-            unit = xp.zeros_like(z)
-            unit[:, k] = 1
-            h = loss.curvature_product(y, z, unit)[:, k]  # type: ignore[attr-defined]
+            h = loss.curvature_product(y, z, _unit(xp, z, k))[:, k]  # type: ignore[attr-defined]
             columns.append(rows.column_squares(omega * h))
         diagonal = problem.flat(xp.stack(columns, axis=1))
     return diagonal + problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]
