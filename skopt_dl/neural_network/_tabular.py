@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
 from skopt_dl._sklearn.parameters import check_choice, check_number
+from skopt_dl._sklearn.tables import is_frame
 from skopt_dl._sklearn.validation import check_weights
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.neural_network.held_out import BestEpoch, parts
@@ -203,11 +204,13 @@ class TabularPerceptron(EngineEstimator):
             )
         weights = None
         if sample_weight is not None:
+            X = X if is_frame(X) or isinstance(X, list) else np.asarray(X)
             n = _num_samples(X)
             weights = check_weights(sample_weight, np.empty((n, 1), self.dtype))
             check_consistent_length(X, y)
             used = np.flatnonzero(weights)
-            X, y, weights = _safe_indexing(X, used), _safe_indexing(y, used), weights[used]
+            y = np.asarray(y)
+            X, y, weights = _safe_indexing(X, used), y[used], weights[used]
         encoder = TableEncoder(**{name: getattr(self, name) for name in ENCODER_PARAMETERS})
         Z = encoder.fit_transform(X)
         self.encoder_ = encoder
@@ -268,8 +271,9 @@ class TabularPerceptron(EngineEstimator):
     def _outputs(self, X: Any) -> list[np.ndarray]:
         """Raw outputs of each member, shape ``(n, K)``."""
         check_is_fitted(self)
-        Z = self.encoder_.transform(X)
-        return [self._raw.predict(w, Z) for w in self.members_]
+        # In double precision a row's answer does not depend, to seven digits, on its neighbours.
+        Z = self.encoder_.transform(X).astype(np.float64)
+        return [self._raw.predict(w.astype(np.float64), Z) for w in self.members_]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
