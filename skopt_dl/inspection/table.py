@@ -108,7 +108,7 @@ def solver_table(
     >>> [row.name for row in table if row.auto]
     ['active_set']
     """
-    problem = _problem_of(estimator, X, y, sample_weight)
+    problem = problem_of(estimator, X, y, sample_weight)
     choice = choose(problem)
     auto, reason = (None, "") if choice is None else choice
     rows = []
@@ -118,7 +118,8 @@ def solver_table(
     return SolverTable(problem.description, tuple(rows), reason)
 
 
-def _problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Problem:
+def problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Problem:
+    """The problem that ``estimator.fit`` would solve on these data; a problem is itself."""
     if isinstance(estimator, Problem):
         return estimator
     if not hasattr(estimator, "_build_problem"):

@@ -104,10 +104,12 @@ class BlockInverseHessian:
         return len(self.blocks)
 
     def push(self, D: Any, Y: Any) -> bool:
-        """Add a block; false if it is left out: its curvature is not positive to rounding."""
+        """Add a block; false if it is left out: its curvature is not clearly positive."""
         try:
             factor = PositiveFactor(D.T @ Y)
         except NotPositiveDefiniteError:
+            return False
+        if factor.smallest < float(namespace_of(D).finfo(D.dtype).eps) ** 0.5:
             return False
         eye = namespace_of(D).eye(D.shape[1], dtype=D.dtype, device=device_of(D))
         self.blocks.append((D, Y, factor.solve(eye)))

@@ -94,6 +94,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.muon import (
         Muon as Muon,
     )
+    from skopt_dl.solvers.stochastic.natural_gradient import NaturalGradient as NaturalGradient
     from skopt_dl.solvers.stochastic.own_rates import VSGD as VSGD
     from skopt_dl.solvers.stochastic.polyak import (
         LineSearchSGD as LineSearchSGD,
@@ -137,6 +138,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         Signum as Signum,
     )
     from skopt_dl.solvers.stochastic.snapshots import BatchSVRG as BatchSVRG
+    from skopt_dl.solvers.stochastic.storm import STORM as STORM
     from skopt_dl.solvers.stochastic.tonga import TONGA as TONGA
     from skopt_dl.solvers.subgradient import Subgradient as Subgradient
     from skopt_dl.solvers.trust_region import (
@@ -199,6 +201,7 @@ _HOME = {
     "MultiBatchLBFGS": "stochastic.growing",
     "Muon": "stochastic.muon",
     "NAdam": "stochastic.adam_variants",
+    "NaturalGradient": "stochastic.natural_gradient",
     "Nesterov": "stochastic.sgd",
     "NewtonCG": "newton",
     "NewtonCholesky": "newton",
@@ -224,6 +227,7 @@ _HOME = {
     "SGD": "stochastic.sgd",
     "SOAP": "stochastic.shampoo",
     "SQN": "stochastic.quasi_newton",
+    "STORM": "stochastic.storm",
     "SVD": "direct",
     "SVRG": "variance_reduced",
     "SVRGLBFGS": "stochastic.preconditioned",

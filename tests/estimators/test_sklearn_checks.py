@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from zoo import APART, KINDS, Kind, is_stochastic, is_variant, solvers_of, sparse_solvers_of
+from zoo import (
+    APART,
+    BY_NAME,
+    KINDS,
+    Kind,
+    is_stochastic,
+    is_variant,
+    solvers_of,
+    sparse_solvers_of,
+)
 
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Oracle
@@ -38,6 +47,12 @@ HELD_OUT = (
     "rows are dealt out to parts, so a row of weight 2 is held out once where two rows may be held "
     "out apart"
 )
+DRAWN = (
+    "the solver draws for each row (a target of the model, a part of a batch): one of weight w has "
+    "one draw, w copies of it have w"
+)
+# Rows that a batch shares with the next, and parts of a batch whose gradients are compared.
+DRAWS_BY_ROW = {"multibatch_lbfgs", "progressive_lbfgs"}
 DENSE = "the estimator takes sparse data, but this solver does not, and says so"
 WEIGHTS = (
     "check_sample_weight_equivalence_on_dense_data",
@@ -67,7 +82,11 @@ def expected(estimator: Any) -> dict[str, str]:
     # Solvers by batches take all rows of these small data at once, and pass.
     if Oracle.SAMPLE_SLOPES in SOLVERS.get(solver).needs.oracles:
         checks |= dict.fromkeys(WEIGHTS, SAMPLED)
-    if name == "MLPRegressor" and solver == "newton_cg":
+    needs = SOLVERS.get(solver).needs.oracles
+    if Oracle.KRONECKER in needs or solver in DRAWS_BY_ROW:
+        checks |= dict.fromkeys(WEIGHTS, DRAWN)
+    truncated = name.startswith("MLP") and {*CURVED, Oracle.SAMPLE_GGN} & needs
+    if truncated and is_variant(BY_NAME[name], solver):
         checks |= dict.fromkeys(WEIGHTS, AMPLIFIED)
     if get_tags(estimator).input_tags.sparse and solver not in sparse_solvers_of(name):
         checks |= dict.fromkeys(["check_estimator_sparse_tag", WEIGHTS[1]], DENSE)
@@ -91,9 +110,10 @@ def test_sklearn_contract(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+# What rounding is magnified to depends on the machine: a check that passes is no failure here.
 @pytest.mark.slow
 @parametrize_with_checks(
-    instances(variants=True), expected_failed_checks=expected, xfail_strict=True
+    instances(variants=True), expected_failed_checks=expected, xfail_strict=False
 )
 def test_sklearn_contract_of_variants(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -9,16 +9,20 @@ from smooth import with_eigenvalues
 
 from skopt_dl.engine import Stopping, run
 from skopt_dl.linops.quasi_newton import BlockInverseHessian, DenseInverseHessian, InverseHessian
-from skopt_dl.problems import SmoothProblem
+from skopt_dl.losses import Logistic
+from skopt_dl.penalties import L2
+from skopt_dl.problems import LinearProblem, SmoothProblem
 from skopt_dl.solvers import (
     PROMISE,
     SQN,
+    STORM,
     SVRGLBFGS,
     TONGA,
     AdaHessian,
     BarzilaiBorwein,
     BlockBFGS,
     MultiBatchLBFGS,
+    NaturalGradient,
     NewtonCholesky,
     OnlineBFGS,
     ProgressiveLBFGS,
@@ -43,9 +47,11 @@ EVERY = [
     MultiBatchLBFGS,
     ProgressiveLBFGS,
     TONGA,
+    STORM,
+    NaturalGradient,
 ]
 # Without a noise that stays: they go on to the optimum itself.
-EXACT = [PROMISE, SVRGLBFGS, ProgressiveLBFGS]
+EXACT = [PROMISE, SVRGLBFGS, ProgressiveLBFGS, STORM]
 
 
 def optimum(problem):
@@ -147,7 +153,7 @@ def test_hutchinsons_diagonal_is_unbiased_with_the_variance_of_the_formula():
     H = problem.hessian(problem.point(problem.start()))
 
     class State:
-        w, batch, rng = problem.start(), (index, 0.0), np.random.RandomState(0)
+        w, batch, draws = problem.start(), (index, 0.0), np.random.RandomState(0)
 
     draws = np.array([curvature_diagonal(problem, State) for _ in range(4000)])
     off = np.sum(H**2, axis=1) - np.diag(H) ** 2
@@ -262,6 +268,46 @@ def test_untruncated_tonga_is_the_dense_formula():
     np.testing.assert_allclose(train(problem, solver, 1).w, w, rtol=1e-9)
 
 
+def test_a_natural_gradient_is_the_solve_with_the_fisher_matrix():
+    problem = network()
+    index, w = np.arange(16), problem.start()
+    product = problem.sample_ggn(w, index)
+    F = np.stack([product(e) for e in np.eye(problem.size)], axis=1)
+    g = problem.sample_grad(w, index)[1].copy()
+    solver = NaturalGradient(
+        learning_rate=0.5, schedule="constant", batch_size=16, shuffle=False, max_inner=500
+    )
+    state = solver.init(problem, w.copy(), np.random.RandomState(0))
+    state.n_updates, state.batch = 1, (index, 0.0)
+    solver._step(problem, state, g)
+    exact = w - 0.5 * np.linalg.solve(F + 0.1 * np.eye(problem.size), g)
+    np.testing.assert_allclose(state.w, exact, atol=0.02 * np.abs(exact - w).max())
+
+
+def test_reparametrised_a_natural_step_is_the_same_to_first_order():
+    """The same model with the inputs in other units: the predictions move alike."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 3)), rng.integers(0, 2, 60).astype(float)
+    units = np.array([1.0, 0.5, 4.0])
+    moved = []
+    for data, w in ((X, np.full(3, 0.3)), (X * units, 0.3 / units)):
+        problem = LinearProblem(data, y, Logistic(), L2(0.0))
+        solver = NaturalGradient(
+            learning_rate=1e-3, damping=1e-12, schedule="constant", batch_size=60, max_inner=100
+        )
+        moved.append(data @ (train(problem, solver, 1, start=w).w - w))
+    longest = np.abs(moved[0]).max()
+    assert longest > 1e-4
+    np.testing.assert_allclose(moved[0], moved[1], rtol=0, atol=0.02 * longest)
+
+
+def test_the_samples_of_a_stochastic_trust_region_grow_to_all():
+    problem = logistic()
+    result = train(problem, STORM(batch_size=4), 60)
+    assert result.certificate.value < 1e-8
+    assert result.state.radius < 1.0
+
+
 def test_damped_pairs_keep_a_quarter_of_the_curvature():
     """On a concave stretch the plain pair is refused, the damped one is kept and positive."""
     problem = SmoothProblem(
@@ -333,6 +379,8 @@ def test_the_first_spectral_lengths_are_the_formulas():
         (MultiBatchLBFGS(overlap=0.0), "overlap=0.0"),
         (ProgressiveLBFGS(theta=0.0), "theta=0.0"),
         (TONGA(pending=0), "pending=0"),
+        (STORM(initial_radius=0.0), "initial_radius=0.0, but it must be positive"),
+        (NaturalGradient(damping=0.0), "damping=0.0, but it must be positive"),
         (BarzilaiBorwein(length="both"), "'alternate', 'long' or 'short'"),
         (BarzilaiBorwein(window=0), "window=0"),
     ],

@@ -5,6 +5,7 @@ Letters: w the iterate, g the gradient on a batch, :math:`\eta` the learning rat
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -152,6 +153,10 @@ class StochasticSolver(Solver):
         state.rate = state.schedule.after_epoch(initial, initial, 0, 0)
         state.initial_rate = initial
         state.rng = rng
+        if hasattr(state, "draws"):
+            # Directions do not depend on how many rows a permutation has: a row of weight two and
+            # that row given twice see the same.
+            state.draws = copy.deepcopy(rng)
         return state
 
     def advance(self, problem: Problem, state: Any, n: int) -> Status:

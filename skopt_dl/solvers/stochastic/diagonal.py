@@ -28,6 +28,7 @@ class DiagonalState(StochasticState):
     m: Any = None
     h: Any = None
     n_seen: int = 0
+    draws: Any = None
 
 
 def curvature_diagonal(problem: Any, state: Any) -> Any:
@@ -35,7 +36,7 @@ def curvature_diagonal(problem: Any, state: Any) -> Any:
 
     Its variance in coordinate i is the sum of the squares of the other entries of row i.
     """
-    z = random_signs(problem, state.rng)
+    z = random_signs(problem, state.draws)
     return z * problem.sample_hvp(state.w, state.batch[0])(z)
 
 

@@ -258,7 +258,7 @@ def _sketch(solver: Any, problem: Any, state: SketchState) -> None:
     product = problem.sample_ggn(state.w, index)
     sketch = NystromPreconditioner(
         lambda V: xp.stack([product(V[:, j]) for j in range(V.shape[1])], axis=1),
-        random_directions(problem, state.rng, solver.rank),
+        random_directions(problem, state.draws, solver.rank),
     )
     rho = solver.regularization * xp.max(sketch.values)
     state.U, state.values = sketch.U, sketch.values

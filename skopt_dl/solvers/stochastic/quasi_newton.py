@@ -30,6 +30,7 @@ class PairState(StochasticState):
     total: Any = None
     last_mean: Any = None
     fresh_epoch: int = -1
+    draws: Any = None
 
 
 class OnlineBFGS(StochasticSolver):
@@ -307,7 +308,7 @@ class BlockBFGS(StochasticSolver):
         xp = problem.xp
         g = xp.asarray(g, copy=True)
         if (state.n_updates - 1) % self.pair_every == 0:
-            D, _ = xp.linalg.qr(random_directions(problem, state.rng, self.block))
+            D, _ = xp.linalg.qr(random_directions(problem, state.draws, self.block))
             product = problem.sample_ggn(state.w, sample_of(problem, state.rng, self.hessian_size))
             Y = xp.stack([product(D[:, j]) for j in range(D.shape[1])], axis=1)
             state.H.push(D, Y)

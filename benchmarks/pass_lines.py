@@ -1,0 +1,402 @@
+"""What the second-order methods are held to: each line, its target and the figure measured now.
+
+Costs are counted, not timed, where a line is about passes: a value with its gradient is one pass
+over the samples, and so is a line with the gradient at its end (trials along it cost O(n)), a
+curvature product two passes over the samples it uses. Times are processor
+seconds of runs that alternate.
+"""
+
+from __future__ import annotations
+
+from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: skip
+
+import statistics
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize as scipy_minimize, rosen, rosen_der, rosen_hess_prod
+from sklearn.datasets import load_digits
+
+from skopt_dl.engine import Stopping, run
+from skopt_dl.losses import Logistic, Loss, Squared
+from skopt_dl.neural_network import MLPClassifier, MLPRegressor
+from skopt_dl.penalties import L2
+from skopt_dl.problems import LinearProblem, SmoothProblem
+from skopt_dl.solvers import (
+    ARC,
+    KFAC,
+    LBFGS,
+    RSKFAC,
+    SVRG,
+    SVRGLBFGS,
+    Adam,
+    ConjugateGradient,
+    NewtonCholesky,
+    NystromCG,
+    SubsampledARC,
+    SubsampledNewton,
+    SubsampledTrustRegion,
+    TrustRegion,
+)
+
+LINES: list[Callable[[Any], None]] = []
+
+
+def line(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Register a group of lines."""
+    LINES.append(check)
+    return check
+
+
+def report(what: str, target: str, measured: str, ok: bool) -> None:
+    print(f"  {'pass' if ok else 'MISS':<5} {what:<62} target {target:<16} {measured}", flush=True)
+
+
+# --- counted problems -------------------------------------------------------------------------
+
+
+class Counted(LinearProblem):
+    """Counts passes over the samples: see the head of this file."""
+
+    passes = 0.0
+
+    def point_of(self, w: Any, z: Any) -> Any:
+        self.passes += 1
+        return super().point_of(w, z)
+
+    def along(self, point: Any, d: Any) -> Any:
+        # The products X d and X' r of a line: trials along it cost O(n).
+        self.passes += 1
+        return super().along(point, d)
+
+    def hvp(self, point: Any) -> Any:
+        return self._counting(super().hvp(point), 1.0)
+
+    ggn = hvp
+
+    def sample_hvp(self, w: Any, index: Any, weights: Any = None) -> Any:
+        share = index.shape[0] / self.n_samples
+        return self._counting(super().sample_hvp(w, index, weights), share)
+
+    sample_ggn = sample_hvp
+
+    def sample_grad(self, w: Any, index: Any) -> Any:
+        self.passes += index.shape[0] / self.n_samples
+        return super().sample_grad(w, index)
+
+    def _counting(self, product: Any, share: float) -> Any:
+        def counted(d: Any) -> Any:
+            self.passes += 2 * share
+            return product(d)
+
+        return counted
+
+
+class Watch:
+    """Stops a solve when the objective is within ``rel`` of the optimum; notes the passes."""
+
+    def __init__(self, problem: Any, optimum: float, rel: float) -> None:
+        self.problem, self.goal, self.passes = problem, optimum + rel * abs(optimum), np.inf
+
+    def on_report(self, report: Any) -> bool:
+        if self.problem.plain_value(report.state.w) <= self.goal:
+            self.passes = self.problem.passes
+            return True
+        return False
+
+
+def passes_to(
+    problem: Any, solver: Any, start: Any, optimum: float, rel: float, budget: int
+) -> float:
+    problem.passes = 0.0
+    problem.plain_value = lambda w: float(problem.value(w))
+    watch = Watch(problem, optimum, rel)
+    stopping = Stopping(tol=None, max_iter=budget)
+    solver_rng = np.random.default_rng(0)
+    run(problem, solver, start=start, stopping=stopping, observers=[watch], rng=solver_rng)
+    return watch.passes
+
+
+# --- non-linear least squares by sub-sampled curvature ----------------------------------------
+
+
+class SquaredResponse(Loss):
+    """``(y - sigmoid(z))^2``: least squares of a logistic response, not convex."""
+
+    differentiable = True
+    convex = False
+
+    def value(self, y: Any, z: Any) -> Any:
+        return (1 / (1 + np.exp(-z)) - y) ** 2
+
+    def slope(self, y: Any, z: Any) -> Any:
+        s = 1 / (1 + np.exp(-z))
+        return 2 * (s - y) * s * (1 - s)
+
+    def curvature(self, y: Any, z: Any) -> Any:
+        s = 1 / (1 + np.exp(-z))
+        d = s * (1 - s)
+        return 2 * d * d + 2 * (s - y) * d * (1 - 2 * s)
+
+
+@line
+def nonlinear_least_squares(options: Any) -> None:
+    """Xu, Roosta, Mahoney 2020, on synthetic data of their shape."""
+    n, d = (3000, 22) if options.smoke else (49_990, 22)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d)) * np.geomspace(1, 0.05, d)
+    X = np.column_stack([X, np.ones(n)])
+    w = rng.standard_normal(d + 1) * 4
+    noise = 0.3 * rng.standard_normal(n)
+    y = (1 / (1 + np.exp(-(X @ w + noise))) > 0.5).astype(float)
+    problem = Counted(X, y, SquaredResponse(), L2(0.0), criterion="stationarity")
+    optimum = float("inf")
+    for seed in range(3):
+        start = np.random.default_rng(seed).standard_normal(d + 1)
+        result = run(problem, TrustRegion(), start=start, stopping=Stopping(tol=1e-8, max_iter=300))
+        optimum = min(optimum, result.certificate.objective)
+    starts = {
+        "0": np.zeros(d + 1),
+        "1": np.ones(d + 1),
+        "randn": np.random.default_rng(9).standard_normal(d + 1),
+    }
+    settings = {"initial_radius": 10.0, "acceptance": 1e-4}
+    rivals = {
+        "scores": SubsampledTrustRegion(sampling="scores", **settings),
+        "uniform": SubsampledTrustRegion(sampling="uniform", **settings),
+        "full": SubsampledTrustRegion(share=1.0, **settings),
+        "ARC": SubsampledARC(sampling="scores"),
+    }
+    found = {
+        name: [passes_to(problem, solver, start, optimum, 1e-4, 400) for start in starts.values()]
+        for name, solver in rivals.items()
+    }
+    shown = {name: "/".join(f"{v:.0f}" for v in values) for name, values in found.items()}
+    worst = max(found["scores"])
+    report(
+        "sub-sampled trust region by scores, starts 0/1/randn",
+        "<= 60",
+        shown["scores"],
+        worst <= 60,
+    )
+    for name, share in (("uniform", 1 / 2), ("full", 1 / 5)):
+        ok = all(a <= share * b for a, b in zip(found["scores"], found[name], strict=True))
+        report(f"  of that of the {name} one", f"<= {share:g}", shown[name], ok)
+    report(
+        "sub-sampled ARC by scores, starts 0/1/randn",
+        "<= 100",
+        shown["ARC"],
+        max(found["ARC"]) <= 100,
+    )
+
+
+# --- logistic regression ----------------------------------------------------------------------
+
+
+@line
+def sampled_newton(options: Any) -> None:
+    """Byrd et al. 2016's shape: n = 7000, 50 columns, condition 5.6e3."""
+    n, d = (1500, 20) if options.smoke else (7000, 50)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d)) * np.geomspace(3, 0.02, d)
+    z = X @ rng.standard_normal(d)
+    y = (rng.random(n) < 1 / (1 + np.exp(-z))).astype(float)
+    problem = Counted(X, y, Logistic(), L2(1e-4))
+    optimum = run(problem, NewtonCholesky(), stopping=Stopping(tol=1e-13, max_iter=50))
+    best, start = optimum.certificate.objective, np.zeros(d)
+    passes = passes_to(problem, SubsampledNewton(), start, best, 1e-6, 200)
+    report("sub-sampled Newton, 5 %, to 1e-6", "<= 20 passes", f"{passes:.1f}", passes <= 20)
+    ours = passes_to(problem, SVRGLBFGS(), start, best, 1e-6, 100)
+    report("SVRG-L-BFGS to 1e-6", "<= 75 passes", f"{ours:.1f}", ours <= 75)
+    stopping = Stopping(tol=None, max_iter=42)
+    plain = run(problem, SVRG(), stopping=stopping, rng=np.random.default_rng(0))
+    gap = float(problem.value(plain.w)) / best - 1
+    report("SVRG in 63 passes does not get there", "> 1e-6", f"{gap:.1e}", gap > 1e-6)
+
+
+@line
+def newton_cholesky(options: Any) -> None:
+    """n = 20 000, 100 rotated columns of scales 1 to 1e-3: condition 9e5."""
+    n, d = (2000, 30) if options.smoke else (20_000, 100)
+    rng = np.random.default_rng(0)
+    Q, _ = np.linalg.qr(rng.standard_normal((d, d)))
+    X = (rng.standard_normal((n, d)) * np.geomspace(1, 1e-3, d)) @ Q
+    y = (rng.random(n) < 1 / (1 + np.exp(-3 * X @ rng.standard_normal(d)))).astype(float)
+    problem = Counted(X, y, Logistic(), L2(1e-8))
+    best = run(problem, NewtonCholesky(), stopping=Stopping(tol=1e-14, max_iter=50))
+    optimum = best.certificate.objective
+    ratios = []
+    for _ in range(1 if options.smoke else options.repeat):
+        seconds = {}
+        for solver in (NewtonCholesky(), LBFGS(memory=50)):
+            call = partial(passes_to, problem, solver, np.zeros(d), optimum, 1e-10, 20_000)
+            seconds[type(solver)], _ = seconds_of(call)
+        ratios.append(seconds[LBFGS] / seconds[NewtonCholesky])
+    ratio = statistics.median(ratios)
+    report("L-BFGS over Newton-Cholesky, seconds to 1e-10", ">= 20", f"{ratio:.1f}", ratio >= 20)
+
+
+@line
+def nystrom(options: Any) -> None:
+    """Frangella et al. 2023: ridge 2000 x 500, singular values 100 i^-2, ridge 1e-4."""
+    n, p = 2000, 500
+    rng = np.random.default_rng(0)
+    U, _ = np.linalg.qr(rng.standard_normal((n, p)))
+    V, _ = np.linalg.qr(rng.standard_normal((p, p)))
+    X = (U * (100.0 * np.arange(1, p + 1) ** -2.0)) @ V.T
+    y = X @ rng.standard_normal(p) + 0.01 * rng.standard_normal(n)
+    problem = LinearProblem(X, y, Squared(), L2(1e-4 / n), criterion="stationarity", scale="null")
+    stopping = Stopping(tol=1e-10, max_iter=5000)
+    counts = {}
+    for name, solver in {
+        "plain": ConjugateGradient(),
+        "50": NystromCG(rank=50),
+        "100": NystromCG(rank=100),
+    }.items():
+        counts[name] = run(problem, solver, stopping=stopping, rng=np.random.default_rng(0)).n_iter
+    shown = " ".join(f"{name}: {count}" for name, count in counts.items())
+    ok = counts["50"] <= 32 and counts["100"] <= 12 and counts["plain"] >= 388
+    report("conjugate gradients with a sketch, iterations by rank", "<= 32, 12", shown, ok)
+
+
+# --- networks ---------------------------------------------------------------------------------
+
+
+class Reached:
+    """Stops at a loss; notes the epochs."""
+
+    def __init__(self, problem: Any, goal: float) -> None:
+        self.problem, self.goal, self.epochs = problem, goal, np.inf
+
+    def on_report(self, report: Any) -> bool:
+        if float(self.problem.value(report.state.w)) <= self.goal:
+            self.epochs = report.n_epochs
+            return True
+        return False
+
+
+def to_loss(problem: Any, solver: Any, goal: float, epochs: int) -> tuple[float, float]:
+    """Epochs and processor seconds to a loss."""
+    reached = Reached(problem, goal)
+    stopping = Stopping(tol=None, max_iter=epochs)
+    rng = np.random.RandomState(0)
+    seconds, _ = seconds_of(
+        lambda: run(problem, solver, stopping=stopping, observers=[reached], rng=rng)
+    )
+    return reached.epochs, seconds
+
+
+@line
+def autoencoder(options: Any) -> None:
+    """Digits through 64-48-32-16-8-16-32-48-64, tanh with a linear code, squared error."""
+    X = load_digits().data[:1500] / 16.0
+    units = (48, 32, 16, 8, 16, 32, 48)
+    activation = ["tanh"] * 3 + ["identity"] + ["tanh"] * 3
+    goal, epochs = (1.0, 60) if options.smoke else (0.30, 700)
+
+    def problem(seed: int) -> Any:
+        model = MLPRegressor(
+            hidden_layer_sizes=units, activation=activation, alpha=0.0, random_state=seed
+        )
+        return model._build_problem(X, X)
+
+    rates = (0.005,) if options.smoke else (0.002, 0.003, 0.005, 0.007, 0.01)
+    seeds = range(1 if options.smoke else options.repeat)
+    tuned = {
+        rate: to_loss(problem(0), Adam(learning_rate=rate, batch_size=128), goal, epochs)
+        for rate in rates
+    }
+    rate = min(tuned, key=lambda r: tuned[r][0])
+    pairs = [
+        (
+            to_loss(problem(seed), KFAC(), goal, epochs),
+            to_loss(problem(seed), Adam(learning_rate=rate, batch_size=128), goal, epochs),
+        )
+        for seed in seeds
+    ]
+    passes = statistics.median(ours[0] / theirs[0] for ours, theirs in pairs)
+    seconds = statistics.median(ours[1] / theirs[1] for ours, theirs in pairs)
+    ours = statistics.median(ours[0] for ours, _ in pairs)
+    what = f"K-FAC (defaults, {ours:.0f} passes) over Adam (rate {rate})"
+    report(f"{what}, passes to loss {goal}", "<= 0.5", f"{passes:.2f}", passes <= 0.5)
+    report(f"{what}, seconds", "<= 0.67", f"{seconds:.2f}", seconds <= 0.67)
+
+
+@line
+def randomised_factors(options: Any) -> None:
+    """A step of RS-KFAC against one of K-FAC, by width."""
+    X = np.random.default_rng(0).standard_normal((400, 64))
+    y = np.random.default_rng(1).integers(0, 10, 400)
+    for width in (128,) if options.smoke else (1024, 1536):
+        problem = MLPClassifier((width, width), random_state=0)._build_problem(X, y)
+        times = {}
+        for solver in (KFAC(refresh=1), RSKFAC(refresh=1)):
+            stopping, rng = Stopping(tol=None, max_iter=2), np.random.RandomState(0)
+            call = partial(run, problem, solver, stopping=stopping, rng=rng)
+            times[type(solver)], _ = seconds_of(call)
+        ratio = times[RSKFAC] / times[KFAC]
+        ok = ratio <= 1
+        what = f"RS-KFAC over K-FAC, seconds a step, width {width}"
+        report(what, "<= 1 from 1024", f"{ratio:.2f}", ok)
+
+
+# --- other programs ---------------------------------------------------------------------------
+
+
+@line
+def scipy_paths(options: Any) -> None:
+    """The iterates of SciPy's trust-ncg on Rosenbrock's function of five variables."""
+    start = np.array([-1.2, 1.0, -0.5, 0.7, 1.3])
+    theirs: list[np.ndarray] = []
+    scipy_minimize(
+        rosen,
+        start,
+        jac=rosen_der,
+        hessp=rosen_hess_prod,
+        method="trust-ncg",
+        callback=lambda w: theirs.append(np.array(w)),
+        options={"gtol": 1e-6},
+    )
+    problem = SmoothProblem(rosen, rosen_der, hvp=rosen_hess_prod, start=start)
+    ours: list[np.ndarray] = []
+
+    class Path:
+        def on_report(self, report: Any) -> bool:
+            ours.append(np.array(report.state.w))
+            return False
+
+    stopping = Stopping(tol=None, max_iter=len(theirs))
+    run(problem, TrustRegion(), stopping=stopping, observers=[Path()])
+    error = max(float(np.max(np.abs(a - b))) for a, b in zip(ours, theirs, strict=False))
+    what = f"trust region against SciPy's trust-ncg, {len(theirs)} iterates"
+    report(what, "<= 1e-10", f"{error:.1e}", error <= 1e-10)
+
+
+@line
+def cubic_from_every_start(options: Any) -> None:
+    """ARC reaches a stationary point from wherever, on Rosenbrock's function."""
+    counts = []
+    for start in (np.zeros(5), np.ones(5) * 3, np.random.default_rng(0).standard_normal(5)):
+        problem = SmoothProblem(rosen, rosen_der, hvp=rosen_hess_prod, start=start)
+        result = run(problem, ARC(), stopping=Stopping(tol=1e-8, max_iter=200))
+        counts.append(result.n_iter if result.success else np.inf)
+    shown = "/".join(f"{c:.0f}" for c in counts)
+    report("ARC on Rosenbrock's function, three starts", "<= 100", shown, max(counts) <= 100)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Every line, or those whose name is given."""
+    p = parser(__doc__, repeat=3)
+    names = [check.__name__ for check in LINES]
+    p.add_argument("lines", nargs="*", help=f"any of {', '.join(names)}; all without")
+    options = p.parse_args(arguments)
+    for check in LINES:
+        if not options.lines or check.__name__ in options.lines:
+            print(f"\n{check.__name__}: {(check.__doc__ or '').strip()}")
+            check(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Pictures of a landscape: its spectrum, and its sections by lines and planes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.inspection.landscape import Landscape, SpectralDensity
+
+
+class _Display:
+    """Data that have been computed, and where they were drawn last.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Of the last `plot`.
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def _axes(self, ax: Any) -> Any:
+        if ax is None:
+            try:
+                from matplotlib import pyplot
+            except ImportError as error:
+                raise ImportError(
+                    f"{type(self).__name__} draws with matplotlib, which is not installed: "
+                    "pip install matplotlib, or read the arrays of the display"
+                ) from error
+            ax = pyplot.subplots()[1]
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+
+class SpectrumDisplay(_Display):
+    """The density of the eigenvalues, smoothed.
+
+    Parameters
+    ----------
+    density : SpectralDensity
+        From `Landscape.spectrum`.
+    """
+
+    def __init__(self, density: SpectralDensity) -> None:
+        self.density = density
+
+    @classmethod
+    def from_landscape(cls, landscape: Landscape, *, ax: Any = None, **kwargs: Any) -> Any:
+        """Compute ``landscape.spectrum(**kwargs)`` and draw it."""
+        return cls(landscape.spectrum(**kwargs)).plot(ax=ax)
+
+    def curve(self, points: int = 400, width: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues and density, Gaussian bumps of ``width`` times the spectrum's length."""
+        nodes, weights = self.density.nodes, self.density.weights
+        length = max(float(nodes[-1] - nodes[0]), 1e-12 * max(1.0, abs(float(nodes[-1]))))
+        sigma = width * length
+        at = np.linspace(nodes[0] - 4 * sigma, nodes[-1] + 4 * sigma, points)
+        bumps = np.exp(-0.5 * ((at[:, None] - nodes) / sigma) ** 2)
+        return at, bumps @ weights / (sigma * np.sqrt(2 * np.pi))
+
+    def plot(self, *, ax: Any = None) -> SpectrumDisplay:
+        """Draw the density on a logarithmic axis."""
+        ax = self._axes(ax)
+        at, density = self.curve()
+        ax.semilogy(at, np.maximum(density, 1e-12 * density.max()))
+        ax.set_xlabel("eigenvalue")
+        ax.set_ylabel("density")
+        return self
+
+
+class LossLineDisplay(_Display):
+    """The objective along a line.
+
+    Parameters
+    ----------
+    ts, values : array of shape (k,)
+        Places on the line and the objective there.
+    label : str, optional
+        For the legend.
+    """
+
+    def __init__(self, ts: Any, values: Any, label: str | None = None) -> None:
+        self.ts, self.values, self.label = np.asarray(ts), np.asarray(values), label
+
+    @classmethod
+    def from_landscape(
+        cls, landscape: Landscape, d: Any = None, *, ts: Any = None, ax: Any = None
+    ) -> Any:
+        """Compute and draw the objective along ``d``, a random direction without."""
+        ts = np.linspace(-1, 1, 51) if ts is None else ts
+        d = landscape.random_direction() if d is None else d
+        return cls(ts, landscape.line(d, ts)).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> LossLineDisplay:
+        """Draw the curve."""
+        ax = self._axes(ax)
+        ax.plot(self.ts, self.values, label=self.label)
+        ax.set_xlabel("distance along the direction")
+        ax.set_ylabel("objective")
+        if self.label:
+            ax.legend()
+        return self
+
+
+class LossPlaneDisplay(_Display):
+    """The objective on a plane, as contours.
+
+    Parameters
+    ----------
+    ts, us : array of shape (k,) and (m,)
+        Places along the two directions.
+    values : array of shape (k, m)
+        The objective there.
+    """
+
+    def __init__(self, ts: Any, us: Any, values: Any) -> None:
+        self.ts, self.us, self.values = np.asarray(ts), np.asarray(us), np.asarray(values)
+
+    @classmethod
+    def from_landscape(
+        cls, landscape: Landscape, d: Any = None, e: Any = None, *, ts: Any = None, ax: Any = None
+    ) -> Any:
+        """Compute and draw the objective on the plane of ``d`` and ``e``, random ones without."""
+        ts = np.linspace(-1, 1, 21) if ts is None else ts
+        d = landscape.random_direction() if d is None else d
+        e = landscape.random_direction() if e is None else e
+        return cls(ts, ts, landscape.plane(d, e, ts, ts)).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None, levels: int = 20) -> LossPlaneDisplay:
+        """Draw contours."""
+        ax = self._axes(ax)
+        drawn = ax.contour(self.ts, self.us, self.values.T, levels=levels)
+        ax.clabel(drawn, fontsize="small")
+        ax.set_xlabel("first direction")
+        ax.set_ylabel("second direction")
+        return self
