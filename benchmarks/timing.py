@@ -12,7 +12,7 @@ import math  # noqa: E402
 import statistics  # noqa: E402
 import time  # noqa: E402
 import warnings  # noqa: E402
-from collections.abc import Callable, Mapping  # noqa: E402
+from collections.abc import Callable, Mapping, Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -98,6 +98,103 @@ def _reach(fit: Callable[[float], Any], quality: Callable[[Any], float], target:
         if spent > PATIENCE:
             break
     return Timing([], best, 0.0)
+
+
+@dataclass
+class Curve:
+    """Trials of one candidate at ever tighter tolerances, and repeated timings of those that count.
+
+    Attributes
+    ----------
+    tols, seconds, errors : list of float
+        A trial each: tolerance, processor seconds, error.
+    timed : dict of float to list of float
+        Further processor seconds of the tolerances that reach a target.
+    """
+
+    tols: list[float]
+    seconds: list[float]
+    errors: list[float]
+    timed: dict[float, list[float]]
+
+    @property
+    def best(self) -> float:
+        """The smallest error of any trial."""
+        return min(self.errors, default=math.inf)
+
+    def tol_for(self, target: float) -> float | None:
+        """The loosest tolerance whose trial reaches ``target``."""
+        return next((t for t, e in zip(self.tols, self.errors, strict=True) if e <= target), None)
+
+    def time_to(self, target: float) -> float:
+        """Median seconds to ``target``, infinite where no trial got there."""
+        tol = self.tol_for(target)
+        return math.inf if tol is None else statistics.median(self.timed[tol])
+
+
+def race(
+    candidates: Mapping[str, Callable[[float], Any]],
+    error: Callable[[Any], float],
+    *,
+    targets: Sequence[float],
+    repeat: int,
+    patience: float,
+    tolerances: Sequence[float] = TOLERANCES,
+) -> dict[str, Curve]:
+    """Run every candidate at ever tighter tolerances, then time those that reach a target.
+
+    Parameters
+    ----------
+    candidates : dict of str to callable
+        From a tolerance to an answer.
+    error : callable
+        From an answer to its error, computed from the data alone.
+    targets : sequence of float
+        Errors to reach. The trials of a candidate end with the smallest, or with ``patience``.
+    repeat : int
+        Rounds; in each every candidate runs once for each target it reaches.
+    patience : float
+        Processor seconds that one trial may take; the one that takes longer is the last.
+    tolerances : sequence of float
+        Those to try, from loose to tight.
+    """
+    curves = {
+        name: _trials(fit, error, min(targets), patience, tolerances)
+        for name, fit in candidates.items()
+    }
+    for _ in range(repeat):
+        for name, curve in curves.items():
+            for tol in {curve.tol_for(t) for t in targets} - {None}:
+                seconds, _ = seconds_of(lambda fit=candidates[name], tol=tol: fit(tol))
+                curve.timed.setdefault(tol, []).append(seconds)
+    return curves
+
+
+def _trials(
+    fit: Callable[[float], Any],
+    error: Callable[[Any], float],
+    target: float,
+    patience: float,
+    tolerances: Sequence[float],
+) -> Curve:
+    """Trials until the error is at most ``target``, or until the candidate raises."""
+    curve = Curve([], [], [], {})
+    spent = 0.0
+    for k, tol in enumerate([tolerances[0], *tolerances]):
+        try:
+            spent, answer = seconds_of(lambda tol=tol: fit(tol))
+            reached = error(answer)
+        except (ValueError, RuntimeError, ArithmeticError, TypeError) as failure:
+            print(f"    a candidate failed at tol {tol:.0e}: {failure}")
+            break
+        if k == 0 and spent < patience:
+            continue  # this one may have compiled
+        curve.tols.append(tol)
+        curve.seconds.append(spent)
+        curve.errors.append(reached)
+        if reached <= target or spent > patience:
+            break
+    return curve
 
 
 def show(title: str, timings: Mapping[str, Timing], reference: str | None = None) -> None:

@@ -76,6 +76,9 @@ def check_X_y(  # noqa: N802
         X = _foreign_X(estimator, X, accept_sparse=accept_sparse, reset=reset)
         y = _host_labels(y, multi_output) if labels else _foreign_target(X, y, multi_output)
         check_consistent_length(X, y)
+    elif reset and not labels and _is_plain(X, order) and _is_plain_target(X, y, multi_output):
+        _keep_n_features(estimator, X)
+        y = np.asarray(y, dtype=X.dtype)
     else:
         X, y = validate_data(
             estimator,
@@ -161,6 +164,48 @@ def check_weights(sample_weight: Any, X: Any) -> Any:
         copy=True,
     )
     return put_beside(X.data if is_gpu_sparse(X) else X, host)
+
+
+# --- plain arrays -----------------------------------------------------------------------------
+
+
+def _is_plain(X: Any, order: str | None = None) -> bool:  # noqa: N802
+    """Whether X is a finite two-dimensional NumPy array that needs no conversion and no message.
+
+    Most data are, and scikit-learn's checks take longer than the fit of a small model.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in FLOATS
+        and min(X.shape) >= 1
+        and (order is None or X.flags[f"{order}_CONTIGUOUS"])
+        and _is_finite(X)
+    )
+
+
+def _is_plain_target(X: Any, y: Any, multi_output: bool) -> bool:
+    """Whether y is a finite NumPy array of numbers, one (or one row) for each row of X."""
+    return (
+        type(y) is np.ndarray
+        and y.dtype.kind in "fiu"
+        and (y.ndim == 1 or (multi_output and y.ndim == 2 and y.shape[1] >= 1))
+        and y.shape[0] == X.shape[0]
+        and _is_finite(y)
+    )
+
+
+def _is_finite(a: Any) -> bool:
+    if get_config()["assume_finite"]:
+        return True
+    # One pass without a temporary; where the sum overflows it is scikit-learn that looks closer.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.sum(a)))
+
+
+def _keep_n_features(estimator: Any, X: Any) -> None:
+    estimator.n_features_in_ = X.shape[1]
+    vars(estimator).pop("feature_names_in_", None)
 
 
 # --- arrays of another namespace --------------------------------------------------------------

@@ -12,7 +12,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -31,14 +31,22 @@ class Certificate:
         The scaled number that ``tol`` bounds; dimensionless.
     objective : float
         The objective at the point.
-    gap : float or None
-        The duality gap in the objective's own units: an upper bound on the suboptimality.
+    bound : float, callable or None
+        The `gap`, or how to compute it.
     """
 
     kind: str
     value: float
     objective: float
-    gap: float | None = None
+    bound: float | Callable[[], float | None] | None = field(default=None, repr=False)
+
+    @functools.cached_property
+    def gap(self) -> float | None:
+        """The duality gap in the objective's own units, an upper bound on the suboptimality.
+
+        ``None`` where there is none. What no stopping rule looks at is computed when it is read.
+        """
+        return self.bound() if callable(self.bound) else self.bound
 
 
 class Point:

@@ -30,6 +30,9 @@ GENERIC: tuple[Any, ...] = (
 )
 
 
+COMPILED = {layout: (*modules, *GENERIC) for layout, modules in cython.MODULES.items()}
+
+
 class KernelSet:
     """The kernels of one namespace, dtype and layout, as attributes.
 
@@ -48,12 +51,9 @@ class KernelSet:
     def __getattr__(self, kernel: str) -> Any:
         if kernel.startswith("_"):
             raise AttributeError(kernel)
-        for module in self._modules:
-            if hasattr(module, kernel):
-                function = getattr(module, kernel)
-                setattr(self, kernel, function)
-                return function
-        raise AttributeError(f"there is no kernel named {kernel!r}")
+        function = _find(self._modules, kernel)
+        setattr(self, kernel, function)
+        return function
 
     def serving(self, compiled: bool) -> KernelSet:
         """These kernels, or the generic ones where no compiled kernel reads the loss and penalty.
@@ -69,6 +69,14 @@ class KernelSet:
 PLAIN = KernelSet("generic", GENERIC)
 
 
+@cache
+def _find(modules: tuple[Any, ...], kernel: str) -> Any:
+    for module in modules:
+        if hasattr(module, kernel):
+            return getattr(module, kernel)
+    raise AttributeError(f"there is no kernel named {kernel!r}")
+
+
 def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
     """The kernels for arrays of namespace ``xp``, of ``dtype``, with designs of ``layout``.
 
@@ -82,5 +90,5 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
         Layout of the design matrix.
     """
     if is_numpy(xp) and str(dtype) in ("float32", "float64"):
-        return KernelSet("cython", (*cython.MODULES[layout], *GENERIC))
+        return KernelSet("cython", COMPILED[layout])
     return KernelSet("generic", GENERIC)

@@ -73,6 +73,8 @@ class LinearModel(EngineEstimator):
 
     def _asked_oracles(self) -> frozenset[Oracle]:
         """What the chosen solver asks of a problem; nothing where the choice is still open."""
+        if isinstance(self.solver, str) and self.solver == "auto":
+            return frozenset()
         try:
             solver = SOLVERS.get(self.solver) if isinstance(self.solver, str) else self.solver
         except UnknownNameError:

@@ -15,6 +15,7 @@ prox-gradient map where the penalty cannot tell its subgradients.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from skopt_dl.engine import Certificate
@@ -38,25 +39,28 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     z, g = problem.known_at(w)
     z = problem.predict_raw(w) if z is None else z
     objective = to_float(problem.loss_value(z) + problem.nonsmooth_value(w))
-    if g is None and problem.criterion != GAP:
-        g = problem.loss_grad(z)
-    gap = _gap(problem, z, objective, g)
-    kind = GAP if problem.criterion == GAP and gap is not None else STATIONARITY
-    if kind not in units:
-        units[kind] = _unit(problem, kind)
-    if kind == GAP:
-        return Certificate(kind, gap / units[kind], objective, gap)  # type: ignore[operator]
+    bound: Any = None
+    if problem.criterion == GAP:
+        bound = _gap(problem, z, objective, g)
+        if bound is not None:
+            return Certificate(GAP, bound / _unit(problem, GAP, units), objective, bound)
     g = problem.loss_grad(z) if g is None else g
-    return Certificate(kind, _stationarity(problem, w, z, g) / units[kind], objective, gap)
+    if problem.criterion != GAP:
+        # No rule looks at it here, and the best intercept of a dual point is not free.
+        bound = partial(_gap, problem, z, objective, g)
+    unit = _unit(problem, STATIONARITY, units)
+    return Certificate(STATIONARITY, _stationarity(problem, w, z, g) / unit, objective, bound)
 
 
-def _unit(problem: LinearProblem, kind: str) -> float:
-    """What a criterion is divided by: it makes ``tol`` a pure number.
+def _unit(problem: LinearProblem, kind: str, known: dict[str, float]) -> float:
+    """What a criterion is divided by: it makes ``tol`` a pure number. ``known`` keeps it.
 
     A gap is measured by the loss of the null model above that of perfect predictions, which is
     the negative conjugate at 0; stationarity by the problem's ``scale``, or by the gradient at zero
     where it stands in for a gap.
     """
+    if kind in known:
+        return known[kind]
     z = problem.xp.zeros_like(problem.y)
     if kind == GAP:
         best = best_intercept(problem, z) if problem.intercept_in_map else z
@@ -66,7 +70,8 @@ def _unit(problem: LinearProblem, kind: str) -> float:
         size = to_float(problem.xp.max(problem.xp.abs(problem.loss_grad(z)))) if problem.size else 1
     else:
         size = float(problem.scale)
-    return size if 0 < size < math.inf else 1.0
+    known[kind] = size if 0 < size < math.inf else 1.0
+    return known[kind]
 
 
 def _gap(problem: LinearProblem, z: Any, objective: float, g: Any) -> float | None:
@@ -96,18 +101,18 @@ def dual_point(
         v = -g
     else:
         v = -problem.flat(problem.base_rmatvec(along_rows(problem.omega, slope)))
-    scale = penalty.feasible_scale(v)  # type: ignore[attr-defined]
-    if to_float(scale) == 0:
+    scale = to_float(penalty.feasible_scale(v))  # type: ignore[attr-defined]
+    if scale == 0:
         return None
-    conjugate = penalty.conjugate(scale * v)  # type: ignore[attr-defined]
-    if loss.quadratic:
-        # The dual is a parabola along the ray: its maximum, clipped to what is feasible.
-        conj_slope = xp.sum(along_rows(problem.omega, slope * problem.y))
-        square = xp.sum(along_rows(problem.omega, slope**2))
-        best = -conj_slope / xp.where(square > 0, square, xp.ones_like(square))
-        # Where the penalty's conjugate is 0 it stays 0 towards the origin.
-        scale = xp.where(conjugate == 0, xp.clip(best, 0 * scale, scale), scale)
-    gap = objective + to_float(problem.omega @ loss.conjugate(problem.y, scale * slope) + conjugate)
+    conjugate = to_float(penalty.conjugate(scale * v))  # type: ignore[attr-defined]
+    if loss.quadratic and conjugate == 0:
+        # The dual is a parabola along the ray: its maximum, clipped to what is feasible, and the
+        # penalty's conjugate stays 0 towards the origin.
+        ascent = -to_float(xp.sum(problem.omega @ (slope * problem.y)))
+        square = to_float(xp.sum(problem.omega @ slope**2))
+        scale = min(max(ascent / square, 0.0), scale) if square > 0 else scale
+    gap = objective + conjugate
+    gap += to_float(problem.omega @ loss.conjugate(problem.y, scale * slope))
     if math.isfinite(gap):
         return max(gap, 0.0), scale * v
     # The slopes have left the domain of the conjugate: for want of a best intercept, or far out.

@@ -186,12 +186,9 @@ class WorkingSet:
 
         Arguments are coefficients on the set, of shape (m,).
         """
-        W = self.xp.stack([w, *directions], axis=1)
         if self.complete:
-            C = -(self.G @ W)
-            C[:, 0] += self.q
-        else:
-            C, _ = self._products(W, 1)
+            return [self.q - self.G @ w, *(-(self.G @ d) for d in directions)]
+        C, _ = self._products(self.xp.stack([w, *directions], axis=1), 1)
         return [C[:, k] for k in range(C.shape[1])]
 
     def block_correlations(self, W: Any, direction: Any) -> tuple[Any, Any, Any]:
@@ -218,6 +215,8 @@ class WorkingSet:
 
     def full(self, w: Any) -> Any:
         """Coefficients on the set as an array of all p, in the problem's dtype."""
+        if self.complete:
+            return self.xp.asarray(w, dtype=self.dtype, copy=True)
         return scatter(self.index, self.xp.astype(w, self.dtype), self.n_features)
 
     def solver(self) -> Any:

@@ -53,7 +53,8 @@ class ActiveSet(Solver):
     factor, each cut where a sign would change; violators enter by a coordinate step; a column that
     depends on the support is exchanged for one of it. The number of passes over X is about
     ``log(alpha_max / alpha) / log(1 / shrinkage)`` plus the passes that find what the prediction
-    missed. An iteration is a pass.
+    missed. An iteration is a pass. On tall data the working set is complete from the start, and
+    one pass goes all the way down.
 
     References
     ----------
@@ -103,20 +104,24 @@ class ActiveSet(Solver):
     def _pass(self, s: ActiveSetState) -> Status:
         work, xp = s.work, s.work.xp
         last, s.level = s.level, max(1.0, self.shrinkage * s.level)
-        chosen = self._candidates(s, last)
-        known = work.size
-        work.add(chosen)
-        s.v = xp.concat([s.v, xp.zeros(work.size - known, dtype=s.v.dtype, device=work.device)])
-        a = s.level * xp.take(work.l1, work.index)
+        if not work.complete:
+            chosen = self._candidates(s, last)
+            work.add(chosen)
+            zeros = xp.zeros(chosen.shape[0], dtype=s.v.dtype, device=work.device)
+            s.v = xp.concat([s.v, zeros])
+        a, b = xp.take(work.l1, work.index), xp.take(work.l2, work.index)
         # Correlations of the last pass come from the true residual: solving from them refines what
         # the Gram block has rounded. In float32 the Gram block is the more exact of the two.
         exact = work.dtype == xp.float64
         c = xp.take(s.c, work.index) if exact else work.q - work.G @ s.v
-        b = xp.take(work.l2, work.index)
         s.gram.bind(work.G, b, s.v, xp.asarray(c, copy=True))
-        s.gram.solve(a)
+        s.gram.solve(s.level * a)
+        while work.complete and s.level > 1:
+            # Every column is inside: the way down needs no pass over X.
+            s.level = max(1.0, self.shrinkage * s.level)
+            s.gram.solve(s.level * a)
         if s.level > 1:
-            s.c, s.slope = work.correlations(s.v, s.gram.slope(xp.take(work.l1, work.index)))
+            s.c, s.slope = work.correlations(s.v, s.gram.slope(a))
             s.indicator = float("inf")
         else:
             (s.c,), s.slope = work.correlations(s.v), None

@@ -27,9 +27,9 @@ cdef class GramLasso:
     cdef bint positive
     cdef double[:, :] G
     cdef double[:, ::1] L
-    cdef double[::1] a, b, w, c
+    cdef double[::1] a, b, w, c, before, saved
     cdef double[::1] step, active_c, cosines, sines, column
-    cdef Py_ssize_t[::1] support, place
+    cdef Py_ssize_t[::1] support, place, order, new
 
     def __init__(self, int capacity, bint positive=False):
         self.capacity, self.positive, self.size, self.width = max(capacity, 1), positive, 0, 0
@@ -44,7 +44,8 @@ cdef class GramLasso:
         cdef int k
         self.G, self.b, self.w, self.c = G, b, w, c
         self.width = w.shape[0]
-        self.place = np.full(max(self.width, 1), -1, dtype=np.intp)
+        self.before, self.saved = np.empty((2, self.width))
+        self.place, self.order, self.new = np.full((3, max(self.width, 1)), -1, dtype=np.intp)
         for k in range(self.size):
             self.place[self.support[k]] = k
 
@@ -194,6 +195,44 @@ cdef class GramLasso:
                 self.active_c[k] = self.active_c[k + 1]
             self._delete(hit)
 
+    cdef void _settle(self) noexcept nogil:
+        """Newton's steps on the support, with all of ``c`` following."""
+        cdef int k
+        cdef Py_ssize_t j
+        cdef double value
+        for k in range(self.size):
+            self.active_c[k] = self.c[self.support[k]]
+        self.before[:] = self.w
+        self._newton()
+        for j in range(self.width):
+            value = self.w[j] - self.before[j]
+            if value != 0.0:
+                self.w[j] = self.before[j]
+                self._move(j, value)
+
+    cdef double _size(self, Py_ssize_t j) noexcept nogil:
+        return self.c[j] if self.positive else fabs(self.c[j])
+
+    cdef int _find_violators(self) noexcept nogil:
+        """Put the columns outside that violate their bound into ``order``, strongest first."""
+        cdef Py_ssize_t j
+        cdef int count = 0, gap, i, k
+        for j in range(self.width):
+            if self.place[j] < 0 and self._size(j) - self.a[j] * (1 + ROUNDING) > 0:
+                self.order[count] = j
+                count += 1
+        # Shell's sort: a handful mostly, a few thousand at the start of a large set.
+        gap = count // 2
+        while gap > 0:
+            for i in range(gap, count):
+                j, k = self.order[i], i
+                while k >= gap and self._size(self.order[k - gap]) < self._size(j):
+                    self.order[k] = self.order[k - gap]
+                    k -= gap
+                self.order[k] = j
+            gap //= 2
+        return count
+
     cdef bint _exchange(self, Py_ssize_t j) noexcept nogil:
         """Column j depends on the support: along the null direction the loss is flat and the
         penalty falls, so move until a coordinate leaves, and let j take its place."""
@@ -234,52 +273,36 @@ cdef class GramLasso:
     def solve(self, a, int max_turns=1000):
         """Minimise for strengths ``a`` from the present ``w``; returns the turns taken."""
         self.a = a
-        cdef int turn, k, got, n_new
+        cdef int turn, k, got, n_new, n_over
         cdef Py_ssize_t j
-        cdef Py_ssize_t[::1] order, new
-        cdef double[::1] before
         cdef double value
         cdef bint changed
         for turn in range(max_turns):
             PyErr_CheckSignals()
-            before = np.array(self.w, copy=True)
-            for k in range(self.size):
-                self.active_c[k] = self.c[self.support[k]]
             with nogil:
-                self._newton()
-                for j in range(self.width):
-                    value = self.w[j] - before[j]
-                    if value != 0.0:
-                        self.w[j] = before[j]
-                        self._move(j, value)
-            c = np.asarray(self.c)
-            size = c if self.positive else np.abs(c)
-            over = size - np.asarray(a) * (1 + ROUNDING)
-            violators = np.flatnonzero((over > 0) & (np.asarray(self.place)[: self.width] < 0))
-            if violators.shape[0] == 0:
-                return turn + 1
-            order = violators[np.argsort(-size[violators])].astype(np.intp)
-            new = np.empty(order.shape[0], dtype=np.intp)
-            saved = c.copy()
-            with nogil:
+                self._settle()
+                n_over = self._find_violators()
+                self.saved[:] = self.c
                 n_new = 0
-                for k in range(order.shape[0]):
-                    j = order[k]
+                for k in range(n_over):
+                    j = self.order[k]
                     value = self._soft(j)
                     if value != 0.0:
                         self._move(j, value)
-                        new[n_new] = j
+                        self.new[n_new] = j
                         n_new += 1
-                changed = self._append_block(new, n_new)
+                changed = self._append_block(self.new, n_new)
+            if n_over == 0:
+                return turn + 1
             if changed:
                 continue
-            # Not clearly independent: undo, and take them one by one with exchanges.
-            for k in range(n_new):
-                self.w[new[k]] = 0.0
-            c[:] = saved
             with nogil:
-                for k in range(order.shape[0]):
-                    j = order[k]
+                # Not clearly independent: undo, and take them one by one with exchanges.
+                for k in range(n_new):
+                    self.w[self.new[k]] = 0.0
+                self.c[:] = self.saved
+                for k in range(n_over):
+                    j = self.order[k]
                     value = self._soft(j)
                     if value == 0.0:
                         continue
