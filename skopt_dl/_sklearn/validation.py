@@ -169,7 +169,7 @@ def check_weights(sample_weight: Any, X: Any) -> Any:
 # --- plain arrays -----------------------------------------------------------------------------
 
 
-def _is_plain(X: Any, order: str | None = None) -> bool:  # noqa: N802
+def _is_plain(X: Any, order: str | None = None) -> bool:
     """Whether X is a finite two-dimensional NumPy array that needs no conversion and no message.
 
     Most data are, and scikit-learn's checks take longer than the fit of a small model.
