@@ -79,7 +79,7 @@ def genes() -> Maker:
 
 PROBLEMS: dict[str, Problem] = {
     "lasso_tall": lasso(gaussian(100_000, 200, order="C"), 100),
-    "lasso_square": lasso(gaussian(3000, 3000, support=1000), 100),
+    "lasso_square": lasso(gaussian(3000, 3000, support=300), 40),
     "lasso_wide": lasso(gaussian(500, 20_000), 10),
     "lasso_wide_hard": lasso(gaussian(500, 20_000), 100),
     "lasso_corr": lasso(gaussian(1000, 5000, rho=0.99), 100),

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from skopt_dl.kernels.namespace import device_of, namespace_of
-from skopt_dl.linops import along_rows
+from skopt_dl.kernels.namespace import device_of, namespace_of, scatter
+from skopt_dl.linops import Centred, along_rows
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
 
 # A centred sum of squares below this share of the raw one has lost three digits and more.
 CANCELLED = 1e-3
@@ -134,37 +135,37 @@ class CoordinateModel:
             self.w += change
         return lower
 
-    # Above this many nonzeros a factorisation costs more than the sweeps it saves.
-    SUBSPACE_BELOW = 500
-
-    def subspace_step(self) -> None:
+    def subspace_step(self, most: int | None = None) -> None:
         """One exact Newton step on the nonzero coordinates, in place.
 
         Sweeps crawl where columns are nearly parallel; on the orthant of the present signs the
         objective is quadratic, so its minimiser is one solve. The step ends at the border of the
-        orthant, and the coordinate that meets it becomes zero. Elastic-net penalties only.
+        orthant, and the coordinate that meets it becomes zero. Elastic-net penalties only; with
+        more than ``most`` nonzeros nothing is done.
         """
         xp, w = self.xp, self.w
-        support = [j for j in range(w.shape[0]) if w[j] != 0 and self.curvature[j] > 0]
-        if not self.compiled or not 0 < len(support) <= self.SUBSPACE_BELOW:
+        at = xp.nonzero((w != 0) & (self.curvature > 0))[0]
+        size = int(at.shape[0])
+        if not self.compiled or size == 0 or (most is not None and size > most):
             return
-        at = xp.asarray(support, device=device_of(w))
         old, mean = xp.take(w, at), xp.take(self.mean, at)
-        X = xp.stack([self.column(j) for j in support], axis=1)
+        block = self.map.take_columns(at)
         l2, sign = xp.take(self.l2, at), xp.sign(old)
-        g = X.T @ self.u + self.c * xp.take(self.hx, at) - xp.take(self.l1, at) * sign - l2 * old
-        # Unit diagonal, then a shift of rounding size: parallel columns leave a singular matrix.
-        H = (X - mean).T @ (self.h[:, None] * (X - mean))
-        unit = xp.sqrt(xp.take(self.curvature, at) + l2)
-        eye = xp.eye(len(support), dtype=w.dtype, device=device_of(w))
-        shift = len(support) * xp.finfo(w.dtype).eps
-        H = H / unit[:, None] / unit + (l2 / unit**2 + shift) * eye
-        d = xp.linalg.solve(H, g / unit) / unit
+        g = block.rmatvec(self.u) + self.c * xp.take(self.hx, at)
+        g = g - xp.take(self.l1, at) * sign - l2 * old
+        eye = xp.eye(size, dtype=w.dtype, device=device_of(w))
+        H = Centred(block, mean).gram(self.h) + l2 * eye
+        try:
+            d = PositiveFactor(H).solve(g)
+        except NotPositiveDefiniteError:
+            # Parallel columns: a unit diagonal, then a shift of rounding size.
+            unit = xp.sqrt(xp.linalg.diagonal(H))
+            shift = size * xp.finfo(w.dtype).eps
+            d = xp.linalg.solve(H / unit[:, None] / unit + shift * eye, g / unit) / unit
         t = xp.min(xp.where(d * sign < 0, -old / xp.where(d == 0, sign, d), xp.ones_like(d)))
         new = old + xp.clip(t, None, 1) * d
         new = xp.where(new * sign > 0, new, xp.zeros_like(new))
         change = new - old
-        for k, j in enumerate(support):
-            w[j] = new[k]
-        self.u -= self.h * (X @ change)
+        w += scatter(at, change, w.shape[0])
+        self.u -= self.h * block.matvec(change)
         self.c = self.c + mean @ change

@@ -76,9 +76,9 @@ class SecondOrderModel:
         """Up to ``n`` epochs of coordinate descent on the model: ``(epochs done, indicator)``."""
         return self.model.epochs(order, n, target)
 
-    def subspace_step(self) -> None:
+    def subspace_step(self, most: int) -> None:
         """One exact step on the nonzero coefficients; see `CoordinateModel.subspace_step`."""
-        self.model.subspace_step()
+        self.model.subspace_step(most)
 
     def close(self) -> None:
         """End the minimisation: fix the step ``d`` and what it promises."""

@@ -19,6 +19,8 @@ ARMIJO = 1e-4
 SHORTEST = 2.0**-40
 # What the curvature is multiplied by where no step is short enough, and how often at most.
 DAMP, MOST_DAMPING = 4.0, 4.0**12
+# Above this many nonzeros a factorisation costs more than the sweeps it saves.
+SUBSPACE_BELOW = 500
 
 
 @dataclass
@@ -111,7 +113,7 @@ class ProxNewton(Solver):
         target = size * min(FORCING, size / state.first)
         while size > target and done < self.max_inner:
             if done > INNER_CHUNK:
-                model.subspace_step()
+                model.subspace_step(SUBSPACE_BELOW)
             more, size = model.epochs(state.order, min(INNER_CHUNK, self.max_inner - done), target)
             done += more
         state.n_epochs += done

@@ -260,6 +260,20 @@ def test_prox_newton_with_all_the_curvature_gone():
     assert result.success, result.certificate
 
 
+@pytest.mark.parametrize("make", [np.asarray, sp.csc_array])
+def test_newton_finishes_what_coordinate_descent_begins(make):
+    # Columns that are nearly parallel, where sweeps alone crawl.
+    X = np.cumsum(np.random.default_rng(0).standard_normal((60, 20)), axis=1)
+    y = X @ np.linspace(-1, 1, 20) + 3
+    problem = LinearProblem(make(X), y, Squared(), L1(0.01), fit_intercept=True)
+    stopping = Stopping(tol=1e-10, max_iter=10**4)
+    plain = run(problem, CoordinateDescent(newton=False), stopping=stopping)
+    ours = run(problem, CoordinateDescent(), stopping=stopping)
+    assert plain.success and ours.success
+    assert ours.n_iter < plain.n_iter / 4
+    np.testing.assert_allclose(ours.w, plain.w, atol=1e-4)
+
+
 # --- parameters -----------------------------------------------------------------------------------
 
 
