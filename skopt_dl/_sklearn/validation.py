@@ -179,7 +179,7 @@ def _is_plain(X: Any, order: str | None = None) -> bool:
         and X.ndim == 2
         and X.dtype in FLOATS
         and min(X.shape) >= 1
-        and (order is None or X.flags[f"{order}_CONTIGUOUS"])
+        and (order is None or X.flags[order])  # type: ignore[index]
         and _is_finite(X)
     )
 

@@ -38,7 +38,9 @@ class Certificate:
     kind: str
     value: float
     objective: float
-    bound: float | Callable[[], float | None] | None = field(default=None, repr=False)
+    bound: float | Callable[[], float | None] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     @functools.cached_property
     def gap(self) -> float | None:

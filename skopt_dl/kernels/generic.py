@@ -190,3 +190,26 @@ def hogwild_steps(model: Any, order: Any, rate: float, halt: Any) -> None:
         m.W[columns, :] = W - (x[:, None] * s + shrink * W)
         if m.intercept:
             m.b[...] = m.b - s
+
+
+def two_loop(pairs: Any, scale: Any, g: Any) -> Any:
+    """``H g`` of the inverse Hessian that BFGS updates make of ``scale I``; a new array.
+
+    Parameters
+    ----------
+    pairs : sequence of (array, array, 0-d array)
+        ``(s, y, 1 / s'y)``, the oldest first.
+    scale : float or 0-d array
+        What the identity is multiplied by.
+    g : array of shape (p,)
+        The vector.
+    """
+    q, weights = g, []
+    for s, y, rho in reversed(pairs):
+        weight = rho * (s @ q)
+        weights.append(weight)
+        q = q - weight * y
+    q = scale * q
+    for (s, y, rho), weight in zip(pairs, reversed(weights), strict=True):
+        q = q + (weight - rho * (y @ q)) * s
+    return q

@@ -36,9 +36,11 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     these coefficients: only there is it feasible. The gap still bounds the suboptimality of ``w``
     itself, whose own objective is the primal value.
     """
-    z, g = problem.known_at(w)
-    z = problem.predict_raw(w) if z is None else z
-    objective = to_float(problem.loss_value(z) + problem.nonsmooth_value(w))
+    z, g, value = problem.known_at(w)
+    if z is None:
+        z = problem.predict_raw(w)
+        value = problem.loss_value(z)
+    objective = to_float(value + problem.nonsmooth_value(w))
     bound: Any = None
     if problem.criterion == GAP:
         bound = _gap(problem, z, objective, g)

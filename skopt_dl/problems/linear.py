@@ -131,7 +131,7 @@ class LinearProblem(ByColumns, BySamples, Problem):
         }
         self.traits = traits_of(self)
         self.criterion, self.scale = criterion, scale
-        self._known: tuple[Any, Any, Any] | None = None
+        self._known: tuple[Any, Any, Any, Any] | None = None
         self._units: dict[str, float] = {}
         self._lipschitz: Any = None
 
@@ -236,21 +236,22 @@ class LinearProblem(ByColumns, BySamples, Problem):
     def point_from(self, w: Any, z: Any, loss_value: Any, slope: Any) -> Point:
         """The point ``w`` with its prediction, and value and slopes of the loss there."""
         g = self.flat(self.map.rmatvec(along_rows(self.omega, slope)))
-        self.keep(w, z, g)
+        self.keep(w, z, g, loss_value)
         grad = g + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
         return Point(w, loss_value + self.nonsmooth_value(w), grad, z)
 
-    def keep(self, w: Any, z: Any, g: Any) -> None:
-        """Remember the prediction and the loss gradient at ``w``, for `known_at`."""
-        self._known = (self.xp.asarray(w, copy=True), z, g)
+    def keep(self, w: Any, z: Any, g: Any, loss_value: Any) -> None:
+        """Remember the prediction, and gradient and value of the loss at ``w``, for `known_at`."""
+        self._known = (self.xp.asarray(w, copy=True), z, g, loss_value)
 
-    def known_at(self, w: Any) -> tuple[Any, Any]:
-        """Prediction at ``w`` and loss gradient, or twice ``None`` if the last point was not there.
+    def known_at(self, w: Any) -> tuple[Any, Any, Any]:
+        """Prediction at ``w``, gradient and value of the loss; ``None`` each if the last point was
+        not there.
 
         A certificate asks for what the solver has just computed.
         """
         if self._known is None or not bool(self.xp.all(self._known[0] == w)):
-            return None, None
+            return None, None, None
         return self._known[1:]
 
     @offers(Oracle.SUBGRADIENT, lacks=no_subgradient)

@@ -60,9 +60,9 @@ class Screening:
         """Look at ``w``, rule columns out; the gap there (infinite where there is none)."""
         problem, xp = self.problem, self.problem.xp
         z = problem.predict_raw(w)
-        g = problem.loss_grad(z)
-        problem.keep(w, z, g)
-        objective = to_float(problem.loss_value(z) + problem.nonsmooth_value(w))
+        g, value = problem.loss_grad(z), problem.loss_value(z)
+        problem.keep(w, z, g, value)
+        objective = to_float(value + problem.nonsmooth_value(w))
         found = certificates.dual_point(problem, z, objective, g)
         gap = float("inf")
         if found is not None:

@@ -273,3 +273,20 @@ def test_kernels_survive_a_copy():
     compiled = copy.deepcopy(cython.MODULES["sparse"][0])
     assert kernels.name == "cython"
     assert kernels.cd_epochs is compiled.cd_epochs
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [0, 1, 4])
+def test_two_loop(dtype, m):
+    rng = np.random.default_rng(0)
+    pairs = []
+    for _ in range(m):
+        s = rng.standard_normal(P).astype(dtype)
+        y = s + dtype(0.1) * rng.standard_normal(P).astype(dtype)
+        pairs.append((s, y, 1 / (s @ y)))
+    g = rng.standard_normal(P).astype(dtype)
+    before = g.copy()
+    product = bind(np, np.dtype(dtype)).two_loop(pairs, 0.7, g)
+    assert product.dtype == dtype
+    np.testing.assert_array_equal(g, before)
+    close(product, generic.two_loop(pairs, 0.7, g), dtype, np.abs(g).max())

@@ -253,6 +253,7 @@ def test_a_certificate_of_another_point_is_its_own():
     fresh = problem.certificate(w)
     problem.point(w)
     assert problem.certificate(w) == fresh
+    assert problem.certificate(w).gap == fresh.gap
     moved = problem.point(2 * w).w
     assert problem.certificate(w) == fresh
     # Points are known by their numbers: solvers may work in place.

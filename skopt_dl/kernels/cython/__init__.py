@@ -51,6 +51,8 @@ UPDATES = Compiled(
 NETWORK = Compiled(
     network_gradient="_network", network_response="_network", network_workspace="_network"
 )
+# Products of quasi-Newton methods, whatever the design is.
+PAIRS = Compiled(two_loop="_two_loop")
 # Entries of a partly observed matrix, kept alone or in a full array.
 OBSERVED = Compiled(
     entry_products="_observed",
@@ -74,6 +76,7 @@ MODULES = {
         ROWS,
         OBSERVED,
         UPDATES,
+        PAIRS,
         NETWORK,
     ),
     "sparse": (
@@ -90,5 +93,6 @@ MODULES = {
         ROWS,
         OBSERVED,
         UPDATES,
+        PAIRS,
     ),
 }
