@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from skopt_dl.kernels.bind import PLAIN
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
 from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
 
@@ -31,20 +31,11 @@ class InverseHessian:
     ----------
     memory : int
         Pairs kept; the oldest gives way.
-<<<<<<< HEAD
     first : float
         The multiple of the identity before there is a pair.
     """
 
     def __init__(self, memory: int, first: float = 1.0) -> None:
-=======
-    kernels : KernelSet
-        Where ``two_loop`` comes from.
-    """
-
-    def __init__(self, memory: int, kernels: Any = PLAIN) -> None:
-        self.kernels = kernels
->>>>>>> 9f2ab05 (Quasi-Newton products in compiled form; certificates reuse the value that the solver knows)
         self.pairs: deque[tuple[Any, Any, Any]] = deque(maxlen=memory)
         self.first = first
         self.scale: Any = first
@@ -71,7 +62,7 @@ class InverseHessian:
 
     def apply(self, g: Any) -> Any:
         """``H g``."""
-        return self.kernels.two_loop(self.pairs, self.scale, g)
+        return kernels_of(g).two_loop(self.pairs, self.scale, g)
 
 
 class BlockInverseHessian:

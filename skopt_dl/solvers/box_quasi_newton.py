@@ -70,7 +70,7 @@ class LBFGSB(Solver):
             raise ValueError(f"LBFGSB: memory={self.memory!r}, but it must be at least 1")
         p: Any = problem
         lower = p.lower_bounds()
-        state = BoxState(w=w, lower=lower, H=InverseHessian(self.memory, problem.kernels))
+        state = BoxState(w=w, lower=lower, H=InverseHessian(self.memory))
         _stand_at(p, state, p.bounded_point(p.xp.maximum(w, lower)))
         return state
 

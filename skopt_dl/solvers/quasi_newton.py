@@ -83,7 +83,7 @@ class LBFGS(DescentSolver):
         if self.memory < 1:
             raise ValueError(f"LBFGS: memory={self.memory!r}, but it must be at least 1")
         check_line_search(self)
-        state = LBFGSState(w=w, H=InverseHessian(self.memory, problem.kernels))
+        state = LBFGSState(w=w, H=InverseHessian(self.memory))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
 
