@@ -68,7 +68,9 @@ class ElasticNet(Penalty):
 
     def value(self, w: Any) -> Any:
         xp, (l1, l2) = namespace_of(w), self._terms(w)
-        total = xp.sum(l1 * xp.abs(w) + (0.5 * l2) * w**2)
+        total = xp.sum(l1 * xp.abs(w))
+        if is_array(l2) or l2 > 0:
+            total = total + 0.5 * xp.sum(l2 * w**2)
         if not self.positive:
             return total
         return xp.where(xp.any(w < 0), xp.full_like(total, xp.inf), total)
@@ -108,24 +110,29 @@ class ElasticNet(Penalty):
     def conjugate(self, v: Any) -> Any:
         """``sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j)``, infinite if ``l2 = 0``, ``|v| > l1``."""
         xp, (l1, l2) = namespace_of(v), self._terms(v)
-        over = xp.clip((v if self.positive else xp.abs(v)) - l1, 0, None)
+        size = v if self.positive else xp.abs(v)
         if not is_array(l2) and l2 > 0:
-            return xp.sum(over**2) / (2 * l2)
+            return xp.sum(xp.clip(size - l1, 0, None) ** 2) / (2 * l2)
         # A point scaled to the border by feasible_scale overshoots by rounding only.
         tiny = 64 * xp.finfo(v.dtype).eps * (l1 + xp.abs(v))
-        hard = xp.where(over > tiny, xp.full_like(v, xp.inf), xp.zeros_like(v))
+        hard = xp.where(size > l1 + tiny, xp.full_like(v, xp.inf), xp.zeros_like(v))
         if not is_array(l2):
             return xp.sum(hard)
-        soft = l2 > 0
+        soft, over = l2 > 0, xp.clip(size - l1, 0, None)
         return xp.sum(xp.where(soft, over**2 / (2 * xp.where(soft, l2, xp.ones_like(l2))), hard))
 
     def feasible_scale(self, v: Any) -> Any:
         xp, (l1, l2) = namespace_of(v), self._terms(v)
+        one = xp.ones((), dtype=v.dtype, device=device_of(v))
+        if v.shape[0] == 0 or (not is_array(l2) and l2 > 0):
+            return one
         size = v if self.positive else xp.abs(v)
+        if not (is_array(l1) or is_array(l2)):
+            largest = xp.max(size)
+            return xp.where(largest > l1, l1 / xp.where(largest > l1, largest, one), one)
         excess = (size > l1) & (l2 <= 0)
-        one = xp.ones_like(v)
         ratio = xp.where(excess, l1 / xp.where(excess, size, one), one)
-        return xp.min(ratio) if v.shape[0] else xp.ones((), dtype=v.dtype, device=device_of(v))
+        return xp.min(ratio)
 
     def distance(self, w: Any, g: Any) -> Any:
         xp, (l1, l2) = namespace_of(w), self._terms(w)

@@ -89,7 +89,7 @@ def dual_point(
     problem: LinearProblem, z: Any, objective: float, g: Any = None
 ) -> tuple[float, Any] | None:
     """The gap of the dual point that belongs to ``z``, and ``-A'(omega u)`` there."""
-    penalty, loss, xp = problem.penalty, problem.loss, problem.xp
+    penalty, loss = problem.penalty, problem.loss
     if not (hasattr(loss, "conjugate") and hasattr(penalty, "conjugate")):
         return None
     if problem.intercept_in_map:
@@ -110,8 +110,7 @@ def dual_point(
     if loss.quadratic and conjugate == 0:
         # The dual is a parabola along the ray: its maximum, clipped to what is feasible, and the
         # penalty's conjugate stays 0 towards the origin.
-        ascent = -to_float(xp.sum(problem.omega @ (slope * problem.y)))
-        square = to_float(xp.sum(problem.omega @ slope**2))
+        ascent, square = -_total(problem, slope * problem.y), _total(problem, slope**2)
         scale = min(max(ascent / square, 0.0), scale) if square > 0 else scale
     gap = objective + conjugate
     gap += to_float(problem.omega @ loss.conjugate(problem.y, scale * slope))
@@ -119,6 +118,12 @@ def dual_point(
         return max(gap, 0.0), scale * v
     # The slopes have left the domain of the conjugate: for want of a best intercept, or far out.
     return None if problem.intercept_in_map else (math.inf, scale * v)
+
+
+def _total(problem: LinearProblem, each: Any) -> float:
+    """The weighted sum over samples (and outputs)."""
+    total = problem.omega @ each
+    return to_float(total if total.ndim == 0 else problem.xp.sum(total))
 
 
 def _stationarity(problem: LinearProblem, w: Any, z: Any, g: Any) -> float:

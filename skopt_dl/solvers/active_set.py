@@ -134,10 +134,14 @@ class ActiveSet(Solver):
         """Largest violation of the optimality conditions, at zero and on the support."""
         xp = work.xp
         at_zero = xp.max(work.size_of(c) - work.l1)
-        mine = xp.take(c, work.index)
-        a, b = xp.take(work.l1, work.index), xp.take(work.l2, work.index)
+        if not work.size:
+            return at_zero
+        mine, a, b = c, work.l1, work.l2
+        if not work.complete:
+            mine, a, b = (xp.take(part, work.index) for part in (c, a, b))
         on_support = xp.where(v != 0, xp.abs(mine - b * v - a * xp.sign(v)), 0 * v)
-        return xp.maximum(xp.clip(at_zero, 0, None), xp.max(on_support)) if work.size else at_zero
+        # No component on the support is negative, and it is 0 where there is no support.
+        return xp.maximum(at_zero, xp.max(on_support))
 
     def _candidates(self, s: ActiveSetState, last: float) -> Any:
         """Columns outside the set whose correlation will, or does, exceed the level."""
