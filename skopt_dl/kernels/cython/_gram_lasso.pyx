@@ -16,6 +16,9 @@ from scipy.linalg.cython_lapack cimport dpotrf
 
 # A pivot below this share of its diagonal belongs to a column that depends on the support.
 cdef double DEPENDENT = 1e-10
+# Turns in which all violators enter together. Nearly dependent columns would come and go by the
+# hundred; from then on the strongest enters alone.
+cdef int TOGETHER = 10
 # Violations below this share of a_j are rounding.
 cdef double ROUNDING = 1e-9
 
@@ -282,6 +285,8 @@ cdef class GramLasso:
             with nogil:
                 self._settle()
                 n_over = self._find_violators()
+                if turn >= TOGETHER and n_over > 1:
+                    n_over = 1
                 self.saved[:] = self.c
                 n_new = 0
                 for k in range(n_over):
