@@ -3,8 +3,9 @@ Time to a duality gap
 =====================
 
 What an answer costs depends on how good it has to be. Each point is a whole fit of a lasso to one
-tolerance: the processor seconds that it took, and the duality gap of its coefficients, computed here from the
-data. scikit-learn's coordinate descent runs beside ours, and celer where it is installed.
+tolerance: the processor seconds that it took, and the duality gap of its coefficients, computed
+here from the data. scikit-learn's coordinate descent runs beside ours, and celer where it is
+installed.
 """
 
 import time
