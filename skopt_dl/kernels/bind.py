@@ -7,6 +7,7 @@ is none the generic function runs.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from skopt_dl.kernels import (
@@ -18,7 +19,7 @@ from skopt_dl.kernels import (
     generic_rows,
     generic_updates,
 )
-from skopt_dl.kernels.namespace import is_numpy
+from skopt_dl.kernels.namespace import is_numpy, namespace_of
 
 GENERIC: tuple[Any, ...] = (
     generic,
@@ -92,3 +93,11 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
     if is_numpy(xp) and str(dtype) in ("float32", "float64"):
         return KernelSet("cython", COMPILED[layout])
     return KernelSet("generic", GENERIC)
+
+
+def kernels_of(a: Any) -> KernelSet:
+    """The kernels for arrays like ``a``, where no problem has bound any."""
+    return _bound(namespace_of(a), a.dtype)
+
+
+_bound = cache(bind)
