@@ -11,8 +11,10 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from skopt_dl.engine import Problem, Solver, State, Status, Trait
+from skopt_dl.engine import Oracle, Problem, Solver, State, Status, Trait
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.search.batch_sizes import BatchSize
+from skopt_dl.search.orders import Order
 from skopt_dl.search.schedules import Schedule, schedule_of
 from skopt_dl.solvers.stochastic.averaging import Average, average_of
 from skopt_dl.solvers.stochastic.ranges import check_ranges, is_number
@@ -20,7 +22,9 @@ from skopt_dl.solvers.stochastic.sampling import (
     batch_size,
     batches,
     check_shuffle,
+    chosen,
     next_order,
+    next_size,
     on_device,
     probe,
 )
@@ -52,6 +56,8 @@ class StochasticState(State):
         Mean of the batch values over the last epoch, each taken before its update.
     at : array, optional
         Where the next gradient is taken, for rules that do not take it at their iterate.
+    batch_size : int
+        Size of the batches of the last epoch; 0 before the first.
     batch : tuple of array and float, optional
         The samples of the current update and their value, while it is made.
     average : Average, optional
@@ -68,6 +74,7 @@ class StochasticState(State):
     n_samples: int = 0
     loss: Any = math.nan
     at: Any = None
+    batch_size: int = 0
     batch: Any = None
     average: Average | None = None
     iterate: Any = None
@@ -88,11 +95,13 @@ class StochasticSolver(Solver):
         "constant", "invscaling", "adaptive", "decreasing" or an instance. "auto" is "decreasing"
         for a linear model whose rate is automatic too, where the rule asks for it (``decreases``);
         else "constant".
-    batch_size : int or "auto"
-        Samples per update; "auto" is ``min(200, n_samples)``.
-    shuffle : bool or {"once", "iid"}
+    batch_size : int, "auto" or BatchSize
+        Samples per update; "auto" is ``min(200, n_samples)``. `skopt_dl.search.batch_sizes` has
+        sizes that grow.
+    shuffle : bool, {"once", "iid"} or Order
         Permute the samples before each epoch, or "once", before the first; "iid" draws each sample
-        of each batch independently, with replacement.
+        of each batch independently, with replacement. `skopt_dl.search.orders` has orders that
+        begin with easy samples.
     max_grad_norm : float, optional
         A longer gradient is shortened to this length; its direction stays.
     average : {"polyak", "ema", "swa"} or Average, optional
@@ -112,8 +121,8 @@ class StochasticSolver(Solver):
 
     learning_rate: float | str
     schedule: str | Schedule
-    batch_size: int | str
-    shuffle: bool | str
+    batch_size: int | str | BatchSize
+    shuffle: bool | str | Order
     max_grad_norm: float | None = None
     average: str | Average | None = None
 
@@ -139,6 +148,13 @@ class StochasticSolver(Solver):
             )
         check_ranges(self)
         check_shuffle(self.shuffle)
+        if isinstance(self.shuffle, Order) and self.shuffle.needs_losses:
+            reason = problem.why_not(Oracle.SAMPLE_LOSSES)
+            if reason is not None:
+                raise ValueError(
+                    f"{name}: shuffle={self.shuffle!r} needs {Oracle.SAMPLE_LOSSES}, which "
+                    f"{problem.description} does not offer"
+                )
         n = problem.n_samples or 1
         # The gradient of all samples has no noise for which the rate would have to vanish.
         noisy = batch_size(self.batch_size, n) < n
@@ -161,22 +177,27 @@ class StochasticSolver(Solver):
 
     def advance(self, problem: Problem, state: Any, n: int) -> Status:
         xp, before, rate = problem.xp, problem.xp.asarray(state.w, copy=True), state.rate
+        done = state.n_updates
         for _ in range(n):
             self._epoch(problem, state)
         # The mean step of an epoch, in units of the rate: a gradient, where the rule is linear.
-        updates = n * -(-problem.n_samples // batch_size(self.batch_size, problem.n_samples))  # type: ignore[operator,arg-type]
+        updates = state.n_updates - done
         state.indicator = xp.max(xp.abs(state.w - before)) / (rate * updates) if rate else 0.0
         return Status.RUNNING
 
     def _epoch(self, problem: Any, state: Any) -> None:
         n = problem.n_samples
-        size = batch_size(self.batch_size, n)
         state.order = next_order(self.shuffle, state.order, n, state.rng, problem.kernels)
         if state.iterate is not None:
             state.w = state.iterate
         total, sample_grad, limit = 0.0, problem.sample_grad, self.max_grad_norm
         for index in batches(on_device(problem, state.order), size):
             value, g = sample_grad(state.w if state.at is None else state.at, index)
+        seen = on_device(problem, chosen(self.shuffle, problem, state))
+        state.batch_size = next_size(self.batch_size, problem, state, seen)
+        total, count = 0.0, seen.shape[0]
+        for index in batches(seen, state.batch_size):
+            value, g = problem.sample_grad(state.w if state.at is None else state.at, index)
             total = total + value * index.shape[0]
             state.n_updates += 1
             state.batch = index, value
@@ -186,10 +207,10 @@ class StochasticSolver(Solver):
         state.batch = None
         if state.average is not None:
             state.iterate, state.w = state.w, state.mean
-        state.loss = total / n
+        state.loss = total / count
         state.n_iter += 1
-        state.n_epochs += 1
-        state.n_samples += n
+        state.n_epochs += count / n
+        state.n_samples += count
         state.rate = state.schedule.after_epoch(
             state.initial_rate, state.rate, state.n_epochs, state.n_samples
         )

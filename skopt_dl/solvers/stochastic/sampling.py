@@ -6,21 +6,29 @@ from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
+from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl.search.batch_sizes import BatchSize
+from skopt_dl.search.orders import Order
+
 AUTO_BATCH = 200
 
 
 def batch_size(setting: Any, n_samples: int) -> int:
     """The number of samples in a batch; ``"auto"`` is at most 200, and none exceeds the data.
 
+    Of a size that grows it is the first one.
+
     Raises
     ------
     ValueError
         If ``setting`` is neither ``"auto"`` nor a positive integer.
     """
-    if setting == "auto":
+    if isinstance(setting, BatchSize):
+        setting = setting.start
+    if isinstance(setting, str) and setting == "auto":
         setting = AUTO_BATCH
     elif not isinstance(setting, Integral) or isinstance(setting, bool) or setting < 1:
-        raise ValueError(f"batch_size={setting!r}: expected 'auto' or an integer >= 1")
+        raise ValueError(f"batch_size={setting!r}: expected 'auto', an integer >= 1 or a BatchSize")
     return max(1, min(int(setting), n_samples))
 
 
@@ -41,8 +49,8 @@ def check_shuffle(setting: Any) -> None:
     ValueError
         With the known ones.
     """
-    if setting not in (True, False, "once", "iid"):
-        raise ValueError(f"shuffle={setting!r}: expected True, False, 'once' or 'iid'")
+    if not isinstance(setting, Order) and setting not in (True, False, "once", "iid"):
+        raise ValueError(f"shuffle={setting!r}: expected True, False, 'once', 'iid' or an Order")
 
 
 def next_order(setting: Any, order: Any, n: int, rng: Any, kernels: Any) -> Any:
@@ -50,8 +58,9 @@ def next_order(setting: Any, order: Any, n: int, rng: Any, kernels: Any) -> Any:
 
     Parameters
     ----------
-    setting : bool or {"once", "iid"}
-        A fresh permutation each epoch; none; one at the start; independent draws with replacement.
+    setting : bool, {"once", "iid"} or Order
+        A fresh permutation each epoch (also of an `Order`, which then chooses from it); none; one
+        at the start; independent draws with replacement.
     order : array of shape (n,) or None
         ``None`` before the first epoch.
     """
@@ -60,7 +69,30 @@ def next_order(setting: Any, order: Any, n: int, rng: Any, kernels: Any) -> Any:
     fresh = order is None or order.shape[0] != n
     if fresh:
         order = kernels.index_range(n)
-    return reshuffled(order, rng) if setting is True or (setting == "once" and fresh) else order
+    anew = setting is True or isinstance(setting, Order) or (setting == "once" and fresh)
+    return reshuffled(order, rng) if anew else order
+
+
+def chosen(setting: Any, problem: Any, state: Any) -> Any:
+    """The samples of the next epoch, on the host: what an `Order` takes of ``state.order``."""
+    if not isinstance(setting, Order):
+        return state.order
+    losses = to_numpy(problem.sample_losses(state.w)) if setting.needs_losses else None
+    return setting.select(state.order, state.n_iter, state.rng, losses)
+
+
+def next_size(setting: Any, problem: Any, state: Any, index: Any) -> int:
+    """The size of the batches of the next epoch, which has the samples ``index``."""
+    n = problem.n_samples
+    first = batch_size(setting, n)
+    if not isinstance(setting, BatchSize):
+        return first
+
+    def gradient(low: int, high: int) -> Any:
+        return problem.sample_grad(state.w, index[low:high])[1]
+
+    size = setting.next(state.batch_size or first, state.n_iter, index.shape[0], gradient)
+    return max(1, min(int(size), n))
 
 
 def batches(order: Any, size: int) -> Iterator[Any]:
