@@ -63,7 +63,9 @@ def test_fresh_permutations_beat_draws_with_replacement():
 
 
 def test_a_bad_order_is_named():
-    with pytest.raises(ValueError, match="shuffle='twice': expected True, False, 'once' or 'iid'"):
+    with pytest.raises(
+        ValueError, match="shuffle='twice': expected True, False, 'once', 'iid' or an Order"
+    ):
         train(ridge(), SGD(shuffle="twice"), 1)
 
 

@@ -190,14 +190,12 @@ class StochasticSolver(Solver):
         state.order = next_order(self.shuffle, state.order, n, state.rng, problem.kernels)
         if state.iterate is not None:
             state.w = state.iterate
-        total, sample_grad, limit = 0.0, problem.sample_grad, self.max_grad_norm
-        for index in batches(on_device(problem, state.order), size):
-            value, g = sample_grad(state.w if state.at is None else state.at, index)
         seen = on_device(problem, chosen(self.shuffle, problem, state))
         state.batch_size = next_size(self.batch_size, problem, state, seen)
-        total, count = 0.0, seen.shape[0]
+        count, total = seen.shape[0], 0.0
+        sample_grad, limit = problem.sample_grad, self.max_grad_norm
         for index in batches(seen, state.batch_size):
-            value, g = problem.sample_grad(state.w if state.at is None else state.at, index)
+            value, g = sample_grad(state.w if state.at is None else state.at, index)
             total = total + value * index.shape[0]
             state.n_updates += 1
             state.batch = index, value
