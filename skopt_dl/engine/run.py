@@ -23,7 +23,7 @@ from skopt_dl.kernels.namespace import to_float
 
 # Certificates at iterations 1, 2, 3 ... 8, 10, 13 ...: a few dozen passes in a thousand iterations,
 # and at most a quarter of the work is done after the tolerance is met. Between them the indicator
-# decides, and each certificate that is still too large asks for a smaller indicator.
+# decides: in proportion to the last certificate, and tighter once that has promised too much.
 GROWTH = 1.25
 TIGHTEN = 0.5
 
@@ -113,8 +113,9 @@ def run(
                 certificate = problem.certificate(state.w)
                 next_check = max(n_iter + 1, GROWTH * n_iter)
                 if math.isfinite(indicator) and certificate.value > stopping.tol:
-                    ratio = stopping.tol / certificate.value
-                    state.target = TIGHTEN * indicator * max(ratio, 1e-3)
+                    ratio = max(stopping.tol / certificate.value, 1e-3)
+                    broken = indicator <= state.target
+                    state.target = indicator * ratio * (TIGHTEN if broken else 1.0)
         report = Report(n_iter, n_epochs, clock.seconds, indicator, certificate, finite, state)
         status = report.status = _decide(status, rules, report)
         trace.add(report)

@@ -14,6 +14,7 @@ from skopt_dl.kernels import (
     cython,
     generic,
     generic_gram,
+    generic_losses,
     generic_network,
     generic_observed,
     generic_rows,
@@ -24,6 +25,7 @@ from skopt_dl.kernels.namespace import is_numpy, namespace_of
 GENERIC: tuple[Any, ...] = (
     generic,
     generic_gram,
+    generic_losses,
     generic_network,
     generic_observed,
     generic_rows,

@@ -25,8 +25,8 @@ class Loss(Settings, ABC):
 
     Methods a loss may add, each vectorised over samples:
 
-    - ``curvature(y, z)``: second derivative, shape ``(n,)``; for a loss of several outputs the
-      product ``curvature_product(y, z, d)`` of the per-sample Hessian with rows ``d``.
+    - ``curvature(y, z)``: second derivative, shape ``(n,)``; for a loss of several outputs
+      ``curvature_map(y, z)``, a function from rows ``d`` to each sample's Hessian times its row.
     - ``value_slope(y, z)``: both at once, where they share work.
     - ``conjugate(y, u)``: the Fenchel conjugate ``sup_z u z - loss(y, z)``, shape ``(n,)``.
     - ``prox(y, v, step)``: ``argmin_z loss(y, z) + (z - v)^2 / (2 step)``; ``step`` may be an array

@@ -6,8 +6,10 @@ Every formula keeps its accuracy where z is large: exponentials are taken of non
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.losses.base import Loss, check_targets
 
@@ -54,11 +56,7 @@ class Logistic(Loss):
 
     def value_slope(self, y: Any, z: Any) -> tuple[Any, Any]:
         """`value` and `slope` from one exponential."""
-        xp = namespace_of(z)
-        e = xp.exp(-xp.abs(z))
-        above = z > 0
-        value = xp.log1p(e) + xp.where(above, z, xp.zeros_like(z)) - y * z
-        return value, xp.where(above, xp.ones_like(e), e) / (1 + e) - y
+        return kernels_of(z).logistic_terms(y, z)
 
     def curvature(self, y: Any, z: Any) -> Any:
         e = namespace_of(z).exp(-namespace_of(z).abs(z))
@@ -101,24 +99,22 @@ class Multinomial(Loss):
 
     def inverse_link(self, z: Any) -> Any:
         """The probabilities of the classes."""
-        return namespace_of(z).exp(log_softmax(z))
+        return kernels_of(z).softmax(z)
 
     def value(self, y: Any, z: Any) -> Any:
-        return -namespace_of(z).sum(y * log_softmax(z), axis=1)
+        return self.value_slope(y, z)[0]
 
     def slope(self, y: Any, z: Any) -> Any:
-        return namespace_of(z).exp(log_softmax(z)) - y
+        return kernels_of(z).softmax(z) - y
 
     def value_slope(self, y: Any, z: Any) -> tuple[Any, Any]:
         """`value` and `slope` from one softmax."""
-        xp = namespace_of(z)
-        log_p = log_softmax(z)
-        return -xp.sum(y * log_p, axis=1), xp.exp(log_p) - y
+        return kernels_of(z).softmax_terms(y, z)
 
-    def curvature_product(self, y: Any, z: Any, d: Any) -> Any:
-        xp = namespace_of(z)
-        p = xp.exp(log_softmax(z))
-        return p * (d - xp.sum(p * d, axis=1, keepdims=True))
+    def curvature_map(self, y: Any, z: Any) -> Callable[[Any], Any]:
+        """``d -> p * (d - p'd)``, row by row."""
+        p, xp = kernels_of(z).softmax(z), namespace_of(z)
+        return lambda d: p * (d - xp.sum(p * d, axis=1, keepdims=True))
 
     def conjugate(self, y: Any, u: Any) -> Any:
         """Negative entropy of the distribution ``u + y``; infinite off the simplex."""
@@ -132,10 +128,10 @@ class Multinomial(Loss):
     def prox(self, y: Any, v: Any, step: Any) -> Any:
         """Root of ``(z - v)/step + softmax(z) - y`` by Newton, solving a diagonal plus rank one."""
         xp = namespace_of(v)
-        z = v + (step / (1 + step)) * (y - xp.exp(log_softmax(v)))
+        z = v + (step / (1 + step)) * (y - kernels_of(v).softmax(v))
         best, residual = z, xp.full(z.shape[:1], xp.inf, dtype=z.dtype, device=v.device)
         for _ in range(30):
-            p = xp.exp(log_softmax(z))
+            p = kernels_of(z).softmax(z)
             f = z - v + step * (p - y)
             size = xp.max(xp.abs(f), axis=1)
             better = size < residual

@@ -2,6 +2,7 @@ r"""Squared loss, :math:`\ell(y, z) = (z - y)^2 / 2`, summed over outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from skopt_dl.kernels.namespace import namespace_of
@@ -25,8 +26,8 @@ class Squared(Loss):
     def curvature(self, y: Any, z: Any) -> Any:
         return namespace_of(z).ones_like(z)
 
-    def curvature_product(self, y: Any, z: Any, d: Any) -> Any:
-        return d
+    def curvature_map(self, y: Any, z: Any) -> Callable[[Any], Any]:
+        return lambda d: d
 
     def conjugate(self, y: Any, u: Any) -> Any:
         each = 0.5 * u**2 + u * y

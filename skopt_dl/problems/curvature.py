@@ -40,10 +40,11 @@ def _product(
             return rows.rmatvec(h * rows.matvec(d)) + diagonal * d
 
     else:
+        curve = loss.curvature_map(y, z)
 
         def product(d: Any) -> Any:
-            ad = loss.curvature_product(y, z, rows.matvec(problem.matrix(d)))
-            return problem.flat(rows.rmatvec(along_rows(omega, ad))) + diagonal * d
+            ad = along_rows(omega, curve(rows.matvec(problem.matrix(d))))
+            return problem.flat(rows.rmatvec(ad)) + diagonal * d
 
     return product
 
@@ -65,9 +66,9 @@ def curvature_scores(problem: LinearProblem, point: Point) -> Any:
     if problem.y.ndim == 1:
         bend = xp.abs(loss.curvature(problem.y, z))  # type: ignore[attr-defined]
     else:
-        bend = xp.zeros_like(problem.omega)
+        curve, bend = problem.curvature_map(z), xp.zeros_like(problem.omega)
         for k in range(problem.n_outputs):
-            bend = bend + xp.abs(problem.curvature_product(z, _unit(xp, z, k))[:, k])
+            bend = bend + xp.abs(curve(_unit(xp, z, k))[:, k])
     return problem.omega * bend * squares
 
 
@@ -95,10 +96,12 @@ def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
         H = problem.map.gram(h)
     else:
         K, width = problem.n_outputs, problem.map.shape[1]
-        blocks = []
+        curve, blocks = problem.curvature_map(z), [[None] * K for _ in range(K)]
         for k in range(K):
-            column = problem.curvature_product(z, _unit(xp, z, k))
-            blocks.append([problem.map.gram(problem.omega * column[:, i]) for i in range(K)])
+            column = curve(_unit(xp, z, k))
+            for i in range(k + 1):
+                block = problem.map.gram(problem.omega * column[:, i])
+                blocks[k][i] = blocks[i][k] = block
         # (K, K, width, width) -> rows (feature, output), columns (feature, output).
         H = xp.stack([xp.stack(row) for row in blocks])
         H = xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
@@ -112,8 +115,9 @@ def sample_curvature(problem: LinearProblem, w: Any, rows: Any, y: Any, omega: A
         diagonal = rows.column_squares(omega * loss.curvature(y, z))  # type: ignore[attr-defined]
     else:
         columns = []
+        curve = loss.curvature_map(y, z)  # type: ignore[attr-defined]
         for k in range(problem.n_outputs):
-            h = loss.curvature_product(y, z, _unit(xp, z, k))[:, k]  # type: ignore[attr-defined]
+            h = curve(_unit(xp, z, k))[:, k]
             columns.append(rows.column_squares(omega * h))
         diagonal = problem.flat(xp.stack(columns, axis=1))
     return diagonal + problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ def best_intercept(problem: LinearProblem, z: Any) -> Any:
     """``z`` moved by the best intercept, or ``None`` if there is no way to find it."""
     if z.ndim == 1:
         return z + _best_shift(problem, z)
-    return _best_row(problem, z) if hasattr(problem.loss, "curvature_product") else None
+    return _best_row(problem, z) if hasattr(problem.loss, "curvature_map") else None
 
 
 def balanced_slopes(problem: LinearProblem, z: Any) -> Any:
@@ -106,12 +106,8 @@ def _row_step(problem: LinearProblem, z: Any, g: Any, damping: float) -> Any:
     """The Newton step of the intercepts; ``damping`` keeps it finite where the loss is flat."""
     xp, K = problem.xp, problem.n_outputs
     eye = xp.eye(K, dtype=z.dtype, device=problem.device)
-    H = xp.stack(
-        [
-            problem.omega @ problem.curvature_product(z, xp.ones_like(z) * eye[k, :])
-            for k in range(K)
-        ]
-    )
+    curve = problem.curvature_map(z)
+    H = xp.stack([problem.omega @ curve(xp.ones_like(z) * eye[k, :]) for k in range(K)])
     # The softmax Hessian is singular along equal shifts: 1/K of its own size fixes that gauge.
     # Where classes are far apart it is singular along more, to rounding.
     size = to_float(xp.max(xp.abs(H)))

@@ -280,11 +280,12 @@ class LinearProblem(ByColumns, BySamples, Problem):
         """The objective along ``point.w + t d``; ``A d`` is computed once."""
         return LinearModelLine(self, point, d)
 
-    def curvature_product(self, z: Any, az: Any) -> Any:
-        """Second derivative of the loss at ``z``, times the predictions ``az``."""
+    def curvature_map(self, z: Any) -> Callable[[Any], Any]:
+        """The second derivative of each sample's loss at ``z``, as a function of predictions."""
         if self.y.ndim == 1:
-            return self.loss.curvature(self.y, z) * az  # type: ignore[attr-defined]
-        return self.loss.curvature_product(self.y, z, az)  # type: ignore[attr-defined]
+            curvature = self.loss.curvature(self.y, z)  # type: ignore[attr-defined]
+            return lambda az: curvature * az
+        return self.loss.curvature_map(self.y, z)  # type: ignore[attr-defined]
 
     @offers(Oracle.HVP, lacks=no_curvature)
     def hvp(self, point: Point) -> Any:

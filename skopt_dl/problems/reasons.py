@@ -46,7 +46,7 @@ def no_curvature(problem: Any) -> str | None:
         return reason
     if not hasattr(problem.penalty, "curvature"):
         return f"{problem.penalty.label} has none"
-    if not (hasattr(problem.loss, "curvature") or hasattr(problem.loss, "curvature_product")):
+    if not (hasattr(problem.loss, "curvature") or hasattr(problem.loss, "curvature_map")):
         return f"the {type(problem.loss).__name__} loss has none"
     return None
 

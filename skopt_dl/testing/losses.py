@@ -21,7 +21,7 @@ def check_loss(loss: Loss, y: Any = None, *, seed: int = 0) -> None:
         An instance of your class.
     y : array of shape (n,) or (n, K), optional
         Targets it takes. Default: zeros and ones, and one-hot rows where the loss has a
-        ``curvature_product``.
+        ``curvature_map``.
     seed : int
         Of the random predictions.
 
@@ -43,7 +43,7 @@ def check_loss(loss: Loss, y: Any = None, *, seed: int = 0) -> None:
 
 def _targets(loss: Loss, rng: np.random.Generator) -> list[np.ndarray]:
     labels = rng.integers(0, 3, 60)
-    several, single = hasattr(loss, "curvature_product"), hasattr(loss, "curvature")
+    several, single = hasattr(loss, "curvature_map"), hasattr(loss, "curvature")
     targets = [np.eye(3)[labels]] if several else []
     return [*targets, (labels > 0).astype(float)] if single or not several else targets
 
@@ -62,9 +62,9 @@ def _check_derivatives(loss: Loss, y: np.ndarray, z: np.ndarray, rng: Any) -> No
         require_close("curvature = difference of slopes", h * d, bend, 1e-5, 1e-8)
         if loss.quadratic:
             require_close("a quadratic loss has constant curvature", h, loss.smoothness + 0 * z, 0)
-    if hasattr(loss, "curvature_product"):
-        product = loss.curvature_product(y, z, d)
-        require_close("curvature_product = difference of slopes", product, bend, 1e-5, 1e-8)
+    if hasattr(loss, "curvature_map"):
+        product = loss.curvature_map(y, z)(d)
+        require_close("curvature_map = difference of slopes", product, bend, 1e-5, 1e-8)
     far = z + 4 * rng.standard_normal(z.shape)
     moved, shift = loss.slope(y, far) - loss.slope(y, z), far - z
     bound = loss.smoothness * np.linalg.norm(shift) * (1 + 1e-12)

@@ -53,6 +53,8 @@ NETWORK = Compiled(
 )
 # Products of quasi-Newton methods, whatever the design is.
 PAIRS = Compiled(two_loop="_two_loop")
+# Losses of a linear model, sample by sample.
+LOSSES = Compiled(logistic_terms="_losses", softmax="_losses", softmax_terms="_losses")
 # Entries of a partly observed matrix, kept alone or in a full array.
 OBSERVED = Compiled(
     entry_products="_observed",
@@ -73,6 +75,7 @@ MODULES = {
             svrg_steps="_saga_dense",
         ),
         GRAM,
+        LOSSES,
         ROWS,
         OBSERVED,
         UPDATES,
@@ -90,6 +93,7 @@ MODULES = {
             svrg_steps="_saga_sparse",
         ),
         GRAM,
+        LOSSES,
         ROWS,
         OBSERVED,
         UPDATES,

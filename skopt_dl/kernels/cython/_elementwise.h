@@ -1,4 +1,4 @@
-/* The loops of _network.h and _updates.h in double (d_) and single (s_) precision. */
+/* The loops of _network.h, _updates.h and _losses.h in double (d_) and single (s_) precision. */
 #ifndef SKOPT_DL_ELEMENTWISE_H
 #define SKOPT_DL_ELEMENTWISE_H
 
@@ -25,6 +25,13 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define restrict __restrict
 #endif
 
+/* artanh(s) / s in q = s * s, to rounding for q <= 1/9. */
+#define ARTANH_SERIES(q) (1 + q * ((REAL)1 / 3 + q * ((REAL)1 / 5 + q * ((REAL)1 / 7 \
+    + q * ((REAL)1 / 9 + q * ((REAL)1 / 11 + q * ((REAL)1 / 13 + q * ((REAL)1 / 15 \
+    + q * ((REAL)1 / 17 + q * ((REAL)1 / 19 + q * ((REAL)1 / 21 + q * ((REAL)1 / 23 \
+    + q * ((REAL)1 / 25 + q * ((REAL)1 / 27 + q * ((REAL)1 / 29 + q * ((REAL)1 / 31 \
+    + q * ((REAL)1 / 33 + q * ((REAL)1 / 35))))))))))))))))))
+
 #define REAL double
 #define INTEGER int64_t
 #define NAME(x) d_##x
@@ -44,6 +51,7 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define SIGN copysign
 #include "_network.h"
 #include "_updates.h"
+#include "_losses.h"
 #undef REAL
 #undef INTEGER
 #undef NAME
@@ -78,5 +86,6 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define SIGN copysignf
 #include "_network.h"
 #include "_updates.h"
+#include "_losses.h"
 
 #endif
