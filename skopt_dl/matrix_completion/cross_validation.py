@@ -41,7 +41,8 @@ class MatrixCompletionCV(CompletionModel):
         entries.
     cv : int, default=5
         Number of folds.
-    solver, penalty, fit_bias, scale, positive, input, missing_values, clip, add_indicator, \
+    solver, penalty, fit_bias, scale, positive, input, missing_values, clip, add_indicator
+        As in `MatrixCompletion`.
     keep_empty_features, max_iter, tol, random_state, device, dtype, n_jobs, max_time, verbose
         As in `MatrixCompletion`.
 

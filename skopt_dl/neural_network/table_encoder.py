@@ -64,7 +64,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of columns of the table.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where they have names that are strings.
     levels_ : list of list of str
         The known levels of each category, the most frequent first.

@@ -95,7 +95,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         Log-loss of each member on its held-out part after each epoch, at the best temperature.
     n_features_in_ : int
         Number of columns of the table.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where they have names that are strings.
     n_iter_ : int
         Epochs.

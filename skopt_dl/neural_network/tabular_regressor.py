@@ -83,7 +83,7 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
         variance of the targets.
     n_features_in_ : int
         Number of columns of the table.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where they have names that are strings.
     n_iter_ : int
         Epochs.

@@ -163,7 +163,11 @@ class CoordinateModel:
             shift = size * xp.finfo(w.dtype).eps
             d = xp.linalg.solve(H / unit[:, None] / unit + shift * eye, g / unit) / unit
         t = xp.min(xp.where(d * sign < 0, -old / xp.where(d == 0, sign, d), xp.ones_like(d)))
-        new = old + xp.clip(t, None, 1) * d
+        # What rounding has left of the solution of a nearly singular system goes to the minimum
+        # along itself at most, and nowhere if it does not go down.
+        slope, bend = g @ d, d @ (H @ d)
+        t = xp.minimum(t, xp.where(bend > 0, slope / xp.where(bend > 0, bend, 1), xp.sign(slope)))
+        new = old + xp.clip(t, 0, 1) * d
         new = xp.where(new * sign > 0, new, xp.zeros_like(new))
         change = new - old
         w += scatter(at, change, w.shape[0])
