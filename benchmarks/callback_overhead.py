@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.linear_model import Lasso
+from skopt_dl.linear_model._base import LinearEstimator
 
 
 class Silent:
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     fits = {
         # The decorated method itself: neither callbacks nor the undoing of a failed fit.
-        "without the layer": lambda: Lasso.fit.__wrapped__(model(), X, y),
+        "without the layer": lambda: LinearEstimator.fit.__wrapped__(model(), X, y),
         "no callback set": lambda: model().fit(X, y),
         "one silent callback": lambda: model().set_callbacks(Silent()).fit(X, y),
     }
