@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from skopt_dl.activations.base import Activation
-from skopt_dl.kernels.generic_network import sigmoid
+from skopt_dl.kernels.generic_losses import sigmoid
 from skopt_dl.kernels.namespace import namespace_of
 
 

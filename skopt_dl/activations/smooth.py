@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from skopt_dl.activations.base import Activation
-from skopt_dl.kernels.generic_network import sigmoid
+from skopt_dl.kernels.generic_losses import sigmoid
 from skopt_dl.kernels.namespace import namespace_of
 
 GELU_SCALE = math.sqrt(2 / math.pi)

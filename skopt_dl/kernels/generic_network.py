@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skopt_dl.kernels.generic_losses import sigmoid, softmax
 from skopt_dl.kernels.namespace import namespace_of
 
 
@@ -37,22 +38,13 @@ def momentum_update(w: Any, g: Any, v: Any, rate: float, momentum: float, nester
     w += momentum * v - move if nesterov else v
 
 
-def sigmoid(z: Any) -> Any:
-    """``1 / (1 + exp(-z))`` without overflow."""
-    xp = namespace_of(z)
-    e = xp.exp(-xp.abs(z))
-    return xp.where(z >= 0, 1 / (1 + e), e / (1 + e))
-
-
 def respond(name: str, z: Any) -> Any:
     """The mean response of the output ``name`` to raw outputs ``z``."""
-    xp = namespace_of(z)
     if name == "logistic":
         return sigmoid(z)
     if name == "softmax":
-        e = xp.exp(z - xp.max(z, axis=1, keepdims=True))
-        return e / xp.sum(e, axis=1, keepdims=True)
-    return xp.exp(z) if name == "exp" else z
+        return softmax(z)
+    return namespace_of(z).exp(z) if name == "exp" else z
 
 
 def output_loss(name: str, y: Any, z: Any, floor: float) -> Any:

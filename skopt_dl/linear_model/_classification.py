@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl._sklearn.arrays import put_beside
 from skopt_dl._sklearn.scores import DeviceClassifierMixin
+from skopt_dl.kernels.generic_losses import log_softmax, sigmoid
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
-from skopt_dl.losses.logistic import log_softmax, sigmoid
 
 
 class LinearClassifierMixin(DeviceClassifierMixin):

@@ -10,22 +10,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from skopt_dl.kernels import kernels_of
+from skopt_dl.kernels.generic_losses import sigmoid
 from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.losses.base import Loss, check_targets
-
-
-def sigmoid(z: Any) -> Any:
-    """``1 / (1 + exp(-z))`` without overflow."""
-    xp = namespace_of(z)
-    e = xp.exp(-xp.abs(z))
-    return xp.where(z >= 0, 1 / (1 + e), e / (1 + e))
-
-
-def log_softmax(z: Any) -> Any:
-    """Row-wise ``z - log(sum(exp(z)))``."""
-    xp = namespace_of(z)
-    z = z - xp.max(z, axis=1, keepdims=True)
-    return z - xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))
 
 
 def xlogx(p: Any) -> Any:
