@@ -5,28 +5,8 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport fabs, sqrt
-from scipy.linalg.cython_blas cimport daxpy, ddot, saxpy, sdot
 
-ctypedef fused floating:
-    float
-    double
-
-
-cdef inline double _dot(int n, floating* x, floating* y) noexcept nogil:
-    cdef int one = 1
-    if floating is float:
-        return sdot(&n, x, &one, y, &one)
-    else:
-        return ddot(&n, x, &one, y, &one)
-
-
-cdef inline void _axpy(int n, double a, floating* x, floating* y) noexcept nogil:
-    cdef int one = 1
-    cdef floating alpha = <floating>a
-    if floating is float:
-        saxpy(&n, &alpha, x, &one, y, &one)
-    else:
-        daxpy(&n, &alpha, x, &one, y, &one)
+from skopt_dl.kernels.cython._vectors cimport axpy, dot, floating
 
 
 def cd_epochs(model, order, int n_epochs, double target):
@@ -71,7 +51,7 @@ def _epochs(model, const floating[::1, :] X, floating[::1] w, floating[::1] u,
                     work = 0
                     with gil:
                         PyErr_CheckSignals()
-                g = _dot(n, <floating*>&X[0, j], &u[0]) + c * hx[j]
+                g = dot(n, <floating*>&X[0, j], &u[0]) + c * hx[j]
                 g += L * old
                 size = g if positive else fabs(g)
                 size -= l1[j]
@@ -83,7 +63,7 @@ def _epochs(model, const floating[::1, :] X, floating[::1] w, floating[::1] u,
                 change = <double>w[j] - old
                 if change != 0:
                     if uniform:
-                        _axpy(n, -change * h0, <floating*>&X[0, j], &u[0])
+                        axpy(n, -change * h0, <floating*>&X[0, j], &u[0])
                     else:
                         for i in range(n):
                             u[i] -= <floating>(change * h[i] * X[i, j])

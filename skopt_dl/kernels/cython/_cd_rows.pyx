@@ -5,33 +5,12 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport sqrt
-from scipy.linalg.cython_blas cimport daxpy, ddot, saxpy, sdot
 
-ctypedef fused floating:
-    float
-    double
-
+from skopt_dl.kernels.cython._vectors cimport axpy, dot, floating
 
 ctypedef fused integer:
     int
     long long
-
-
-cdef inline double _dot(int n, floating* x, floating* y) noexcept nogil:
-    cdef int one = 1
-    if floating is float:
-        return sdot(&n, x, &one, y, &one)
-    else:
-        return ddot(&n, x, &one, y, &one)
-
-
-cdef inline void _axpy(int n, double a, floating* x, floating* y) noexcept nogil:
-    cdef int one = 1
-    cdef floating alpha = <floating>a
-    if floating is float:
-        saxpy(&n, &alpha, x, &one, y, &one)
-    else:
-        daxpy(&n, &alpha, x, &one, y, &one)
 
 
 cdef inline bint _is_zero(floating* w, int K) noexcept nogil:
@@ -101,7 +80,7 @@ def _dense(model, const floating[::1, :] X, floating[:, ::1] W, floating[::1, :]
                     continue
                 x = <floating*>&X[0, j]
                 for k in range(K):
-                    g[k] = _dot(n, x, &U[0, k]) + c[k] * hx[j] + L * W[j, k]
+                    g[k] = dot(n, x, &U[0, k]) + c[k] * hx[j] + L * W[j, k]
                 size = _step(&W[j, 0], &g[0], &d[0], L, l1, l2, K)
                 if size == 0:
                     continue
@@ -110,7 +89,7 @@ def _dense(model, const floating[::1, :] X, floating[:, ::1] W, floating[::1, :]
                         scaled[i] = h[i] * x[i]
                     x = &scaled[0]
                 for k in range(K):
-                    _axpy(n, -d[k] * h0 if uniform else -d[k], x, &U[0, k])
+                    axpy(n, -d[k] * h0 if uniform else -d[k], x, &U[0, k])
                     c[k] += d[k] * mean[j]
                 indicator = max(indicator, size * sqrt(L))
         done += 1
