@@ -52,8 +52,7 @@ class DenseSide(Side):
         self.U: Any = None
 
     def add(self, X: Any, decay: float) -> None:
-        new = X.T @ X
-        self.M = new if self.M is None else decay * self.M + (1 - decay) * new
+        self.M = running_mean(self.M, X.T @ X, decay)
         self.trace = namespace_of(X).linalg.trace(self.M)
 
     def refresh(self, rng: Any) -> None:
@@ -96,8 +95,7 @@ class RandomizedSide(Side):
         self.U: Any = None
 
     def add(self, X: Any, decay: float) -> None:
-        new = X.T @ X
-        self.M = new if self.M is None else decay * self.M + (1 - decay) * new
+        self.M = running_mean(self.M, X.T @ X, decay)
         self.trace = namespace_of(X).linalg.trace(self.M)
 
     def refresh(self, rng: Any) -> None:
@@ -166,3 +164,8 @@ class BrandSide(Side):
 def low_rank_solve(U: Any, D: Any, V: Any, gamma: Any) -> Any:
     """``(U diag(D) U' + gamma I)^-1 V`` for orthonormal columns U."""
     return V / gamma + U @ ((1 / (D + gamma) - 1 / gamma)[:, None] * (U.T @ V))
+
+
+def running_mean(M: Any, new: Any, decay: float) -> Any:
+    """``decay M + (1 - decay) new``; ``new`` where there is no M yet."""
+    return new if M is None else decay * M + (1 - decay) * new
