@@ -1,6 +1,6 @@
 """The active-set lasso against coordinate descent: the evidence for ``ACTIVE_SET_ABOVE`` in
-dispatch/auto.py, and (with ``--gram``) for ``GRAM_BELOW`` in problems/working_set.py and
-``THIN_ABOVE`` in solvers/active_set.py.
+dispatch/auto.py, and (with ``--gram``) for ``GRAM_BELOW`` and
+``WHOLE_SHARE`` in problems/working_set.py and ``THIN_ABOVE`` in solvers/active_set.py.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def compare_constants(options: Any) -> None:
                 "cd": fitting(Lasso, X, y, solver="cd", **common),
                 "active_set": exact,
                 "active_set, no Gram": with_constant(working_set, "GRAM_BELOW", 0, exact),
-                "active_set, full Gram": with_constant(working_set, "GRAM_BELOW", 10**6, exact),
+                "active_set, full Gram": with_constant(working_set, "WHOLE_BELOW", 10**6, exact),
                 "active_set, thin above 20": with_constant(active_set, "THIN_ABOVE", 20, exact),
                 "active_set, thin above 200": with_constant(active_set, "THIN_ABOVE", 200, exact),
             }

@@ -16,6 +16,11 @@ from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
 
 # Largest p for which all of X'X is formed (benchmarks/lasso_thresholds.py).
 GRAM_BELOW = 2000
+# Where that is possible, all columns are taken at once up to this p, and else once the set would
+# exceed this share of them: the whole Gram then costs hardly more than the passes that it spares
+# (benchmarks/lasso_thresholds.py --gram).
+WHOLE_BELOW = 300
+WHOLE_SHARE = 0.15
 
 
 class WorkingSet:
@@ -90,6 +95,11 @@ class WorkingSet:
         """Whether one Gram of all columns is cheaper than passes over X: tall dense data."""
         n, p = self.base.shape
         return self.base.layout == "dense" and n >= 2 * p and p <= GRAM_BELOW
+
+    def outgrown(self, size: int) -> bool:
+        """Whether a set of ``size`` columns is better replaced by all of them."""
+        p = self.n_features
+        return self.prefers_everything and (p <= WHOLE_BELOW or size > WHOLE_SHARE * p)
 
     def size_of(self, c: Any) -> Any:
         """What is compared with the l1 strengths: ``|c|``, or ``c`` where only w >= 0 counts."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
+from skopt_dl.kernels.namespace import scatter
 
 # Candidates looked at in one pass; more than THIN_ABOVE are thinned by a coordinate sweep first,
 # or parallel columns would all come in (benchmarks/lasso_thresholds.py).
@@ -21,10 +22,12 @@ MARGIN = 0.1
 
 @dataclass
 class ActiveSetState(State):
-    """Adds the working set, its Gram solver, correlations, their slope, and the level."""
+    """Adds the working set, its Gram solver (``fresh`` until it has seen the coefficients),
+    correlations, their slope, and the level."""
 
     work: Any = None
     gram: Any = None
+    fresh: bool = True
     v: Any = None
     c: Any = None
     slope: Any = None
@@ -53,8 +56,8 @@ class ActiveSet(Solver):
     factor, each cut where a sign would change; violators enter by a coordinate step; a column that
     depends on the support is exchanged for one of it. The number of passes over X is about
     ``log(alpha_max / alpha) / log(1 / shrinkage)`` plus the passes that find what the prediction
-    missed. An iteration is a pass. On tall data the working set is complete from the start, and
-    one pass goes all the way down.
+    missed. An iteration is a pass. On tall data a set that becomes large is replaced by all
+    columns, whose Gram matrix goes all the way down without another pass.
 
     References
     ----------
@@ -80,7 +83,7 @@ class ActiveSet(Solver):
         work = problem.working_set()  # type: ignore[attr-defined]
         xp, w = work.xp, s.w
         support = xp.nonzero(w != 0)[0]
-        if work.prefers_everything:
+        if work.outgrown(int(support.shape[0])):
             work.add_all()
             v = xp.astype(w, xp.float64)
         else:
@@ -90,7 +93,7 @@ class ActiveSet(Solver):
         level = xp.max(xp.where(work.l1 > 0, work.size_of(c) / work.positive_l1, 0 * c))
         # A start with a support is a warm start: it does not go back to the top of the path.
         s.level = 1.0 if support.shape[0] else max(1.0, float(level))
-        s.work, s.gram, s.v, s.c = work, work.solver(), v, c
+        s.work, s.gram, s.v, s.c, s.fresh = work, work.solver(), v, c, True
 
     def advance(self, problem: Problem, state: ActiveSetState, n: int) -> Status:
         if state.work is None:
@@ -105,16 +108,16 @@ class ActiveSet(Solver):
         work, xp = s.work, s.work.xp
         last, s.level = s.level, max(1.0, self.shrinkage * s.level)
         if not work.complete:
-            chosen = self._candidates(s, last)
-            work.add(chosen)
-            zeros = xp.zeros(chosen.shape[0], dtype=s.v.dtype, device=work.device)
-            s.v = xp.concat([s.v, zeros])
+            self._grow(s, self._candidates(s, last))
         a, b = xp.take(work.l1, work.index), xp.take(work.l2, work.index)
         # Correlations of the last pass come from the true residual: solving from them refines what
         # the Gram block has rounded. In float32 the Gram block is the more exact of the two.
         exact = work.dtype == xp.float64
         c = xp.take(s.c, work.index) if exact else work.q - work.G @ s.v
         s.gram.bind(work.G, b, s.v, xp.asarray(c, copy=True))
+        if s.fresh:
+            s.gram.refresh()  # it knows nothing of a support that it did not find
+            s.fresh = False
         s.gram.solve(s.level * a)
         while work.complete and s.level > 1:
             # Every column is inside: the way down needs no pass over X.
@@ -129,6 +132,18 @@ class ActiveSet(Solver):
         s.w = work.full(s.v)
         s.n_iter += 1
         return Status.RUNNING
+
+    def _grow(self, s: ActiveSetState, chosen: Any) -> None:
+        """Take ``chosen`` into the set, or all columns where the set becomes too large for that."""
+        work, xp = s.work, s.work.xp
+        if work.outgrown(work.size + int(chosen.shape[0])):
+            s.v = scatter(work.index, s.v, work.n_features)
+            work.add_all()
+            s.gram, s.fresh = work.solver(), True
+        else:
+            work.add(chosen)
+            zeros = xp.zeros(chosen.shape[0], dtype=s.v.dtype, device=work.device)
+            s.v = xp.concat([s.v, zeros])
 
     def _violation(self, work: Any, c: Any, v: Any) -> Any:
         """Largest violation of the optimality conditions, at zero and on the support."""

@@ -14,6 +14,7 @@ from skopt_dl.losses import Squared
 from skopt_dl.penalties import L1, ElasticNet
 from skopt_dl.problems import LinearProblem
 from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
+from skopt_dl.problems.working_set import WorkingSet
 from skopt_dl.solvers.active_set import ActiveSet
 from skopt_dl.solvers.coordinate_descent import CoordinateDescent
 
@@ -155,6 +156,41 @@ def test_set_that_grows_to_all_columns_one_by_one(seed, monkeypatch):
     problem = LinearProblem(X, y, Squared(), L1(1e-3), fit_intercept=True)
     result = run(problem, ActiveSet(), stopping=Stopping(tol=1e-10, max_iter=50))
     assert result.success
+
+
+def steps_of_a_walk(rng):
+    """Neighbouring columns are alike; the truth needs most of them."""
+    X = np.cumsum(rng.normal(size=(400, 60)), axis=1)
+    return X, X @ rng.normal(size=60) + rng.normal(size=400)
+
+
+@pytest.mark.parametrize("kernel", [Compiled, Generic])
+def test_a_large_set_is_replaced_by_all_columns_on_the_way(kernel, monkeypatch):
+    monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_BELOW", 0)
+    monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_SHARE", 0.8)
+    problem = LinearProblem(
+        *steps_of_a_walk(np.random.default_rng(0)), Squared(), L1(1e-3), fit_intercept=True
+    )
+    monkeypatch.setattr(problem.kernels, "GramLasso", kernel)
+    wholes = []
+    whole = WorkingSet.add_all
+    monkeypatch.setattr(WorkingSet, "add_all", lambda work: (wholes.append(work.size), whole(work)))
+    result = run(problem, ActiveSet(), stopping=Stopping(tol=1e-10, max_iter=10))
+    assert result.success
+    assert len(wholes) == 1 and 0 < wholes[0] < 60
+
+
+@pytest.mark.parametrize("whole_below", [0, 300])
+def test_a_warm_start_goes_on_from_its_support(whole_below, monkeypatch):
+    monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_BELOW", whole_below)
+    X, y = steps_of_a_walk(np.random.default_rng(1))
+    at = [LinearProblem(X, y, Squared(), L1(s), fit_intercept=True) for s in (1e-2, 8e-3)]
+    stopping = Stopping(tol=1e-10, max_iter=10)
+    start = run(at[0], ActiveSet(), stopping=stopping).w
+    warm = run(at[1], ActiveSet(), start=start, stopping=stopping)
+    cold = run(at[1], ActiveSet(), stopping=stopping)
+    assert warm.success
+    np.testing.assert_allclose(warm.w, cold.w, atol=1e-8)
 
 
 def test_shrinkage_out_of_range_is_named():
