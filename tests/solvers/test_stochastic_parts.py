@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from rules import logistic, network, ridge, train
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_blobs
 
 from skopt_dl import MLPClassifier
 from skopt_dl.engine import Oracle, Stopping, run
@@ -184,6 +184,18 @@ def test_the_guard_acts_on_coupled_parameters_alone():
     best = run(problem, GradientDescent(), stopping=Stopping(tol=1e-12, max_iter=5000)).w
     assert problem.value(w) <= problem.value(best) + 1e-6
     assert not problem.value(end(copies, False)[0]) < problem.value(0 * w)
+
+
+@pytest.mark.filterwarnings("ignore:MLP.* did not converge")
+def test_the_guard_holds_where_the_loss_is_flat():
+    """One class weighs all: curvatures vanish with the loss, and their inverses say nothing."""
+    X, y = make_blobs(centers=2, random_state=0, cluster_std=20)
+    model = MLPClassifier(
+        (8,), solver="vsgd", max_iter=60, random_state=0, class_weight={0: 1000, 1: 1e-4}
+    )
+    losses = np.asarray(model.fit(X, y).loss_curve_)
+    assert np.all(np.diff(losses) <= 1e-12)
+    assert losses[-1] < 1e-3 * losses[0]
 
 
 # --- snapshots and momenta -----------------------------------------------------------------------

@@ -37,7 +37,8 @@ class VSGD(StochasticSolver):
         \\tau \\leftarrow \\Big(1 - \\frac{\\bar g^2}{\\bar v}\\Big) \\tau + 1, \\qquad
         w \\leftarrow w - \\eta g
 
-    Needs gradients and diagonal curvatures on batches of samples and a smooth objective.
+    Needs values, gradients, diagonal curvatures and Hessian products on batches of samples, and
+    a smooth objective.
 
     Parameters
     ----------
@@ -60,8 +61,11 @@ class VSGD(StochasticSolver):
 
     The rates know nothing of each other, and the steps of many parameters that say the same may add
     up to far too long a one. The guard, which the paper does not have, multiplies the step d by
-    :math:`\\min(1, -g^T d / d^T H d)`, with the curvature of the batch along d from one gradient
-    more. Where parameters are not coupled it is 1, because no rate exceeds the inverse curvature.
+    :math:`\\min(1, -g^T d / d^T H d)`, with the curvature of the batch along d, from one Hessian
+    product. If the batch's value rises by r all the same, it multiplies it once more, by
+    :math:`-g^T d / 2(r - g^T d)`, as on the parabola through both values, and no step is taken if
+    that does not help. Where parameters are not coupled and the loss is a parabola both are 1,
+    because no rate exceeds the inverse curvature.
 
     The paper's first look at the data is part of its first epoch; here it is taken before.
 
@@ -70,7 +74,13 @@ class VSGD(StochasticSolver):
     T. Schaul, S. Zhang, Y. LeCun, "No more pesky learning rates", ICML 2013.
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_CURVATURE, Trait.SMOOTH)
+    needs: ClassVar[Needs] = Needs.of(
+        Oracle.SAMPLE_GRAD,
+        Oracle.SAMPLE_VALUE,
+        Oracle.SAMPLE_CURVATURE,
+        Oracle.SAMPLE_HVP,
+        Trait.SMOOTH,
+    )
     learning_rate = "auto"
     schedule = "constant"
 
@@ -114,12 +124,13 @@ class VSGD(StochasticSolver):
         state.g += share * (g - state.g)
         state.v += share * (g * g - state.v)
         state.h += share * (h - state.h)
-        signal, scale = state.g * state.g, state.h * state.v
-        seen, bent = state.v > 0, scale > 0
-        step = signal / xp.where(bent, scale, xp.ones_like(scale))
-        d = -xp.where(bent, step, xp.zeros_like(step)) * g
+        one = xp.ones_like(g)
+        # One over what is smaller than this is infinite.
+        least = xp.finfo(g.dtype).smallest_normal
+        seen, bent = state.v > least, state.h > least
+        clear = state.g * state.g / xp.where(seen, state.v, one)
+        d = -xp.where(seen & bent, clear / xp.where(bent, state.h, one), 0 * one) * g
         state.w += self._allowed(problem, state, g, d) * d if self.guard else d
-        clear = signal / xp.where(seen, state.v, xp.ones_like(scale))
         # A clear signal shortens the memory to one gradient, which is the shortest there is.
         state.tau *= 1 - xp.clip(clear, None, 1.0)
         state.tau += 1
@@ -127,12 +138,14 @@ class VSGD(StochasticSolver):
     @staticmethod
     def _allowed(problem: Any, state: OwnRatesState, g: Any, d: Any) -> Any:
         """The share of ``d`` that goes no further than the least value of the batch along it."""
-        xp, w = problem.xp, state.w
-        norm, one = xp.linalg.vector_norm, xp.ones_like(w[0])
-        length = norm(d)
-        # Half the digits of the difference, as for the automatic rates.
-        distance = float(xp.finfo(w.dtype).eps) ** 0.5 * (1 + norm(w))
-        scale = distance / xp.where(length > 0, length, one)
-        bend = d @ (problem.sample_grad(w + scale * d, state.batch[0])[1] - g) / scale
-        fall = -(g @ d)
-        return xp.where(bend > fall, fall / xp.where(bend > fall, bend, one), one)
+        xp, (index, value) = problem.xp, state.batch
+        bend, fall = d @ problem.sample_hvp(state.w, index)(d), -(g @ d)
+        one = xp.ones_like(fall)
+        share = xp.where(bend > fall, fall / xp.where(bend > fall, bend, one), one)
+        # Curvature says nothing of what lies behind a plateau; there the value at the end does.
+        for _ in range(2):
+            rise = problem.sample_value(state.w + share * d, index) - value
+            worse, promised = rise > 0, share * fall
+            least = promised / xp.where(worse, 2 * (rise + promised), one)
+            share = xp.where(worse, least * share, share)
+        return xp.where(worse | ~xp.isfinite(rise), 0 * one, share)
