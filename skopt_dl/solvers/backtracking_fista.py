@@ -16,6 +16,7 @@ from skopt_dl.kernels.namespace import to_float
 # An accepted step tries to be longer the next time; a refused one is halved.
 LONGER, SHORTER = 1.2, 0.5
 SHORTEST = 2.0**-60
+FIRST = 0.99
 # Differences of values below this many units of rounding say nothing.
 ULPS = 32
 
@@ -105,7 +106,7 @@ class BacktrackingFISTA(Solver):
 
 
 def _first_step(problem: Any, w: Any) -> float:
-    """One over the curvature along the gradient, from a difference of two."""
+    """Nearly one over the curvature along the gradient, from a difference of two."""
     xp = problem.xp
     _, g = problem.smooth_value_grad(w)
     norm = to_float(xp.linalg.vector_norm(g))
@@ -115,4 +116,5 @@ def _first_step(problem: Any, w: Any) -> float:
     h = root * (1 + to_float(xp.linalg.vector_norm(w))) / norm
     _, ahead = problem.smooth_value_grad(w - h * g)
     curvature = to_float(xp.sum((g - ahead) * g)) / (h * norm**2)
-    return 1 / curvature if 0 < curvature < math.inf else 1 / norm
+    # A little less: at the inverse itself the first test is an equality, which rounding decides.
+    return FIRST / curvature if 0 < curvature < math.inf else 1 / norm

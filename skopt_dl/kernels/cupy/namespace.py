@@ -15,6 +15,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from skopt_dl.kernels.cupy.linalg import StandardLinalg
+
 # The creation functions of the standard that take `device`.
 CREATION = (
     "arange",
@@ -48,7 +50,7 @@ class StandardNamespace:
     ) -> None:
         self._module, self._on_device = module, on_device
         self.__name__ = module.__name__
-        self.linalg = _Linalg(module.linalg)
+        self.linalg = StandardLinalg(module)
         for name in CREATION:
             setattr(self, name, self._with_device(getattr(module, name)))
 
@@ -67,27 +69,6 @@ class StandardNamespace:
 
     def __repr__(self) -> str:
         return f"<{self.__name__} under the array-API names>"
-
-
-class _Linalg:
-    """``linalg`` with the standard's norms."""
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-
-    def vector_norm(self, x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-        """The norm over ``axis``, or of all entries as one vector."""
-        if axis is None:
-            norm = self._module.norm(x.reshape(-1), ord=ord)
-            return norm.reshape((1,) * x.ndim) if keepdims else norm
-        return self._module.norm(x, axis=axis, keepdims=keepdims, ord=ord)
-
-    def matrix_norm(self, x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-        """The norm of the last two axes."""
-        return self._module.norm(x, axis=(-2, -1), keepdims=keepdims, ord=ord)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
 
 
 @cache
