@@ -5,6 +5,7 @@ import sys
 import warnings
 from importlib.metadata import EntryPoint
 
+import array_api_strict as strict
 import numpy as np
 import pytest
 
@@ -19,9 +20,10 @@ from skopt_dl.dispatch import (
     register,
     resolve,
 )
+from skopt_dl.dispatch.auto import choose
 from skopt_dl.dispatch.registry import Registry
 from skopt_dl.engine import Needs, Oracle, Solver, State, Status
-from skopt_dl.losses import Squared
+from skopt_dl.losses import Logistic, Squared
 from skopt_dl.penalties import L1, L2, L1Ball, Penalty
 from skopt_dl.problems import LinearProblem
 
@@ -161,3 +163,15 @@ def test_listing_names_imports_no_solver():
         "assert not [m for m in sys.modules if m.startswith('skopt_dl.solvers.')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_auto_leaves_loops_over_coordinates_to_the_host():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1100, 1050)), rng.normal(size=1100)
+    there = strict.asarray(X, device=strict.Device("device1"))
+    target = strict.asarray(y, device=strict.Device("device1"))
+    assert choose(LinearProblem(X, y, Squared(), L1(0.1)))[0] == "cd"
+    assert choose(LinearProblem(there, target, Squared(), L1(0.1)))[0] == "fista"
+    labels = strict.astype(target > 0, strict.float64)
+    assert choose(LinearProblem(X, 1.0 * (y > 0), Logistic(), L1(0.1)))[0] == "prox_newton"
+    assert choose(LinearProblem(there, labels, Logistic(), L1(0.1)))[0] == "fista"

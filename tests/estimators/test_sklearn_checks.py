@@ -32,6 +32,8 @@ NETWORK = {"max_iter": 100}
 # A curvature product costs twice a gradient, and there are many an iteration.
 CURVED = {Oracle.HVP, Oracle.GGN}
 CURVED_NETWORK = {"max_iter": 20, "alpha": 0.01}
+# A rate that suits gradients says nothing to steps in a metric: those solvers measure their own.
+METRIC = {Oracle.SAMPLE_GGN, Oracle.SAMPLE_HVP, Oracle.KRONECKER}
 
 # Where the Hessian of the network is indefinite, a truncated Newton step magnifies rounding (of
 # sums in another order): 1e-15 in the first iterations, 1e-2 after 20.
@@ -108,13 +110,15 @@ def instance(kind: Kind, solver: str) -> Any:
     """The estimator as it is checked."""
     params: dict[str, Any] = {"solver": solver}
     if kind.name.startswith("MLP"):
-        curved = bool(CURVED & SOLVERS.get(solver).needs.oracles)
-        params |= NETWORK | (CURVED_NETWORK if curved else {})
+        needs = SOLVERS.get(solver).needs.oracles
+        params |= NETWORK | (CURVED_NETWORK if CURVED & needs else {})
     elif is_stochastic(solver) or kind.name == "MatrixCompletion":
         params |= QUICK
     else:
         params |= TIGHT | {"max_iter": BUDGET.get(solver, TIGHT["max_iter"])}
     estimator = kind.make()
+    if kind.name.startswith("MLP") and METRIC & SOLVERS.get(solver).needs.oracles:
+        params["learning_rate_init"] = type(estimator)().learning_rate_init
     known = estimator.get_params(deep=False)
     return estimator.set_params(**{k: v for k, v in params.items() if k in known})
 
@@ -149,12 +153,11 @@ def instances(*, variants: bool) -> list[Any]:
 
 def with_budget(estimator: Any, check: Any) -> Any:
     """The estimator with as many iterations as the check is about."""
-    name = check.func.__name__
+    name, needs = check.func.__name__, SOLVERS.get(estimator.solver).needs.oracles
     budget: dict[str, Any] = {}
     if type(estimator).__name__.startswith("MLP") and name in WEIGHTS:
-        curved = {*CURVED, Oracle.SAMPLE_GGN, Oracle.SAMPLE_HVP}
-        budget = FEW_CURVED if curved & SOLVERS.get(estimator.solver).needs.oracles else {}
-    elif name in DEMANDING:
+        budget = FEW_CURVED if (CURVED | METRIC - {Oracle.KRONECKER}) & needs else {}
+    elif name in DEMANDING and not METRIC & needs:
         budget = PATIENT
     known = estimator.get_params(deep=False)
     return estimator.set_params(**{k: v for k, v in budget.items() if k in known})

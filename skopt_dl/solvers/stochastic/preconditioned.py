@@ -56,7 +56,8 @@ class SketchySGD(StochasticSolver):
     rank : int
         Random directions of the sketch, at least 1.
     regularization : float
-        :math:`\\rho`, positive, relative to the largest eigenvalue of the sketch.
+        :math:`\\rho`, positive, relative to the largest eigenvalue of all sketches so far: where
+        the loss flattens, the curvature says nothing of the way out.
     refresh : int
         Epochs between two sketches, at least 1.
     schedule, batch_size, shuffle, max_grad_norm, average
@@ -254,13 +255,16 @@ def _sketch(solver: Any, problem: Any, state: SketchState) -> None:
         return
     xp, n = problem.xp, problem.n_samples
     state.fresh_epoch = state.n_iter
+    if not bool(xp.all(xp.isfinite(state.w))):
+        return  # there is no curvature; the next report ends the run
     index = sample_of(problem, state.rng, max(LEAST_SKETCH, int(n**0.5)))
     product = problem.sample_ggn(state.w, index)
     sketch = NystromPreconditioner(
         lambda V: xp.stack([product(V[:, j]) for j in range(V.shape[1])], axis=1),
         random_directions(problem, state.draws, solver.rank),
     )
-    rho = solver.regularization * xp.max(sketch.values)
+    state.largest = xp.maximum(xp.max(sketch.values), state.largest + 0 * sketch.values[0])
+    rho = solver.regularization * state.largest
     state.U, state.values = sketch.U, sketch.values
     state.shift = xp.where(rho > 0, rho, xp.ones_like(rho))
     if solver.learning_rate == "auto":

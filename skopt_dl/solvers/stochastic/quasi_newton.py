@@ -23,9 +23,11 @@ KEPT = 0.25
 
 @dataclass
 class PairState(StochasticState):
-    """Adds the metric of the pairs, the step that it allows, and running sums of iterates."""
+    """Adds the metric of the pairs, the largest curvature seen, the step that both allow, and
+    running sums of iterates."""
 
     H: Any = None
+    largest: Any = 0.0
     length: float = 1.0
     total: Any = None
     last_mean: Any = None
@@ -247,7 +249,7 @@ class BlockBFGS(StochasticSolver):
     .. math::
 
         H \\leftarrow D \\Delta^{-1} D' + (I - D \\Delta^{-1} Y') H (I - Y \\Delta^{-1} D'),
-        \\qquad Y = \\nabla^2 F_S D, \\quad \\Delta = D'Y
+        \\qquad Y = (\\nabla^2 F_S + \\rho) D, \\quad \\Delta = D'Y
 
     with a matrix D of orthonormal random directions, once every ``pair_every`` updates.
 
@@ -261,6 +263,9 @@ class BlockBFGS(StochasticSolver):
         Directions in D, at least 1; never more than parameters. With all of them H is the inverse.
     memory, pair_every, hessian_size : int
         As for `SQN`, of blocks.
+    regularization : float
+        :math:`\\rho`, positive, relative to the largest mean curvature of all blocks so far: where
+        the loss flattens, the curvature says nothing of the way out. The paper has 0.
 
     Notes
     -----
@@ -283,6 +288,7 @@ class BlockBFGS(StochasticSolver):
         memory: int = 5,
         pair_every: int = 10,
         hessian_size: int = 600,
+        regularization: float = 1e-3,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
@@ -292,6 +298,7 @@ class BlockBFGS(StochasticSolver):
         self.learning_rate, self.schedule = learning_rate, schedule
         self.block, self.memory = block, memory
         self.pair_every, self.hessian_size = pair_every, hessian_size
+        self.regularization = regularization
         self.batch_size, self.shuffle = batch_size, shuffle
         self.max_grad_norm, self.average = max_grad_norm, average
 
@@ -307,11 +314,15 @@ class BlockBFGS(StochasticSolver):
     def _step(self, problem: Any, state: PairState, g: Any) -> None:
         xp = problem.xp
         g = xp.asarray(g, copy=True)
-        if (state.n_updates - 1) % self.pair_every == 0:
+        due = (state.n_updates - 1) % self.pair_every == 0
+        # Where an iterate is not finite there is no curvature; the next report ends the run.
+        if due and bool(xp.all(xp.isfinite(state.w))):
             D, _ = xp.linalg.qr(random_directions(problem, state.draws, self.block))
             product = problem.sample_ggn(state.w, sample_of(problem, state.rng, self.hessian_size))
             Y = xp.stack([product(D[:, j]) for j in range(D.shape[1])], axis=1)
-            state.H.push(D, Y)
+            mean = xp.sum(D * Y) / D.shape[1]
+            state.largest = xp.maximum(mean, state.largest + 0 * mean)
+            state.H.push(D, Y + self.regularization * state.largest * D)
         _measure(self, problem, state)
         state.w = state.w - (state.rate * state.length) * state.H.apply(g)
 
