@@ -67,9 +67,9 @@ def _visits_coordinates(problem: Any) -> bool:
     """Whether coordinate descent visits coordinates or rows of them, by compiled loops.
 
     Off the host every visit is a call of its own: 100 000 x 10 000 on an H200, cd 15.3 s, fista
-    0.16 s (benchmarks/gpu.py). Blocks are visited one by one in Python. Time of cd over that of fista on a group lasso to a
-    relative gap of 1e-4 and 1e-8: 500 x 2000: 2.7, 3.8; 5000 x 200: 0.7, 0.9; 300 x 3000 in groups
-    of 30: 1.4, 2.8 (benchmarks/group_thresholds.py).
+    0.16 s (benchmarks/gpu.py). Blocks are visited one by one in Python. Time of cd over that of
+    fista on a group lasso to a relative gap of 1e-4 and 1e-8: 500 x 2000: 2.7, 3.8; 5000 x 200:
+    0.7, 0.9; 300 x 3000 in groups of 30: 1.4, 2.8 (benchmarks/group_thresholds.py).
     """
     return problem.kernels.name == "cython" and not hasattr(problem.penalty, "blocks")
 
