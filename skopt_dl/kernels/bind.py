@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from skopt_dl.kernels import (
+    cupy,
     cython,
     generic,
     generic_gram,
@@ -42,7 +43,7 @@ class KernelSet:
     Attributes
     ----------
     name : str
-        "cython" or "generic".
+        "cython", "cuda" or "generic".
     n_fallbacks : int
         How often `serving` gave the generic kernels instead.
     """
@@ -92,8 +93,11 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
     layout : {"dense", "sparse"}
         Layout of the design matrix.
     """
-    if is_numpy(xp) and str(dtype) in ("float32", "float64"):
-        return KernelSet("cython", COMPILED[layout])
+    if str(dtype) in ("float32", "float64"):
+        if is_numpy(xp):
+            return KernelSet("cython", COMPILED[layout])
+        if xp.__name__ == "cupy":
+            return KernelSet("cuda", (*cupy.MODULES, *GENERIC))
     return KernelSet("generic", GENERIC)
 
 

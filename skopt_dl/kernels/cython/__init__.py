@@ -5,28 +5,11 @@ A module is imported when one of its kernels is first asked for: a fit pays for 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from functools import partial
 
+from skopt_dl.kernels.lazy import LazyKernels
 
-class Compiled:
-    """The kernels of one layout as attributes.
-
-    Parameters
-    ----------
-    modules : dict of str to str
-        For each kernel the module of this package that has it.
-    """
-
-    def __init__(self, **modules: str) -> None:
-        self._modules = modules
-
-    def __getattr__(self, kernel: str) -> Any:
-        # Underscores first: a copy asks for them before it has its modules.
-        if kernel.startswith("_") or kernel not in self._modules:
-            raise AttributeError(kernel)
-        return getattr(import_module(f"{__name__}.{self._modules[kernel]}"), kernel)
-
+Compiled = partial(LazyKernels, __name__)
 
 # Works on Gram blocks in float64, whatever the design is.
 GRAM = Compiled(GramLasso="_gram_lasso")

@@ -1,0 +1,27 @@
+"""Kernels of a package of modules, of which a fit imports those that it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+class LazyKernels:
+    """Kernels as attributes; a module is imported when one of its kernels is first asked for.
+
+    Parameters
+    ----------
+    package : str
+        Name of the package that has the modules.
+    modules : dict of str to str
+        For each kernel the module that has it.
+    """
+
+    def __init__(self, package: str, **modules: str) -> None:
+        self._package, self._modules = package, modules
+
+    def __getattr__(self, kernel: str) -> Any:
+        # Underscores first: a copy asks for them before it has its modules.
+        if kernel.startswith("_") or kernel not in self._modules:
+            raise AttributeError(kernel)
+        return getattr(import_module(f"{self._package}.{self._modules[kernel]}"), kernel)
