@@ -67,6 +67,7 @@ ROUNDING_DECIDES = {
     ("LogisticRegression", "adafactor"),
     ("MLPClassifier", "soap"),
     ("MLPRegressor", "soap"),
+    ("MLPRegressor", "vsgd"),
 }
 
 

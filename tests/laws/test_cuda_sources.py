@@ -201,5 +201,8 @@ def test_on_the_device(dtype: str, k: int) -> None:
         spec = getattr(generic_observed, name)(*args)
         scale = np.max(np.abs(spec))
         close(ours.get() / scale, spec / scale)
-        again = getattr(twin, name)(*on_device)
-        np.testing.assert_array_equal(ours.get(), again.get(), err_msg=name)
+        # Factors beyond the shared memory take the array form, whose sparse products are
+        # cuSPARSE's: they add in no fixed order.
+        if k < 90 or name not in ("ridge_rows", "gram_rows"):
+            again = getattr(twin, name)(*on_device)
+            np.testing.assert_array_equal(ours.get(), again.get(), err_msg=name)

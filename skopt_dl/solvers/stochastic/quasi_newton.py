@@ -288,7 +288,7 @@ class BlockBFGS(StochasticSolver):
         memory: int = 5,
         pair_every: int = 10,
         hessian_size: int = 600,
-        regularization: float = 1e-3,
+        regularization: float = 0.1,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
