@@ -1,6 +1,7 @@
-"""Where Newton with a factorised Hessian stops paying: the evidence for ``NEWTON_BELOW``.
+"""Where Newton with a factorised Hessian stops paying: ``NEWTON_BELOW`` and ``MODEL_BELOW``.
 
-Tall designs with decaying column scales (what slows quasi-Newton methods), L2 penalty.
+Two classes: tall designs with decaying column scales (what slows quasi-Newton methods), L2 penalty.
+Ten classes: correlated columns, L1 penalty, where the Hessian makes the models of proximal Newton.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from benchmarks.timing import compare, fitting, parser, show  # first: pins BLAS  # isort: skip
 
 import numpy as np
+from scipy.special import softmax
 
 from benchmarks.objectives import Logistic as Objective
 from skopt_dl.linear_model import LogisticRegression
@@ -38,6 +40,37 @@ def main(arguments: list[str] | None = None) -> None:
                 repeat=1 if options.smoke else options.repeat,
             )
             show(f"{n} x {columns}, scales j^-{decay:g}", timings, reference="newton_cholesky")
+    for columns in (5,) if options.smoke else (20, 50, 100, 190):
+        for C in (0.05, 1.0):
+            several(200 if options.smoke else 4000, columns, C, 1 if options.smoke else 3)
+
+
+def stationarity(model: LogisticRegression, X: np.ndarray, y: np.ndarray, C: float) -> float:
+    """Largest component of the minimal subgradient of the mean loss with the L1 penalty."""
+    W, n = model.coef_, len(y)
+    R = softmax(X @ W.T + model.intercept_, axis=1) - np.eye(len(W))[y]
+    G, strength = R.T @ X / n, 1 / (C * n)
+    inside = np.maximum(np.abs(G) - strength, 0.0)
+    at = np.where(W != 0, np.abs(G + strength * np.sign(W)), inside)
+    return float(max(np.max(at), np.max(np.abs(np.mean(R, axis=0)))))
+
+
+def several(n: int, columns: int, C: float, repeat: int) -> None:
+    """Proximal Newton against FISTA for ten classes, to a stationarity of 1e-6."""
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.standard_normal((n, columns)), axis=1) / np.sqrt(1 + np.arange(columns))
+    scores = X @ rng.standard_normal((columns, 10)) / np.sqrt(columns)
+    y = np.argmax(scores + rng.gumbel(size=(n, 10)), axis=1)
+    timings = compare(
+        {
+            s: fitting(LogisticRegression, X, y, C=C, l1_ratio=1.0, solver=s, max_iter=5000)
+            for s in ("prox_newton", "fista")
+        },
+        lambda model: stationarity(model, X, y, C),
+        target=1e-6,
+        repeat=repeat,
+    )
+    show(f"{n} x {columns}, 10 classes, C = {C:g}", timings, reference="prox_newton")
 
 
 if __name__ == "__main__":

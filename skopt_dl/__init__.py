@@ -96,6 +96,7 @@ _HOME = {
 }
 _SUBMODULES = (
     "activations",
+    "dask",
     "datasets",
     "dispatch",
     "engine",

@@ -163,16 +163,30 @@ def device_place(device: str) -> Place:
     )
 
 
+def refuse_dask(estimator: Any, X: Any) -> None:
+    """Raise a `TypeError` for a Dask collection, which NumPy would gather in one place."""
+    if not hasattr(X, "__dask_graph__"):
+        return
+    # By its name: what stands above this layer is asked only for what to recommend.
+    theirs, name = import_module("skopt_dl.dask").__all__, type(estimator).__name__
+    there = f"use skopt_dl.dask.{name}" if name in theirs else f"skopt_dl.dask has {theirs}"
+    raise TypeError(
+        f"{name} works on data in memory, but X is a {type(X).__module__}.{type(X).__name__}: "
+        f"{there}; or pass X.compute(), which gathers it here"
+    )
+
+
 def workplace(estimator: Any, X: Any) -> Place:
     """Where a fit of ``estimator`` on ``X`` computes.
 
     Raises
     ------
     TypeError
-        For ``device="cpu"`` with GPU data.
+        For ``device="cpu"`` with GPU data, and for Dask collections.
     PlaceUnavailableError
         For ``device="cuda"`` without CuPy, driver or GPU.
     """
+    refuse_dask(estimator, X)
     here, device = Place.of(X), getattr(estimator, "device", None)
     if device is None:
         return here
@@ -328,6 +342,7 @@ def check_same_place(estimator: Any, X: Any, method: str) -> None:
     ValueError
         In scikit-learn's words, with the way out.
     """
+    refuse_dask(estimator, X)
     here, fitted = Place.of(X), fitted_place(estimator)
     if here != fitted:
         name = type(estimator).__name__

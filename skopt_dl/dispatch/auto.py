@@ -23,6 +23,10 @@ DIRECT_BELOW = 3000
 # Newton with a factorised p x p Hessian. Time of lbfgs over that of newton_cholesky: p = 200: 0.63,
 # 3.9; 400: 0.42, 2.5; 600: 0.28, 1.9; 800: 0.20, 1.3 (benchmarks/logistic_thresholds.py).
 NEWTON_BELOW = 400
+# Proximal Newton with the Hessian of several outputs. Time of fista over that of prox_newton for an
+# L1 penalty, C = 0.05 and 1: 210 parameters: 6.4, 9.1; 510: 7.4, 10.7; 1010: 5.9, 5.6
+# (benchmarks/logistic_thresholds.py).
+MODEL_BELOW = 1000
 # The exact active-set method, on dense data by their smaller side (which bounds the support). Time
 # of active_set over that of cd to a relative gap of 1e-4 and of 1e-8, independent columns and
 # neighbours correlated by 0.99: 20 000 x 50: 1.7, 1.2 and 0.08, 0.03; 20 000 x 200: 1.4, 2.1 and
@@ -74,6 +78,15 @@ def _visits_coordinates(problem: Any) -> bool:
     return problem.kernels.name == "cython" and not hasattr(problem.penalty, "blocks")
 
 
+def _has_cheap_model(problem: Any) -> bool:
+    """Whether a second-order model is made by rows, or of a Hessian that is small or cheap to solve
+    beside what a gradient costs."""
+    if not _visits_coordinates(problem):
+        return False
+    rows = problem.n_samples is not None and problem.n_outputs == 1
+    return rows or problem.size <= MODEL_BELOW or problem.n_samples is None
+
+
 ROWS: tuple[Row, ...] = (
     Row("vb", Oracle.POSTERIOR, "the strength of the penalty is to be learned"),
     Row(
@@ -122,7 +135,7 @@ ROWS: tuple[Row, ...] = (
         "prox_newton",
         Oracle.QUADRATIC_MODEL,
         "a smooth loss with a penalty of single coordinates",
-        _visits_coordinates,
+        _has_cheap_model,
     ),
     Row(
         "lbfgs",

@@ -18,6 +18,7 @@ from typing import Any
 
 from skopt_dl._sklearn.base import outside
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+from skopt_dl.linops import root_of
 
 
 def wants_compression(precompute: Any, X: Any) -> bool:
@@ -68,7 +69,7 @@ class CompressedRows:
             Q, R = xp.linalg.qr(A)
             C = Q.T @ B
         else:
-            R, C = self._root_of(gram / n, A.T @ B)
+            R, C = root_of(gram / n, A.T @ B)
         # What the columns cannot explain, and rows of zeros up to p + 1 (a Q with n < p is short).
         rest = xp.sqrt(xp.clip(xp.sum(B**2, axis=0) - xp.sum(C**2, axis=0), 0, None))
         m = R.shape[0] + 1
@@ -106,20 +107,6 @@ class CompressedRows:
             "the square roots of the sample weights rescaled to sum to n_samples; pass "
             "precompute=True to have it computed"
         )
-
-    @staticmethod
-    def _root_of(S: Any, AB: Any) -> tuple[Any, Any]:
-        """``R, C`` with ``R'R = S`` and ``R'C = AB``, from the eigenvectors of ``S``."""
-        xp = namespace_of(S)
-        values, V = xp.linalg.eigh(S)
-        # Below this an eigenvalue is rounding, and A'B has nothing in its direction.
-        floor = S.shape[0] * xp.finfo(S.dtype).eps * xp.max(xp.abs(values))
-        kept = values > floor
-        root = xp.sqrt(xp.where(kept, values, xp.ones_like(values)))
-        zeros = xp.zeros_like(values)
-        R = xp.where(kept, root, zeros)[:, None] * V.T
-        C = xp.where(kept, 1 / root, zeros)[:, None] * (V.T @ AB)
-        return R, C
 
     def unpack(self, k: int, w: Any) -> tuple[Any, Any]:
         """Coefficients and intercept of target ``k`` from the answer of its compressed problem."""

@@ -89,19 +89,23 @@ def liblinear_intercept(owner: Any) -> bool:
 
 
 def one_output_only(owner: Any) -> bool:
-    """Whether the solver asks for what a multinomial loss has not."""
-    return bool({Oracle.COORDS, Oracle.QUADRATIC_MODEL} & owner._asked_oracles())
+    """Whether the solver has no multinomial form: by its needs, or as scikit-learn's liblinear."""
+    return owner.solver == "liblinear" or Oracle.COORDS in owner._asked_oracles()
 
 
 def _refuse_multinomial(owner: Any, problem: LinearProblem) -> None:
-    """The solver's own error, led by the sentence that scikit-learn's users know."""
+    """An error that is led by the sentence that scikit-learn's users know."""
     try:
         resolve(owner.solver, problem, owner._solver_defaults())
+        reason = (
+            f"solver {owner.solver!r} does not take several outputs at once. Solvers that can: "
+            "'prox_newton', the same method with an intercept that is not penalised, or 'lbfgs'"
+        )
     except IncompatibleSolverError as error:
-        raise IncompatibleSolverError(
-            "Only binary classification is supported. The type of the target is multiclass: "
-            f"{error}"
-        ) from None
+        reason = str(error)
+    raise IncompatibleSolverError(
+        f"Only binary classification is supported. The type of the target is multiclass: {reason}"
+    )
 
 
 def centred_scores(coef: Any, intercept: Any, *, penalised: bool) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
 from skopt_dl.linops.graph import GraphProjection
 from skopt_dl.linops.least_squares import solve_gram, solve_svd
 from skopt_dl.linops.nystrom import NystromPreconditioner
+from skopt_dl.linops.root import root_of
 from skopt_dl.linops.spectrum import largest_eigenvalue
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "along_rows",
     "design",
     "largest_eigenvalue",
+    "root_of",
     "solve_gram",
     "solve_svd",
 ]

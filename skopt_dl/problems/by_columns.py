@@ -9,6 +9,8 @@ from skopt_dl.linops import along_rows
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.blocks import BlockModel
 from skopt_dl.problems.coordinates import CoordinateModel
+from skopt_dl.problems.curvature import loss_hessian
+from skopt_dl.problems.dense_model import DenseModel
 from skopt_dl.problems.reasons import (
     no_coordinates,
     no_quadratic_model,
@@ -98,9 +100,14 @@ class ByColumns:
         return ResidualSystem(self)
 
     @offers(Oracle.QUADRATIC_MODEL, lacks=no_quadratic_model)
-    def quadratic_model(self: Any, w: Any, damping: float = 1.0) -> SecondOrderModel:
+    def quadratic_model(self: Any, w: Any, damping: float = 1.0) -> SecondOrderModel | DenseModel:
         """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates.
 
-        Its curvature is multiplied by ``damping``.
+        Its curvature is multiplied by ``damping``. Several outputs bend together: their model is
+        made of the Hessian.
         """
-        return SecondOrderModel(self, w, damping)
+        if self.y.ndim == 1:
+            return SecondOrderModel(self, w, damping)
+        z = self.predict_raw(w)
+        H = damping * loss_hessian(self, z)
+        return DenseModel(self, w, self.loss_value(z), self.loss_grad(z), H)

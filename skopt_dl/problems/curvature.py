@@ -89,23 +89,27 @@ def _unit(xp: Any, z: Any, k: int) -> Any:
 
 def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
     """The Hessian at ``point`` as an array of shape ``(size, size)``."""
-    xp, z = problem.xp, point.cache
+    xp, H = problem.xp, loss_hessian(problem, point.cache)
     diagonal = problem.on_coef(problem.penalty.curvature, point.w)  # type: ignore[attr-defined]
+    return H + diagonal[:, None] * xp.eye(problem.size, dtype=problem.dtype, device=problem.device)
+
+
+def loss_hessian(problem: LinearProblem, z: Any) -> Any:
+    """The Hessian of the loss term where the predictions are ``z``."""
+    xp = problem.xp
     if problem.y.ndim == 1:
         h = problem.omega * problem.loss.curvature(problem.y, z)  # type: ignore[attr-defined]
-        H = problem.map.gram(h)
-    else:
-        K, width = problem.n_outputs, problem.map.shape[1]
-        curve, blocks = problem.curvature_map(z), [[None] * K for _ in range(K)]
-        for k in range(K):
-            column = curve(_unit(xp, z, k))
-            for i in range(k + 1):
-                block = problem.map.gram(problem.omega * column[:, i])
-                blocks[k][i] = blocks[i][k] = block
-        # (K, K, width, width) -> rows (feature, output), columns (feature, output).
-        H = xp.stack([xp.stack(row) for row in blocks])
-        H = xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
-    return H + diagonal[:, None] * xp.eye(problem.size, dtype=problem.dtype, device=problem.device)
+        return problem.map.gram(h)
+    K, width = problem.n_outputs, problem.map.shape[1]
+    curve, blocks = problem.curvature_map(z), [[None] * K for _ in range(K)]
+    for k in range(K):
+        column = curve(_unit(xp, z, k))
+        for i in range(k + 1):
+            block = problem.map.gram(problem.omega * column[:, i])
+            blocks[k][i] = blocks[i][k] = block
+    # (K, K, width, width) -> rows (feature, output), columns (feature, output).
+    H = xp.stack([xp.stack(row) for row in blocks])
+    return xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
 
 
 def sample_curvature(problem: LinearProblem, w: Any, rows: Any, y: Any, omega: Any, z: Any) -> Any:

@@ -10,6 +10,9 @@ from typing import Any
 
 from skopt_dl.engine import Trait
 
+# Parameters of several outputs beyond which no Hessian of them is formed for a model.
+MODEL_BELOW = 2000
+
 
 def no_smooth_loss(problem: Any) -> str | None:
     if problem.loss.differentiable or problem.loss.smoothness < float("inf"):
@@ -124,10 +127,10 @@ def no_working_set(problem: Any) -> str | None:
 
 
 def no_quadratic_model(problem: Any) -> str | None:
-    if problem.y.ndim != 1:
-        return "there are several outputs at once"
-    if not hasattr(problem.loss, "curvature"):
+    if not hasattr(problem.loss, "curvature" if problem.y.ndim == 1 else "curvature_map"):
         return f"the {type(problem.loss).__name__} loss has none"
+    if problem.y.ndim != 1 and problem.size > MODEL_BELOW:
+        return f"{problem.size} parameters are too many for the Hessian of several outputs"
     return no_smooth_loss(problem) or not_separable(problem)
 
 

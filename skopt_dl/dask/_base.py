@@ -1,0 +1,173 @@
+"""What the Dask estimators share: parameters, the plain estimator inside, lazy predictions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
+
+from skopt_dl.dask._collections import Cluster, Rows, is_dask, is_frame
+from skopt_dl.dask._scores import r2
+from skopt_dl.dispatch import SOLVERS
+
+# Parameters of the Dask estimators that the plain ones do not have.
+OWN = ("client", "verbose")
+
+
+class DaskEstimator(BaseEstimator):
+    """An estimator that is fitted on blocks of rows and holds a plain one afterwards.
+
+    Attributes
+    ----------
+    n_blocks_ : int
+        Blocks of rows of the training data.
+    n_passes_ : int
+        Times that each block was read for the fit.
+    """
+
+    _doc_link_module = "skopt_dl"
+    _doc_link_template = ""
+
+    solver: Any
+    client: Any
+    verbose: Any
+
+    @property
+    @abstractmethod
+    def _plain(self) -> type[Any]:
+        """The estimator for data in memory."""
+
+    _copied: ClassVar[tuple[str, ...]] = (
+        "coef_",
+        "intercept_",
+        "n_iter_",
+        "solver_",
+        "solve_report_",
+        "dual_gap_",
+        "classes_",
+    )
+
+    def _cluster(self) -> Cluster:
+        return Cluster(self.client, bool(self.verbose))
+
+    def _new_plain(self, **changes: Any) -> Any:
+        """The plain estimator with this one's parameters, and ``changes``."""
+        given = {k: v for k, v in self.get_params(deep=False).items() if k not in OWN}
+        return self._plain(**{**given, **changes})
+
+    def _check_solver(self) -> None:
+        """Raise for a solver that is not known, before any pass."""
+        if isinstance(self.solver, str) and self.solver != "auto":
+            SOLVERS.get(self.solver)
+
+    def _adopt(self, local: Any, rows: Rows, *, passes: int) -> Self:
+        """Keep the fitted plain estimator and show its attributes."""
+        local.n_features_in_ = rows.n_features
+        if rows.names is not None:
+            local.feature_names_in_ = rows.names
+        names = ("n_features_in_", "feature_names_in_", *self._copied)
+        for name in names:
+            if hasattr(local, name):
+                setattr(self, name, getattr(local, name))
+            elif name in vars(self):
+                delattr(self, name)
+        self.n_blocks_, self.n_passes_ = len(rows.blocks), passes
+        self._local = local
+        return self
+
+    def to_local(self) -> Any:
+        """The plain estimator with the same parameters and fitted attributes.
+
+        Returns
+        -------
+        estimator : object
+            A copy for data in memory; it needs no Dask.
+        """
+        check_is_fitted(self)
+        local = clone(self._local)
+        vars(local).update(vars(self._local))
+        return local
+
+    def _lazily(self, method: str, X: Any, width: int = 0, dtype: Any = None) -> Any:
+        """``method`` of the plain estimator on each block; at once for data in memory."""
+        check_is_fitted(self)
+        if not is_dask(X):
+            return getattr(self._local, method)(X)
+        if X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        call = partial(_on_block, self._local, method)
+        dtype = self._local.coef_.dtype if dtype is None else np.dtype(dtype)
+        if is_frame(X):
+            meta = np.zeros((0, width) if width else (0,), dtype=dtype)
+            return X.map_partitions(call, meta=meta)
+        X = X.rechunk({1: -1}) if len(X.chunks[1]) > 1 else X
+        if width:
+            return X.map_blocks(call, dtype=dtype, chunks=(X.chunks[0], (width,)))
+        return X.map_blocks(call, dtype=dtype, drop_axis=1)
+
+    def __sklearn_clone__(self) -> Self:
+        # A client is a connection, which cannot be copied.
+        params = {
+            k: v if k == "client" else clone(v, safe=False)
+            for k, v in self.get_params(deep=False).items()
+        }
+        return type(self)(**params)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "client": None}
+
+
+def _on_block(local: Any, method: str, X: Any) -> Any:
+    if not len(X):
+        # An empty partition has an empty answer, which scikit-learn's checks refuse.
+        filler = np.zeros((1, local.n_features_in_))
+        return getattr(local, method)(_named(filler, X))[:0]
+    return getattr(local, method)(X)
+
+
+def _named(filler: Any, X: Any) -> Any:
+    return type(X)(filler, columns=X.columns) if hasattr(X, "columns") else filler
+
+
+class RegressionMixin:
+    """Lazy predictions and the score of a regressor."""
+
+    _estimator_type = "regressor"
+
+    def predict(self: Any, X: Any) -> Any:
+        """Predict by the linear model, lazily.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Samples; data in memory are answered at once.
+
+        Returns
+        -------
+        dask array of shape (n_samples,)
+            Predictions, computed when they are asked for; a NumPy array for data in memory.
+        """
+        return self._lazily("predict", X)
+
+    def score(self: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The coefficient of determination, in one pass.
+
+        Parameters
+        ----------
+        X, y, sample_weight : Dask collections
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            ``1 - sum w (y - prediction)^2 / sum w (y - mean)^2``.
+        """
+        check_is_fitted(self)
+        return r2(self, X, y, sample_weight)

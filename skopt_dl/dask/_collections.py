@@ -1,0 +1,247 @@
+"""Dask collections as aligned blocks of rows, and where they are computed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.dask._install import dask, dask_array
+
+# Partial results that are added in one task.
+FAN_IN = 8
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Blocks of rows whose tasks yield ``(X, y, weights)`` of the same samples.
+
+    Attributes
+    ----------
+    blocks : list of Delayed
+        Each yields a checked float64 or float32 array, its targets, and its weights or ``None``.
+    n_features : int
+        Columns of X.
+    names : array of str, optional
+        The columns' names where X has some.
+    lengths : tuple of int, optional
+        Rows of each block where they are known without a pass.
+    dtype : numpy.dtype
+        float32 or float64.
+    """
+
+    blocks: list[Any]
+    n_features: int
+    names: Any
+    lengths: tuple[int, ...] | None
+    dtype: Any
+
+
+def is_dask(x: Any) -> bool:
+    """Whether ``x`` is a Dask array, dataframe or series."""
+    return hasattr(x, "__dask_graph__") and hasattr(x, "to_delayed")
+
+
+def is_frame(x: Any) -> bool:
+    """Whether ``x`` is a Dask dataframe or series."""
+    return is_dask(x) and hasattr(x, "npartitions") and hasattr(x, "divisions")
+
+
+def rows_of(owner: Any, X: Any, y: Any, sample_weight: Any, *, labels: bool = False) -> Rows:
+    """The blocks of validated collections; nothing is computed.
+
+    Raises
+    ------
+    TypeError
+        For data that are not Dask collections: the plain estimator takes those.
+    ValueError
+        For shapes that do not belong together.
+    """
+    name = type(owner).__name__
+    if not is_dask(X):
+        raise TypeError(
+            f"skopt_dl.dask.{name} takes Dask arrays and dataframes, but X is a "
+            f"{type(X).__module__}.{type(X).__name__}: use skopt_dl.{name} for data in memory, or "
+            "dask.array.from_array"
+        )
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"skopt_dl.dask.{name}: X has {len(X.shape)} dimension(s), but it must have 2; give "
+            "X.reshape(-1, 1) for a single feature"
+        )
+    names = None
+    if is_frame(X):
+        columns = list(X.columns)
+        if columns and all(isinstance(c, str) for c in columns):
+            names = np.asarray(columns, dtype=object)
+        wrong = [c for c, t in zip(columns, X.dtypes, strict=True) if not _is_numeric(t)]
+        if wrong:
+            raise ValueError(
+                f"skopt_dl.dask.{name}: the columns {wrong} hold no numbers; encode them first, "
+                "with dask.dataframe's categorize and get_dummies for example"
+            )
+        dtype = np.result_type(*[np.dtype(str(t)) for t in X.dtypes])
+        parts, lengths = X.to_delayed(), None
+    else:
+        X = X.rechunk({1: -1}) if len(X.chunks[1]) > 1 else X
+        dtype = X.dtype
+        parts, lengths = list(X.to_delayed()[:, 0]), _known(X.chunks[0])
+    p = int(X.shape[1])
+    if p == 0:
+        raise ValueError(f"skopt_dl.dask.{name}: X has 0 features, but at least 1 is required")
+    dtype = np.dtype(np.float32 if dtype == np.float32 else np.float64)
+    targets = _beside(name, "y", y, len(parts), lengths)
+    weights: Sequence[Any] = [None] * len(parts)
+    if sample_weight is not None:
+        weights = _beside(name, "sample_weight", sample_weight, len(parts), lengths)
+    checked = dask().delayed(_checked, pure=True)
+    blocks = [
+        checked(name, i, dtype.str, labels, *part)
+        for i, part in enumerate(zip(parts, targets, weights, strict=True))
+    ]
+    return Rows(blocks, p, names, lengths, dtype)
+
+
+def _is_numeric(dtype: Any) -> bool:
+    return np.dtype(str(dtype)).kind in "fiub" if _is_numpy(dtype) else False
+
+
+def _is_numpy(dtype: Any) -> bool:
+    try:
+        np.dtype(str(dtype))
+    except TypeError:
+        return False
+    return True
+
+
+def _known(chunks: tuple[Any, ...]) -> tuple[int, ...] | None:
+    return None if any(np.isnan(c) for c in chunks) else tuple(int(c) for c in chunks)
+
+
+def _beside(
+    name: str, what: str, a: Any, n_blocks: int, lengths: tuple[int, ...] | None
+) -> Sequence[Any]:
+    """The blocks of ``a`` that belong to those of X."""
+    if a is None:
+        raise ValueError(f"skopt_dl.dask.{name} requires {what} to be passed, but it is None")
+    if not is_dask(a):
+        if lengths is None:
+            raise TypeError(
+                f"skopt_dl.dask.{name}: {what} is a {type(a).__name__}, but the lengths of X's "
+                "blocks are not known: give a Dask collection with the same partitions, or X with "
+                "known chunks (X.to_dask_array(lengths=True))"
+            )
+        a = dask_array().from_array(np.asarray(a), chunks=-1)
+    if len(a.shape) == 2 and a.shape[1] == 1:
+        a = a.iloc[:, 0] if is_frame(a) else a[:, 0]
+    if len(a.shape) != 1:
+        raise ValueError(
+            f"skopt_dl.dask.{name}: {what} has {len(a.shape)} dimensions, but it must have 1; fit "
+            "one estimator per target"
+        )
+    if not is_frame(a) and lengths is not None and _known(a.chunks[0]) is not None:
+        if sum(_known(a.chunks[0]) or ()) != sum(lengths):
+            raise ValueError(
+                f"skopt_dl.dask.{name}: X has {sum(lengths)} rows but {what} has {a.shape[0]}"
+            )
+        a = a.rechunk((lengths,))
+    parts = list(a.to_delayed())
+    if len(parts) != n_blocks:
+        raise ValueError(
+            f"skopt_dl.dask.{name}: X has {n_blocks} blocks of rows but {what} has {len(parts)}, "
+            "and their lengths are not known: give both the same partitions"
+        )
+    return parts
+
+
+def _checked(
+    name: str, i: int, dtype: str, labels: bool, X: Any, y: Any, w: Any
+) -> tuple[Any, ...]:
+    """One block, converted and checked where it lives."""
+    if hasattr(X, "tocsr"):
+        raise TypeError(
+            f"skopt_dl.dask.{name}: block {i} of X is a sparse matrix; give dense blocks "
+            "(X.map_blocks(lambda b: b.toarray()))"
+        )
+    X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
+    y = np.asarray(y) if labels else np.asarray(y, dtype=np.float64)
+    w = None if w is None else np.asarray(w, dtype=np.float64)
+    for what, a in (("y", y), ("sample_weight", w)):
+        if a is not None and len(a) != len(X):
+            raise ValueError(
+                f"skopt_dl.dask.{name}: block {i} has {len(X)} rows of X but {len(a)} of {what}"
+            )
+    for what, a in (("X", X), ("y", y), ("sample_weight", w)):
+        if a is not None and a.dtype.kind == "f" and not np.all(np.isfinite(a)):
+            raise ValueError(
+                f"skopt_dl.dask.{name}: {what} contains NaN or infinity in block {i}; impute or "
+                "drop those rows first"
+            )
+    if w is not None and np.any(w < 0):
+        raise ValueError(
+            f"skopt_dl.dask.{name}: sample_weight has negative values in block {i}; weights must "
+            "be at least 0"
+        )
+    return X, y, w
+
+
+# --- computing ----------------------------------------------------------------------------------
+
+
+class Cluster:
+    """Where tasks run: a client's workers, or the scheduler that Dask is set to.
+
+    Parameters
+    ----------
+    client : distributed.Client, optional
+        Default: the current client if there is one, else Dask's scheduler.
+    verbose : bool
+        Whether to show a progress bar.
+    """
+
+    def __init__(self, client: Any = None, verbose: bool = False) -> None:
+        if client is not None and not (hasattr(client, "compute") and hasattr(client, "persist")):
+            raise TypeError(
+                f"the parameter client={client!r} is not valid; it must be a "
+                "distributed.Client or None (the current one)"
+            )
+        self.client, self.verbose = client, verbose
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """The results of delayed values."""
+        if self.client is None:
+            with self._bar():
+                return dask().compute(*values)  # type: ignore[no-any-return]
+        futures = self.client.compute(list(values), optimize_graph=True)
+        if self.verbose:
+            from distributed import progress
+
+            progress(futures, notebook=False)
+        return tuple(self.client.gather(futures))
+
+    def persist(self, values: list[Any]) -> list[Any]:
+        """The same delayed values, computed and kept where they were."""
+        if self.client is None:
+            return list(dask().persist(*values))
+        return list(self.client.persist(values))
+
+    @contextlib.contextmanager
+    def _bar(self) -> Iterator[None]:
+        if not self.verbose:
+            yield
+            return
+        from dask.diagnostics import ProgressBar
+
+        with ProgressBar():
+            yield
+
+
+def summed(parts: list[Any], add: Callable[[list[Any]], Any]) -> Any:
+    """One delayed value: ``add`` over the parts by a tree, so that few are held at once."""
+    add_some = dask().delayed(add, pure=True)
+    while len(parts) > 1:
+        parts = [add_some(parts[i : i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
+    return parts[0]

@@ -1,0 +1,59 @@
+"""Scores as sums over blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.dask._collections import rows_of, summed
+from skopt_dl.dask._install import dask
+
+
+def r2(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
+    """The coefficient of determination; about the mean of the first block, whose digits last."""
+    rows, delayed = rows_of(model, X, y, sample_weight), dask().delayed
+    level = delayed(_level)(rows.blocks[0])
+    parts = [delayed(_squares)(model._local, block, level) for block in rows.blocks]
+    (sums,) = model._cluster().compute(summed(parts, _added))
+    weight, residual, first, second = sums
+    return 1.0 - float(residual / (second - first**2 / weight))
+
+
+def accuracy(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
+    """The weighted share of right labels."""
+    rows, delayed = rows_of(model, X, y, sample_weight, labels=True), dask().delayed
+    parts = [delayed(_right)(model._local, block) for block in rows.blocks]
+    (sums,) = model._cluster().compute(summed(parts, _added))
+    return float(sums[1] / sums[0])
+
+
+def _level(block: tuple[Any, Any, Any]) -> float:
+    return float(np.mean(block[1])) if len(block[1]) else 0.0
+
+
+def _squares(local: Any, block: tuple[Any, Any, Any], level: float) -> Any:
+    X, y, w = block
+    if not len(X):
+        return np.zeros(4)
+    w = np.ones(len(X)) if w is None else w
+    residual, moved = y - _raw(local, X), y - level
+    return np.asarray([np.sum(w), w @ residual**2, w @ moved, w @ moved**2])
+
+
+def _raw(local: Any, X: Any) -> Any:
+    return X @ local.coef_ + local.intercept_
+
+
+def _right(local: Any, block: tuple[Any, Any, Any]) -> Any:
+    X, y, w = block
+    if not len(X):
+        return np.zeros(2)
+    w = np.ones(len(X)) if w is None else w
+    z = X @ np.atleast_2d(local.coef_).T + local.intercept_
+    k = (z[:, 0] > 0).astype(int) if z.shape[1] == 1 else np.argmax(z, axis=1)
+    return np.asarray([np.sum(w), np.sum(w[local.classes_[k] == y])])
+
+
+def _added(parts: list[Any]) -> Any:
+    return np.sum(parts, axis=0)

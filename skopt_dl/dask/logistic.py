@@ -1,0 +1,319 @@
+"""Logistic regression on Dask collections."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted
+
+from skopt_dl.dask._base import DaskEstimator
+from skopt_dl.dask._collections import Rows, rows_of, summed
+from skopt_dl.dask._install import dask
+from skopt_dl.dask._problem import BlockSum
+from skopt_dl.dask._scores import accuracy
+from skopt_dl.linear_model import LogisticRegression as PlainLogisticRegression
+from skopt_dl.linear_model._logistic_tasks import centred_scores, elastic_penalty
+from skopt_dl.losses import Logistic, Multinomial
+
+
+class LogisticRegression(DaskEstimator):
+    r"""Logistic regression on Dask collections, by a solver whose gradients are sums over blocks.
+
+    .. math::
+
+        \min_{w, b}\ C \sum_i \ell(y_i, x_i'w + b) + \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|_2^2
+
+    with the logistic loss of two classes, or the multinomial one; :math:`\rho` is ``l1_ratio``.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse of the penalty's strength, positive; infinite without a penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 penalty, from 0 to 1.
+    tol : float, default=1e-4
+        Bound on the largest component of the minimal subgradient of the mean objective.
+    fit_intercept : bool, default=True
+        Fit the intercepts ``b``, which are not penalised.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, times those of the samples.
+    random_state : int, RandomState instance or None, default=None
+        Randomness of the solvers that have some.
+    solver : str or Solver, default="auto"
+        Any solver that needs no more than the driver has: values, gradients, products with the
+        Hessian, the Hessian up to 4000 parameters, and the prox of the penalty. "auto" is Newton's
+        method there, L-BFGS beyond, and FISTA with an L1 penalty.
+    max_iter : int or None, default=100
+        Iterations at most; ``None`` is the solver's own budget.
+    max_time : float or None, default=None
+        Seconds of solving at most.
+    persist : bool, default=True
+        Keep the blocks in the workers' memory between passes. Without it each pass reads and
+        checks the data again, and a worker holds no more than the blocks it works on.
+    client : distributed.Client, optional
+        Whose workers compute. Default: the current client, else Dask's scheduler.
+    verbose : bool, default=False
+        Whether to show the progress of each pass.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The labels, sorted.
+    coef_ : array of shape (1, n_features) or (n_classes, n_features)
+        The coefficients.
+    intercept_ : array of shape (1,) or (n_classes,)
+        The intercepts.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (n_features,)
+        Their names, where X is a dataframe.
+    n_iter_ : array of shape (1,)
+        Iterations of the solver.
+    solver_ : str
+        Name of the solver that ran.
+    solve_report_ : SolveReport
+        Status, certificate, timings and history of the solve.
+    n_blocks_, n_passes_ : int
+        Blocks of the training data, and how often each was asked for something.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from skopt_dl.dask import LogisticRegression
+    >>> X = da.random.default_rng(0).normal(size=(1000, 3), chunks=(250, 3))
+    >>> model = LogisticRegression().fit(X, (X[:, 0] > 0).astype(int))
+    >>> model.solver_, model.n_passes_ < 20
+    ('newton_cholesky', True)
+    """
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        random_state: Any = None,
+        solver: Any = "auto",
+        max_iter: int | None = 100,
+        max_time: float | None = None,
+        persist: bool = True,
+        client: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.max_time = max_time
+        self.persist = persist
+        self.client = client
+        self.verbose = verbose
+
+    @property
+    def _plain(self) -> type[PlainLogisticRegression]:
+        return PlainLogisticRegression
+
+    def _new_plain(self, **changes: Any) -> Any:
+        own = {"client", "verbose", "persist"}
+        given = {k: v for k, v in self.get_params(deep=False).items() if k not in own}
+        return PlainLogisticRegression(**{**given, **changes})
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Training data in blocks of rows: blocks of columns are joined. The lengths of the
+            blocks need not be known.
+        y : dask array or series of shape (n_samples,)
+            Labels; with the blocks of X where lengths are not known.
+        sample_weight : dask array or series of shape (n_samples,), optional
+            Non-negative weights: weight w counts as the row repeated w times.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            For data that are not Dask collections.
+        ValueError
+            For invalid data or parameters.
+        IncompatibleSolverError
+            For a solver that needs more than sums over blocks; the message names those that do not.
+        """
+        rows = rows_of(self, X, y, sample_weight, labels=True)
+        plain, cluster = self._new_plain(), self._cluster()
+        plain._check_parameters()
+        self._check_solver()
+        if self.persist:
+            rows = Rows(
+                cluster.persist(rows.blocks), rows.n_features, rows.names, rows.lengths, rows.dtype
+            )
+        classes, each, total, origin = self._summary(cluster, rows)
+        binary = len(classes) == 2
+        target = dask().delayed(_target, pure=True)
+        blocks = [target(block, classes, each, total) for block in rows.blocks]
+        problem = BlockSum(
+            cluster,
+            cluster.persist(blocks) if self.persist else blocks,
+            Logistic() if binary else Multinomial(),
+            elastic_penalty(self.C, self.l1_ratio, total),
+            (rows.n_features, 1 if binary else len(classes)),
+            origin=origin if self.fit_intercept else None,
+            description=f"{self!r} on {len(blocks)} blocks of a Dask collection",
+        )
+
+        def unpack(w: Any) -> dict[str, Any]:
+            coef, intercept = problem.unpack(w)
+            coef = coef.T
+            if not binary:
+                coef, intercept = centred_scores(coef, intercept, penalised=math.inf != self.C)
+            attributes = {"coef_": coef, "intercept_": intercept}
+            return {
+                "classes_": classes,
+                **{k: a.astype(rows.dtype, copy=False) for k, a in attributes.items()},
+            }
+
+        result = plain._solve(problem, tol=self.tol, max_iter=self.max_iter, unpack=unpack)
+        for name, value in unpack(result.w).items():
+            setattr(plain, name, value)
+        plain.n_iter_ = np.asarray([max(1, result.n_iter)], dtype=np.int32)
+        plain.solve_report_ = result.report()
+        plain.solver_ = plain._name_of_solver(result)
+        return self._adopt(plain, rows, passes=problem.passes + 1)
+
+    def _summary(self, cluster: Any, rows: Rows) -> tuple[Any, Any, float, Any]:
+        """Labels, the weight of each class, the sum of weights, and the mean of the columns."""
+        delayed = dask().delayed
+        parts = [delayed(_summarised, pure=True)(block) for block in rows.blocks]
+        (found,) = cluster.compute(summed(parts, _joined))
+        classes = np.asarray(sorted(found))
+        if len(classes) < 2:
+            raise ValueError(
+                "skopt_dl.dask.LogisticRegression needs samples of at least 2 classes with a "
+                f"positive weight, but the data hold {classes.tolist()}"
+            )
+        counts = np.asarray([found[c][0] for c in classes.tolist()])
+        if self.class_weight is None or isinstance(self.class_weight, str):
+            balanced = self.class_weight is not None
+            each = np.sum(counts) / (len(classes) * counts) if balanced else np.ones(len(classes))
+        else:
+            each = compute_class_weight(self.class_weight, classes=classes, y=classes)
+        sums = np.stack([found[c][1] for c in classes.tolist()])
+        total = float(each @ counts)
+        return classes, each, total, (each @ sums) / total
+
+    def predict(self, X: Any) -> Any:
+        """Predict class labels, lazily.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Samples; data in memory are answered at once.
+
+        Returns
+        -------
+        dask array of shape (n_samples,)
+            The label of the largest score.
+        """
+        check_is_fitted(self)
+        return self._lazily("predict", X, dtype=self.classes_.dtype)
+
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities of the classes, lazily.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Samples; data in memory are answered at once.
+
+        Returns
+        -------
+        dask array of shape (n_samples, n_classes)
+            Columns are in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self._lazily("predict_proba", X, width=len(self.classes_))
+
+    def decision_function(self, X: Any) -> Any:
+        """Signed scores of the classes, lazily.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Samples; data in memory are answered at once.
+
+        Returns
+        -------
+        dask array of shape (n_samples,) or (n_samples, n_classes)
+            For two classes one number, positive for ``classes_[1]``.
+        """
+        check_is_fitted(self)
+        n_classes = len(self.classes_)
+        return self._lazily("decision_function", X, width=0 if n_classes == 2 else n_classes)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The weighted share of right labels, in one pass.
+
+        Parameters
+        ----------
+        X, y, sample_weight : Dask collections
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            The accuracy.
+        """
+        check_is_fitted(self)
+        return accuracy(self, X, y, sample_weight)
+
+
+def _summarised(block: tuple[Any, Any, Any]) -> dict[Any, tuple[float, Any]]:
+    """The weight of each label that has some, and the weighted sum of its rows."""
+    X, y, w = block
+    w = np.ones(len(X)) if w is None else w
+    labels, codes = np.unique(y, return_inverse=True)
+    found = {}
+    for k, label in enumerate(labels.tolist()):
+        mine = np.where(codes == k, w, 0.0)
+        if np.sum(mine) > 0:
+            found[label] = (float(np.sum(mine)), mine @ X)
+    return found
+
+
+def _joined(parts: list[dict[Any, tuple[float, Any]]]) -> dict[Any, tuple[float, Any]]:
+    total: dict[Any, tuple[float, Any]] = {}
+    for part in parts:
+        for label, (weight, sums) in part.items():
+            before = total.get(label, (0.0, 0.0))
+            total[label] = (before[0] + weight, before[1] + sums)
+    return total
+
+
+def _target(
+    block: tuple[Any, Any, Any], classes: Any, each: Any, total: float
+) -> tuple[Any, Any, Any]:
+    """One block with its labels as targets and its weights as shares of all."""
+    X, y, w = block
+    # Labels without any weight are none of the classes; their rows count nothing.
+    known = np.isin(y, classes)
+    codes = np.where(known, np.searchsorted(classes, np.where(known, y, classes[0])), 0)
+    omega = each[codes] * (1.0 if w is None else w) / total
+    omega = np.where(known, omega, 0.0)
+    X = X.astype(np.float64, copy=False)
+    target = codes.astype(np.float64) if len(classes) == 2 else np.eye(len(classes))[codes]
+    return X, target, omega

@@ -1,0 +1,78 @@
+"""On workers of a cluster on this machine; one of them is killed on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import skopt_dl
+
+distributed = pytest.importorskip("distributed")
+da = pytest.importorskip("dask.array")
+import skopt_dl.dask as ours  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def problem() -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 5))
+    return X, X[:, 0] - X[:, 1] + 0.1 * rng.standard_normal(600)
+
+
+def slowly(block: Any) -> Any:
+    """Long enough for a worker to be killed meanwhile."""
+    time.sleep(0.2)
+    return block
+
+
+def test_a_killed_worker_changes_nothing(client: Any) -> None:
+    X, y = problem()
+    blocks = da.from_array(X, chunks=(60, 5))
+    known = ours.Ridge(client=client).fit(blocks, y)
+    np.testing.assert_allclose(known.coef_, skopt_dl.Ridge().fit(X, y).coef_, rtol=1e-10)
+
+    pids = list(client.run(os.getpid).values())
+    killing = threading.Timer(0.5, os.kill, (pids[0], signal.SIGKILL))
+    killing.start()
+    model = ours.Ridge(client=client).fit(blocks.map_blocks(slowly, dtype=float), y)
+    killing.join()
+    assert pids[0] not in client.run(os.getpid).values()
+    np.testing.assert_allclose(model.coef_, known.coef_, rtol=1e-12)
+
+
+def test_passes_over_blocks_that_workers_keep(client: Any) -> None:
+    X, y = problem()
+    labels = y > 0
+    model = ours.LogisticRegression(client=client, tol=1e-11)
+    model.fit(da.from_array(X, chunks=(150, 5)), da.from_array(labels, chunks=150))
+    known = skopt_dl.LogisticRegression(solver="newton_cholesky", tol=1e-11).fit(X, labels)
+    np.testing.assert_allclose(model.coef_, known.coef_, rtol=1e-8)
+    lazy = model.predict(da.from_array(X, chunks=(150, 5)))
+    np.testing.assert_array_equal(lazy.compute(), known.predict(X))
+
+
+def test_a_clone_talks_to_the_same_client(client: Any) -> None:
+    from sklearn.base import clone
+
+    assert clone(ours.Lasso(client=client)).client is client
