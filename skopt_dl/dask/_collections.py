@@ -245,3 +245,22 @@ def summed(parts: list[Any], add: Callable[[list[Any]], Any]) -> Any:
     while len(parts) > 1:
         parts = [add_some(parts[i : i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
     return parts[0]
+
+
+class BlockTotal:
+    """Sums of a function over blocks by tasks: what a `BlockSum` asks for."""
+
+    def __init__(self, cluster: Cluster, blocks: list[Any]) -> None:
+        self.cluster, self.blocks = cluster, blocks
+
+    def __call__(self, function: Callable[..., Any], *args: Any) -> Any:
+        call = dask().delayed(function, pure=True)
+        (total,) = self.cluster.compute(summed([call(b, *args) for b in self.blocks], _added))
+        return total
+
+
+def _added(parts: list[Any]) -> Any:
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return total

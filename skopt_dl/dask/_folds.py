@@ -11,9 +11,9 @@ import numpy as np
 from skopt_dl.dask._base import DaskEstimator, RegressionMixin
 from skopt_dl.dask._collections import Cluster, Rows, rows_of, summed
 from skopt_dl.dask._install import dask
-from skopt_dl.dask._least_squares import fitted
-from skopt_dl.dask._moments import Part, SmallProblem, fold_parts, moments_of
+from skopt_dl.dask._moments import Part, fold_parts, moments_of
 from skopt_dl.linear_model._moments import Moments, sum_of_others
+from skopt_dl.linear_model._small_problem import SmallProblem, fit_small
 
 
 class FoldMomentsCV(RegressionMixin, DaskEstimator):
@@ -76,7 +76,7 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
             fit_intercept=self.fit_intercept,
             per_sample=per_sample,
         )
-        local = fitted(self, plain, small, rows.dtype)
+        local = fit_small(self, plain, small, rows.dtype)
         return self._adopt(local, rows, passes=counted + folds.passes)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from skopt_dl.dask._base import DaskEstimator, RegressionMixin
 from skopt_dl.dask._collections import rows_of
-from skopt_dl.dask._moments import SmallProblem, moments_of
+from skopt_dl.dask._moments import moments_of
+from skopt_dl.linear_model._small_problem import SmallProblem, fit_small
 
 
 class LeastSquares(RegressionMixin, DaskEstimator):
@@ -58,14 +57,4 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         small = SmallProblem(
             moments[0], origin, fit_intercept=self.fit_intercept, per_sample=self._per_sample
         )
-        return self._adopt(fitted(self, plain, small, rows.dtype), rows, passes=1)
-
-
-def fitted(owner: Any, plain: Any, small: SmallProblem, dtype: Any) -> Any:
-    """``plain`` fitted on the small problem, with the intercept of the raw data."""
-    plain.fit(small.rows, small.targets)
-    plain.fit_intercept = owner.fit_intercept
-    coef = plain.coef_
-    plain.coef_ = coef.astype(dtype, copy=False)
-    plain.intercept_ = np.dtype(dtype).type(small.intercept(coef)) if owner.fit_intercept else 0.0
-    return plain
+        return self._adopt(fit_small(self, plain, small, rows.dtype), rows, passes=1)

@@ -1,9 +1,7 @@
-r"""Least squares from one pass: sums over blocks, and the small problem that they leave.
+"""Second moments of blocks of rows, in one pass.
 
-Each block of rows gives its second moments (see `skopt_dl.linear_model._moments`), for each fold
-that it has rows of; they are added by a tree. With :math:`R'R = G` and :math:`R'c = q` of the
-centred means, :math:`|c - Rw|^2` differs from the mean square over all rows by a constant: any
-solver then works on p + 1 rows, for any strength, without another pass.
+Each block gives those of each fold that it has rows of (see `skopt_dl.linear_model._moments`); they
+are added by a tree.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import numpy as np
 from skopt_dl.dask._collections import Cluster, Rows, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.linear_model._moments import Moments
-from skopt_dl.linops import root_of
 
 # The rows of a block that belong to a fold: (fold, first, last + 1).
 Part = tuple[int, int, int]
@@ -66,55 +63,11 @@ def _added(parts: Sequence[Mapping[int, Moments]]) -> dict[int, Moments]:
     total: dict[int, Moments] = {}
     for part in parts:
         for fold, m in part.items():
-            if fold not in total:
+            if fold in total:
+                total[fold].add(m)
+            else:
                 total[fold] = replace(m, G=m.G.copy())
-                continue
-            sums = total[fold]
-            sums.G += m.G
-            sums.c, sums.a = sums.c + m.c, sums.a + m.a
-            sums.tt, sums.t = sums.tt + m.tt, sums.t + m.t
-            sums.weight += m.weight
     return total
-
-
-class SmallProblem:
-    """Rows and targets whose least squares is that of the moments.
-
-    Parameters
-    ----------
-    moments : Moments
-        Of the training rows.
-    origin : tuple of (array of shape (p,), float)
-        About which they were taken.
-    fit_intercept : bool
-        Whether to centre.
-    per_sample : bool
-        Whether the plain estimator takes the mean over its rows (lasso) or their sum (ridge).
-
-    Attributes
-    ----------
-    rows : array of shape (p + 1, p)
-    targets : array of shape (p + 1,)
-    """
-
-    def __init__(
-        self, moments: Moments, origin: tuple[Any, float], *, fit_intercept: bool, per_sample: bool
-    ) -> None:
-        self.moments, self.origin, self.fit_intercept = moments, origin, fit_intercept
-        G, q, square = moments.centred(fit_intercept)
-        R, c = root_of(G, q[:, None])
-        rest = np.sqrt(max(square - float(np.sum(c**2)), 0.0))
-        m = R.shape[0] + 1
-        size = m if per_sample else moments.weight
-        self.rows = np.sqrt(size) * np.concatenate([R, np.zeros((1, R.shape[1]))])
-        self.targets = np.sqrt(size) * np.concatenate([c[:, 0], [rest]])
-
-    def intercept(self, coef: Any) -> float:
-        """The intercept beside the raw data."""
-        if not self.fit_intercept:
-            return 0.0
-        x0, y0 = self.origin
-        return float(y0 - x0 @ coef + self.moments.intercepts(coef))
 
 
 def fold_parts(lengths: Sequence[int], n_folds: int) -> list[list[Part]]:

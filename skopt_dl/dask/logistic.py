@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any, Self
 
-import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl.dask._base import DaskEstimator
-from skopt_dl.dask._collections import Rows, rows_of, summed
+from skopt_dl.dask._collections import BlockTotal, rows_of, summed
 from skopt_dl.dask._install import dask
-from skopt_dl.dask._problem import BlockSum
 from skopt_dl.dask._scores import accuracy
 from skopt_dl.linear_model import LogisticRegression as PlainLogisticRegression
-from skopt_dl.linear_model._logistic_tasks import centred_scores, elastic_penalty
-from skopt_dl.losses import Logistic, Multinomial
+from skopt_dl.linear_model._logistic_blocks import (
+    Classes,
+    add_class_sums,
+    blocks_task,
+    class_sums,
+    store_logistic,
+)
 
 
 class LogisticRegression(DaskEstimator):
@@ -159,62 +161,24 @@ class LogisticRegression(DaskEstimator):
         plain._check_parameters()
         self._check_solver()
         if self.persist:
-            rows = Rows(
-                cluster.persist(rows.blocks), rows.n_features, rows.names, rows.lengths, rows.dtype
-            )
-        classes, each, total, origin = self._summary(cluster, rows)
-        binary = len(classes) == 2
-        target = dask().delayed(_target, pure=True)
-        blocks = [target(block, classes, each, total) for block in rows.blocks]
-        problem = BlockSum(
-            cluster,
-            cluster.persist(blocks) if self.persist else blocks,
-            Logistic() if binary else Multinomial(),
-            elastic_penalty(self.C, self.l1_ratio, total),
-            (rows.n_features, 1 if binary else len(classes)),
-            origin=origin if self.fit_intercept else None,
+            rows = replace(rows, blocks=cluster.persist(rows.blocks))
+        delayed = dask().delayed
+        parts = [delayed(class_sums, pure=True)(block) for block in rows.blocks]
+        (sums,) = cluster.compute(summed(parts, add_class_sums))
+        found = Classes(sums, self.class_weight)
+        shares = [delayed(found.shares, pure=True)(block) for block in rows.blocks]
+        blocks = cluster.persist(shares) if self.persist else shares
+        problem, unpack = blocks_task(
+            plain,
+            found,
+            BlockTotal(cluster, blocks),
+            rows.dtype,
             description=f"{self!r} on {len(blocks)} blocks of a Dask collection",
         )
-
-        def unpack(w: Any) -> dict[str, Any]:
-            coef, intercept = problem.unpack(w)
-            coef = coef.T
-            if not binary:
-                coef, intercept = centred_scores(coef, intercept, penalised=math.inf != self.C)
-            attributes = {"coef_": coef, "intercept_": intercept}
-            return {
-                "classes_": classes,
-                **{k: a.astype(rows.dtype, copy=False) for k, a in attributes.items()},
-            }
-
         result = plain._solve(problem, tol=self.tol, max_iter=self.max_iter, unpack=unpack)
-        for name, value in unpack(result.w).items():
-            setattr(plain, name, value)
-        plain.n_iter_ = np.asarray([max(1, result.n_iter)], dtype=np.int32)
-        plain.solve_report_ = result.report()
+        store_logistic(plain, unpack, result)
         plain.solver_ = plain._name_of_solver(result)
         return self._adopt(plain, rows, passes=problem.passes + 1)
-
-    def _summary(self, cluster: Any, rows: Rows) -> tuple[Any, Any, float, Any]:
-        """Labels, the weight of each class, the sum of weights, and the mean of the columns."""
-        delayed = dask().delayed
-        parts = [delayed(_summarised, pure=True)(block) for block in rows.blocks]
-        (found,) = cluster.compute(summed(parts, _joined))
-        classes = np.asarray(sorted(found))
-        if len(classes) < 2:
-            raise ValueError(
-                "skopt_dl.dask.LogisticRegression needs samples of at least 2 classes with a "
-                f"positive weight, but the data hold {classes.tolist()}"
-            )
-        counts = np.asarray([found[c][0] for c in classes.tolist()])
-        if self.class_weight is None or isinstance(self.class_weight, str):
-            balanced = self.class_weight is not None
-            each = np.sum(counts) / (len(classes) * counts) if balanced else np.ones(len(classes))
-        else:
-            each = compute_class_weight(self.class_weight, classes=classes, y=classes)
-        sums = np.stack([found[c][1] for c in classes.tolist()])
-        total = float(each @ counts)
-        return classes, each, total, (each @ sums) / total
 
     def predict(self, X: Any) -> Any:
         """Predict class labels, lazily.
@@ -280,40 +244,3 @@ class LogisticRegression(DaskEstimator):
         """
         check_is_fitted(self)
         return accuracy(self, X, y, sample_weight)
-
-
-def _summarised(block: tuple[Any, Any, Any]) -> dict[Any, tuple[float, Any]]:
-    """The weight of each label that has some, and the weighted sum of its rows."""
-    X, y, w = block
-    w = np.ones(len(X)) if w is None else w
-    labels, codes = np.unique(y, return_inverse=True)
-    found = {}
-    for k, label in enumerate(labels.tolist()):
-        mine = np.where(codes == k, w, 0.0)
-        if np.sum(mine) > 0:
-            found[label] = (float(np.sum(mine)), mine @ X)
-    return found
-
-
-def _joined(parts: list[dict[Any, tuple[float, Any]]]) -> dict[Any, tuple[float, Any]]:
-    total: dict[Any, tuple[float, Any]] = {}
-    for part in parts:
-        for label, (weight, sums) in part.items():
-            before = total.get(label, (0.0, 0.0))
-            total[label] = (before[0] + weight, before[1] + sums)
-    return total
-
-
-def _target(
-    block: tuple[Any, Any, Any], classes: Any, each: Any, total: float
-) -> tuple[Any, Any, Any]:
-    """One block with its labels as targets and its weights as shares of all."""
-    X, y, w = block
-    # Labels without any weight are none of the classes; their rows count nothing.
-    known = np.isin(y, classes)
-    codes = np.where(known, np.searchsorted(classes, np.where(known, y, classes[0])), 0)
-    omega = each[codes] * (1.0 if w is None else w) / total
-    omega = np.where(known, omega, 0.0)
-    X = X.astype(np.float64, copy=False)
-    target = codes.astype(np.float64) if len(classes) == 2 else np.eye(len(classes))[codes]
-    return X, target, omega

@@ -66,6 +66,13 @@ class Moments:
             total.weight += float(np.sum(w))
         return total
 
+    def add(self, other: Moments) -> None:
+        """Add the sums of other rows about the same origin, in place."""
+        self.G += other.G
+        self.c, self.a = self.c + other.c, self.a + other.a
+        self.tt, self.t = self.tt + other.tt, self.t + other.t
+        self.weight += other.weight
+
     def centred(self, fit_intercept: bool) -> tuple[Any, Any, float]:
         """``(G, q, square)`` of the mean over the rows, about their own mean with an intercept."""
         s = self.weight

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl.engine import SolveResult
 from skopt_dl.linear_model._base import LinearEstimator, Task
+from skopt_dl.linear_model._batches import BatchedRegressorMixin
 from skopt_dl.linear_model._regression import (
     SparseCoefficientsMixin,
     lasso_solver,
@@ -18,10 +19,11 @@ from skopt_dl.linear_model.path import enet_path
 from skopt_dl.penalties import ElasticNet as ElasticNetPenalty
 
 
-class SparseRegressor(SparseCoefficientsMixin, LinearEstimator):
+class SparseRegressor(BatchedRegressorMixin, SparseCoefficientsMixin, LinearEstimator):
     """An elastic net for each target."""
 
     path = staticmethod(enet_path)
+    _per_sample: ClassVar[bool] = True
 
     @abstractmethod
     def _ratio(self) -> float:
@@ -80,6 +82,7 @@ class SparseRegressor(SparseCoefficientsMixin, LinearEstimator):
         return target_tasks(self, X, y, sample_weight, penalty, precompute=self.precompute)
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
+        self.__dict__.pop("_moments", None)
         store_targets(self, tasks, results)
 
 

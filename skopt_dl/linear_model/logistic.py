@@ -7,20 +7,20 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from skopt_dl._sklearn.base import outside
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import check_weights, check_X_y
 from skopt_dl.engine import SolveResult
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.linear_model._base import LinearEstimator, Task
+from skopt_dl.linear_model._batches import BatchedClassifierMixin
 from skopt_dl.linear_model._classification import (
     LinearClassifierMixin,
     ProbabilitiesMixin,
     class_weights,
     encode_labels,
 )
+from skopt_dl.linear_model._logistic_blocks import store_logistic
 from skopt_dl.linear_model._logistic_tasks import (
     liblinear_intercept,
     logistic_task,
@@ -29,7 +29,9 @@ from skopt_dl.linear_model._logistic_tasks import (
 from skopt_dl.problems import LinearProblem
 
 
-class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstimator):
+class LogisticRegression(
+    BatchedClassifierMixin, LinearClassifierMixin, ProbabilitiesMixin, LinearEstimator
+):
     r"""Logistic regression: a linear model of the log-odds of classes.
 
     .. math::
@@ -287,10 +289,7 @@ class LogisticRegression(LinearClassifierMixin, ProbabilitiesMixin, LinearEstima
         return xp.astype(problem.pack(coef.T, self.intercept_), problem.dtype)
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
-        for name, value in tasks[0].unpack(results[0].w).items():
-            setattr(self, name, value)
-        self.n_iter_ = np.asarray([max(1, results[0].n_iter)], dtype=np.int32)
-        self.solve_report_ = results[0].report()
+        store_logistic(self, tasks[0].unpack, results[0])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from skopt_dl._sklearn.parameters import check_flag
 from skopt_dl._sklearn.validation import check_weights, check_X_y
 from skopt_dl.engine import SolveResult
 from skopt_dl.linear_model._base import LinearEstimator, Task
+from skopt_dl.linear_model._batches import BatchedRegressorMixin
 from skopt_dl.linear_model._regression import LinearRegressorMixin
 from skopt_dl.linear_model._ridge_tasks import ridge_tasks, store_ridge, target_strengths
 
 
-class Ridge(LinearRegressorMixin, LinearEstimator):
+class Ridge(BatchedRegressorMixin, LinearRegressorMixin, LinearEstimator):
     r"""Linear regression with an L2 penalty.
 
     .. math:: \min_{w, b}\ \|y - X w - b\|_2^2 + \alpha \|w\|_2^2
@@ -103,6 +104,8 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
     'cholesky'
     """
 
+    _per_sample: ClassVar[bool] = False
+
     def __init__(
         self,
         alpha: Any = 1.0,
@@ -143,4 +146,5 @@ class Ridge(LinearRegressorMixin, LinearEstimator):
         return "lbfgsb" if self.positive and self.solver == "lbfgs" else self.solver
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
+        self.__dict__.pop("_moments", None)
         store_ridge(self, tasks, results)

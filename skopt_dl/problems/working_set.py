@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
+from skopt_dl.linops.design import blocks_of
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
@@ -137,11 +138,11 @@ class WorkingSet:
         if not known:
             self._G = xp.zeros((p, p), dtype=xp.float64, device=self.device)
         self._q = xp.zeros(p, dtype=xp.float64, device=self.device)
-        n, rows = self.base.shape[0], max(1, 2**21 // max(1, p))
-        for i in range(0, n, rows):
-            part = slice(i, min(i + rows, n))
-            block = xp.astype(self.base.X[part, :], xp.float64)
-            B = self.root[part][:, None] * (block if self.mean is None else block - self.mean)
+        for part in blocks_of(*self.base.shape):
+            B = xp.astype(self.base.X[part, :], xp.float64)
+            if self.mean is not None:
+                B -= self.mean
+            B *= self.root[part][:, None]
             if not known:
                 self._G += B.T @ B
             self._q += B.T @ self.target[part]

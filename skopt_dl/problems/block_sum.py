@@ -1,9 +1,9 @@
-r"""A loss summed over blocks of rows on other machines, as a problem of the engine.
+r"""A loss summed over blocks of rows that are not here: on disk, or on other machines.
 
 .. math:: F(w) = \sum_{\text{blocks}} \sum_i \omega_i\, \ell(y_i, (X w)_i + b) + \Omega(w)
 
-The solver's state stays here; each oracle is one task per block, which returns vectors of the
-parameters' size and is pure: a worker that is lost is replaced and the sum stays what it was.
+The solver's state stays here; each oracle is one function of each block, which returns an array of
+the parameters' size. The functions are pure, so that a block may be read, or computed, again.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.dask._collections import Cluster, summed
-from skopt_dl.dask._install import dask
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.namespace import to_float
@@ -46,10 +44,9 @@ class BlockSum(Problem):
 
     Parameters
     ----------
-    cluster : Cluster
-        Where the tasks run.
-    blocks : list of Delayed
-        Each yields ``(X, target, omega)`` with weights that sum to one over all blocks.
+    total : callable
+        ``total(function, *args)``, the sum of ``function(block, *args)`` over the blocks, which are
+        ``(X, target, omega)`` with weights that sum to one over all of them.
     loss, penalty : Loss, Penalty
         The two terms.
     shape : tuple of int
@@ -67,8 +64,7 @@ class BlockSum(Problem):
 
     def __init__(
         self,
-        cluster: Cluster,
-        blocks: list[Any],
+        total: Callable[..., Any],
         loss: Loss,
         penalty: Penalty,
         shape: tuple[int, int],
@@ -77,7 +73,7 @@ class BlockSum(Problem):
         description: str,
     ) -> None:
         super().__init__()
-        self.cluster, self.parts = cluster, blocks
+        self._total = total
         self.loss, self.penalty, self.origin = loss, penalty, origin
         self.description, self.passes = description, 0
         self.n_features, self.n_outputs = shape
@@ -92,15 +88,12 @@ class BlockSum(Problem):
         self.traits = frozenset(traits)
         self._known: tuple[Any, Any, Any] | None = None
 
-    # --- tasks ----------------------------------------------------------------------------------
+    # --- sums ---------------------------------------------------------------------------------
 
-    def _sum(self, task: Callable[..., Any], *args: Any) -> Any:
-        """The sum of ``task(block, loss, *args)`` over the blocks: one pass."""
+    def _sum(self, function: Callable[..., Any], *args: Any) -> Any:
+        """The sum of ``function(block, loss, *args)`` over the blocks: one pass."""
         self.passes += 1
-        call = dask().delayed(task, pure=True)
-        each = [call(block, self.loss, *args) for block in self.parts]
-        (total,) = self.cluster.compute(summed(each, _added))
-        return total
+        return self._total(function, self.loss, *args)
 
     def _model(self, w: Any) -> tuple[Any, Any]:
         """Coefficients (p, K) and intercepts (K,) beside the raw columns."""
@@ -204,14 +197,7 @@ class BlockSum(Problem):
         return Certificate("stationarity", float(np.max(np.abs(residual))), objective)
 
 
-# --- what a task does ---------------------------------------------------------------------------
-
-
-def _added(parts: list[Any]) -> Any:
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    return total
+# --- of one block -------------------------------------------------------------------------------
 
 
 def _scores(X: Any, W: Any, b: Any, target: Any) -> Any:

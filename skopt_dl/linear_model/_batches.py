@@ -1,0 +1,246 @@
+"""Fits on batches of rows that are read one after the other: data larger than memory.
+
+Least squares keeps second moments: one pass, and more rows may come later. Other losses read the
+batches again for each gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import clone
+
+from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl._sklearn.base import fit_method
+from skopt_dl._sklearn.validation import check_weights, check_X_y
+from skopt_dl.linear_model._logistic_blocks import (
+    Block,
+    Classes,
+    ClassSums,
+    add_class_sums,
+    blocks_task,
+    class_sums,
+    store_logistic,
+)
+from skopt_dl.linear_model._moments import Moments
+from skopt_dl.linear_model._small_problem import SmallProblem, fit_small
+
+
+class BatchedRegressorMixin:
+    """``fit_batches`` and ``partial_fit`` of penalised least squares."""
+
+    # Whether the objective is a mean over the samples (or a sum).
+    _per_sample: ClassVar[bool]
+
+    def fit_batches(self: Any, batches: Iterable[Any]) -> Any:
+        """Fit data that come in batches of rows, in one pass over them.
+
+        Parameters
+        ----------
+        batches : iterable
+            Yields ``(X, y)`` or ``(X, y, sample_weight)``: dense host data of one target, as for
+            `fit`. A generator that reads them from disk will do.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For invalid data or parameters, and without any batch.
+
+        Notes
+        -----
+        What is kept are two (p, p) matrices of float64 and the batch at hand. The answer is that of
+        `fit` on all rows.
+        """
+        return _after_batches(self, batches)
+
+    def partial_fit(self: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Fit all rows given since the last `fit`, these among them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            More rows, dense.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            Their weights.
+
+        Returns
+        -------
+        self : object
+            The model of all the rows so far; they themselves are not kept.
+        """
+        return _after_rows(self, X, y, sample_weight)
+
+
+@fit_method
+def _after_batches(model: Any, batches: Iterable[Any], y: Any) -> Any:
+    model._check_parameters()
+    total = None
+    for X, target, weights in checked_batches(model, batches):
+        total = _added(model, total, X, target, weights)
+    if total is None:
+        raise ValueError(f"{type(model).__name__}.fit_batches was given no batch")
+    return _solved(model, *total)
+
+
+@fit_method
+def _after_rows(model: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+    model._check_parameters()
+    before = getattr(model, "_moments", None)
+    X, y, weights = checked_batch(model, (X, y, sample_weight), first=before is None)
+    return _solved(model, *_added(model, before, X, y, weights))
+
+
+def _added(model: Any, total: Any, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """The moments with those of more rows, their origin, and the type of the coefficients."""
+    if y.ndim != 1:
+        raise ValueError(
+            f"{type(model).__name__}: y has {y.ndim} dimensions, but batches have one target; fit "
+            "one estimator per target"
+        )
+    origin = None if total is None else total[1]
+    if origin is None:
+        p = X.shape[1]
+        origin = (np.zeros(p), 0.0)
+        if model.fit_intercept:
+            # Close enough to the mean of all rows for sums of squares to keep their digits.
+            origin = (np.mean(X, axis=0, dtype=np.float64), float(np.mean(y)))
+    omega = np.ones(len(y)) if weights is None else weights
+    moments = Moments.of_rows(X, y, omega, np.arange(len(y)), origin)
+    if total is not None:
+        moments.add(total[0])
+    return moments, origin, X.dtype if total is None else total[2]
+
+
+def _solved(model: Any, moments: Moments, origin: tuple[Any, float], dtype: Any) -> Any:
+    if not moments.weight > 0:
+        raise ValueError(f"{type(model).__name__}: no row so far has a positive weight")
+    small = SmallProblem(
+        moments, origin, fit_intercept=model.fit_intercept, per_sample=model._per_sample
+    )
+    plain = clone(model).set_params(fit_intercept=False)
+    if getattr(model, "warm_start", False) and hasattr(model, "coef_"):
+        plain.coef_ = model.coef_
+    fitted = fit_small(model, plain, small, dtype)
+    names = set(vars(fitted)) - set(fitted.get_params(deep=False))
+    for name in names - {"n_features_in_", "feature_names_in_"}:
+        setattr(model, name, getattr(fitted, name))
+    model._moments = (moments, origin, dtype)
+    return model
+
+
+class BatchedClassifierMixin:
+    """``fit_batches`` of logistic regression."""
+
+    @fit_method
+    def fit_batches(self: Any, batches: Iterable[Any], y: None = None) -> Any:
+        """Fit data that come in batches of rows, one at a time in memory.
+
+        Parameters
+        ----------
+        batches : iterable
+            Yields ``(X, y)`` or ``(X, y, sample_weight)``: dense host data as for `fit`. It is
+            iterated once for each pass, so a list, or an object whose ``__iter__`` starts anew;
+            not a generator.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For invalid data or parameters.
+        TypeError
+            For an iterator that can be read once only.
+        IncompatibleSolverError
+            For a solver that needs more than sums over batches: the message names those that do
+            not. "newton_cholesky" (two passes a step, some ten steps) suits up to 4000 parameters.
+        """
+        self._check_parameters()
+        if isinstance(batches, Iterator):
+            raise TypeError(
+                f"{type(self).__name__}.fit_batches reads the batches once for each gradient, but "
+                f"batches={batches!r} can be read once only: give a list, or an object whose "
+                "__iter__ starts anew"
+            )
+        sums: ClassSums = {}
+        dtype = None
+        for block in checked_batches(self, batches, labels=True):
+            dtype = block[0].dtype if dtype is None else dtype
+            sums = add_class_sums([sums, class_sums(block)])
+        if dtype is None:
+            raise ValueError(f"{type(self).__name__}.fit_batches was given no batch")
+        found = Classes(sums, self.class_weight)
+        total = StreamTotal(self, batches, found.shares)
+        problem, unpack = blocks_task(
+            self, found, total, dtype, description=f"{self!r} on batches of rows"
+        )
+        result = self._solve(
+            problem,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            unpack=unpack,
+            solver=self._solver(),
+        )
+        store_logistic(self, unpack, result)
+        self.solver_ = self._name_of_solver(result)
+        return self
+
+
+class StreamTotal:
+    """Sums of a function over batches, which are read anew: what a `BlockSum` asks for."""
+
+    def __init__(
+        self, model: Any, batches: Iterable[Any], prepare: Callable[[Block], tuple[Any, Any, Any]]
+    ) -> None:
+        self.model, self.batches, self.prepare = model, batches, prepare
+
+    def __call__(self, function: Callable[..., Any], *args: Any) -> Any:
+        total = None
+        for block in checked_batches(self.model, self.batches, labels=True, first=False):
+            part = function(self.prepare(block), *args)
+            if total is None:
+                total = part
+            else:
+                total += part
+        return total
+
+
+def checked_batches(
+    model: Any, batches: Iterable[Any], *, labels: bool = False, first: bool = True
+) -> Iterator[Block]:
+    """Each batch validated; the first one says how many features there are."""
+    for batch in batches:
+        yield checked_batch(model, batch, labels=labels, first=first)
+        first = False
+
+
+def checked_batch(model: Any, batch: Any, *, labels: bool = False, first: bool = True) -> Block:
+    """``(X, y, weights)`` of one batch, dense and on the host."""
+    if not isinstance(batch, tuple) or len(batch) not in (2, 3):
+        raise ValueError(
+            f"{type(model).__name__}: a batch is a tuple (X, y) or (X, y, sample_weight), but here "
+            f"is a {type(batch).__name__}"
+        )
+    X, y, weights = batch if len(batch) == 3 else (*batch, None)
+    if is_foreign(X):
+        raise TypeError(
+            f"{type(model).__name__} takes batches on the host, but X is a "
+            f"{type(X).__module__}.{type(X).__name__}: give X.get()"
+        )
+    X, y = check_X_y(
+        model, X, y, accept_sparse=False, labels=labels, reset=first, multi_output=not labels
+    )
+    return X, y, check_weights(weights, X)
