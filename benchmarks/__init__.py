@@ -12,6 +12,7 @@
     python -m benchmarks.lasso_thresholds
     python -m benchmarks.mlp
     python -m benchmarks.mlp_solvers
+    python -m benchmarks.dask
 
 `run` prints the table of ratios, best peer over ours. It has benchopt's parts: `objectives` (what
 the error is), `datasets`, `solvers` (ours, and the peers that are importable); `problems` joins
