@@ -7,8 +7,9 @@ the data. "Moved" is what leaves the workers, for one another and for the client
 
 for B blocks on k workers: t is the work on a block, by the fit on one worker; s what a task costs
 besides, by tasks that do nothing; depth that of the tree that adds the partial results, each
-counted at its full size, which those of gradients do not reach. Its value for two workers stands beside the measured one;
-for 100 it is a figure on paper: latency and bandwidth are those of a network of 10 Gbit/s.
+counted at its full size, which those of gradients do not reach. The model's value for two workers
+stands beside the measured one; for 100 it is a figure on paper: latency and bandwidth are those of
+a network of 10 Gbit/s.
 """
 
 from __future__ import annotations
