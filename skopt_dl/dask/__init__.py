@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.dask.lasso import ElasticNet as ElasticNet, Lasso as Lasso
     from skopt_dl.dask.lasso_cv import ElasticNetCV as ElasticNetCV, LassoCV as LassoCV
     from skopt_dl.dask.logistic import LogisticRegression as LogisticRegression
+    from skopt_dl.dask.mlp import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
     from skopt_dl.dask.ridge import Ridge as Ridge
     from skopt_dl.dask.ridge_cv import RidgeCV as RidgeCV
 
@@ -24,6 +25,8 @@ _HOME = {
     "Lasso": "lasso",
     "LassoCV": "lasso_cv",
     "LogisticRegression": "logistic",
+    "MLPClassifier": "mlp",
+    "MLPRegressor": "mlp",
     "Ridge": "ridge",
     "RidgeCV": "ridge_cv",
 }

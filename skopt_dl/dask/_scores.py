@@ -42,7 +42,21 @@ def _squares(local: Any, block: tuple[Any, Any, Any], level: float) -> Any:
 
 
 def _raw(local: Any, X: Any) -> Any:
+    if hasattr(local, "coefs_"):
+        return local._decode(_response(local, X))
     return X @ local.coef_ + local.intercept_
+
+
+def _response(local: Any, X: Any) -> Any:
+    """A network's response to an array, which has no names of columns to check."""
+    return local._net.respond(local.coefs_, local.intercepts_, X)
+
+
+def _labels(local: Any, X: Any) -> Any:
+    if hasattr(local, "coefs_"):
+        return local._decode(_response(local, X))
+    z = X @ np.atleast_2d(local.coef_).T + local.intercept_
+    return local.classes_[(z[:, 0] > 0).astype(int) if z.shape[1] == 1 else np.argmax(z, axis=1)]
 
 
 def _right(local: Any, block: tuple[Any, Any, Any]) -> Any:
@@ -50,9 +64,7 @@ def _right(local: Any, block: tuple[Any, Any, Any]) -> Any:
     if not len(X):
         return np.zeros(2)
     w = np.ones(len(X)) if w is None else w
-    z = X @ np.atleast_2d(local.coef_).T + local.intercept_
-    k = (z[:, 0] > 0).astype(int) if z.shape[1] == 1 else np.argmax(z, axis=1)
-    return np.asarray([np.sum(w), np.sum(w[local.classes_[k] == y])])
+    return np.asarray([np.sum(w), np.sum(w[_labels(local, X) == y])])
 
 
 def _added(parts: list[Any]) -> Any:

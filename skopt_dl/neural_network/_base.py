@@ -196,15 +196,7 @@ class MultilayerPerceptron(EngineEstimator):
         chosen, _ = resolve(solver, whole, self._solver_defaults())
 
         def unpack(w: Any) -> dict[str, Any]:
-            coefs, intercepts = net.unpack(w)
-            return {
-                "coefs_": coefs,
-                "intercepts_": intercepts,
-                "n_layers_": len(net.sizes),
-                "n_outputs_": net.sizes[-1],
-                "out_activation_": net.output,
-                "_net": net,
-            }
+            return _attributes(net, w)
 
         if is_stochastic(chosen):
             held = None
@@ -253,6 +245,16 @@ class MultilayerPerceptron(EngineEstimator):
         self.solve_report_ = result.report()
         named = isinstance(self.solver, str) and self.solver != "auto"
         self.solver_ = self.solver if named else SOLVERS.name_of(result.solver)
+        return self
+
+    def _untrained(self, X: Any, y: Any) -> Self:
+        """Draw the weights for data like these, whose ``y`` has every class, without training."""
+        self._check_parameters()
+        data, net = self._data(X, y, None, first=True, classes="new")
+        w = self._start(net, data.targets, check_random_state(self.random_state), True)
+        for name, value in _attributes(net, w).items():
+            setattr(self, name, value)
+        self.t_ = 0
         return self
 
     def _expected_classes(self, first: bool, incremental: bool) -> str:
@@ -321,6 +323,19 @@ class MultilayerPerceptron(EngineEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _attributes(net: Network, w: Any) -> dict[str, Any]:
+    """The fitted attributes of a network with the flat parameters ``w``."""
+    coefs, intercepts = net.unpack(w)
+    return {
+        "coefs_": coefs,
+        "intercepts_": intercepts,
+        "n_layers_": len(net.sizes),
+        "n_outputs_": net.sizes[-1],
+        "out_activation_": net.output,
+        "_net": net,
+    }
 
 
 def smoothed(targets: Any, output: str, share: float) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import skopt_dl
 
@@ -61,6 +62,24 @@ def test_a_killed_worker_changes_nothing(client: Any) -> None:
     np.testing.assert_allclose(model.coef_, known.coef_, rtol=1e-12)
 
 
+def test_a_killed_worker_changes_no_weight_of_a_network(client: Any) -> None:
+    X, y = problem()
+    blocks = da.from_array(X, chunks=(150, 5))
+    model = ours.MLPRegressor(
+        hidden_layer_sizes=(4,), max_iter=3, n_iter_no_change=1, tol=1e9, random_state=0
+    )
+    known = model.fit(blocks, y)
+
+    pids = list(client.run(os.getpid).values())
+    killing = threading.Timer(0.1, os.kill, (pids[0], signal.SIGKILL))
+    killing.start()
+    again = clone(model).set_params(client=client)
+    again.fit(blocks.map_blocks(slowly, dtype=float), y)
+    killing.join()
+    assert pids[0] not in client.run(os.getpid).values()
+    np.testing.assert_array_equal(again.coefs_[0], known.coefs_[0])
+
+
 def test_passes_over_blocks_that_workers_keep(client: Any) -> None:
     X, y = problem()
     labels = y > 0
@@ -73,6 +92,4 @@ def test_passes_over_blocks_that_workers_keep(client: Any) -> None:
 
 
 def test_a_clone_talks_to_the_same_client(client: Any) -> None:
-    from sklearn.base import clone
-
     assert clone(ours.Lasso(client=client)).client is client

@@ -1,0 +1,155 @@
+"""Networks on Dask collections, by local SGD on blocks of rows."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+import skopt_dl
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+import skopt_dl.dask as ours  # noqa: E402
+
+
+def digits() -> tuple[Any, ...]:
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X / 16.0, y, random_state=0)  # type: ignore[no-any-return]
+
+
+def quietly(model: Any, *data: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(*data)
+
+
+def smooth(n: int = 400) -> tuple[Any, Any]:
+    X = np.random.default_rng(0).uniform(-1, 1, (n, 2))
+    return X, X[:, 0] * X[:, 1] + X[:, 0]
+
+
+def test_one_block_is_the_training_in_memory() -> None:
+    X, y = smooth()
+    params: dict[str, Any] = {"hidden_layer_sizes": (7,), "random_state": 3, "solver": "adam"}
+    model = ours.MLPRegressor(**params, max_iter=1, local_epochs=3)
+    quietly(model, da.from_array(X, chunks=(400, 2)), da.from_array(y, chunks=400))
+
+    rng = np.random.RandomState(3)
+    plain = skopt_dl.MLPRegressor(**{**params, "random_state": rng})._untrained(X, y)
+    seed = (rng.randint(2**31 - 1), 0, 0)
+    state = np.random.SeedSequence(seed).generate_state(4)
+    plain.random_state = np.random.RandomState(state)
+    for _ in range(3):
+        plain.partial_fit(X, y)
+    for mine, known in zip(model.coefs_, plain.coefs_, strict=True):
+        np.testing.assert_allclose(mine, known, rtol=1e-14)
+    np.testing.assert_allclose(model.loss_, plain.loss_)
+    assert model.n_passes_ == 1
+
+
+def test_a_point_of_the_accuracy_in_memory() -> None:
+    X, X_test, y, y_test = digits()
+    params: dict[str, Any] = {"hidden_layer_sizes": (40,), "random_state": 0, "batch_size": 50}
+    known = quietly(skopt_dl.MLPClassifier(**params, max_iter=40), X, y).score(X_test, y_test)
+    model = ours.MLPClassifier(**params, max_iter=20, local_epochs=4, learning_rate_init=0.003)
+    blocks = da.from_array(X, chunks=(340, 20))
+    quietly(model, blocks, y)
+    there = da.from_array(X_test, chunks=(100, 64))
+    score = model.score(there, da.from_array(y_test, chunks=100))
+    assert score > known - 0.01
+    assert model.n_blocks_ == 4 and model.n_passes_ == model.n_iter_ + 1
+
+    local = model.to_local()
+    assert type(local) is skopt_dl.MLPClassifier and local.score(X_test, y_test) == score
+    np.testing.assert_array_equal(model.predict(there).compute(), local.predict(X_test))
+    p = model.predict_proba(there)
+    assert p.shape == (len(X_test), 10)
+    np.testing.assert_array_equal(p.compute(), local.predict_proba(X_test))
+    local.partial_fit(X, y)  # goes on in memory
+    assert pickle.loads(pickle.dumps(model)).n_iter_ == model.n_iter_
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_schedule_of_tasks_does_not_matter(dtype: Any) -> None:
+    X, y = smooth()
+    X = da.from_array(X.astype(dtype), chunks=(60, 2))
+    fits = []
+    for scheduler in ("synchronous", "threads"):
+        with dask.config.set(scheduler=scheduler):
+            model = ours.MLPRegressor(hidden_layer_sizes=(5,), max_iter=4, random_state=0)
+            fits.append(quietly(model, X, y))
+    assert fits[0].coefs_[0].dtype == dtype
+    np.testing.assert_array_equal(fits[0].coefs_[0], fits[1].coefs_[0])
+    assert fits[0].loss_curve_ == fits[1].loss_curve_
+    clone(fits[0])
+
+
+def test_frames_weights_and_blocks_that_count_nothing() -> None:
+    pd = pytest.importorskip("pandas")
+    X, y = smooth(300)
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y})
+    frame["w"] = np.where(np.arange(300) < 100, 0.0, 1.0)
+    table = dd.from_pandas(frame, npartitions=3)
+    model = ours.MLPRegressor(
+        hidden_layer_sizes=(20,), learning_rate_init=0.02, local_epochs=3, random_state=0
+    )
+    quietly(model, table[["a", "b"]], table["y"], table["w"])
+    assert list(model.feature_names_in_) == ["a", "b"]
+    assert model.score(table[["a", "b"]], table["y"], table["w"]) > 0.95
+    assert len(model.predict(table[["a", "b"]]).compute()) == 300
+    # The first third has weight zero: its block must not have moved anything.
+    wrong = table["y"].where(table["w"] > 0, 1e6)
+    again = quietly(clone(model), table[["a", "b"]], wrong, table["w"])
+    np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_what_scikit_learn_does_with_estimators(name: str) -> None:
+    model = getattr(ours, name)(hidden_layer_sizes=(3,), batch_size=10, max_iter=1)
+    assert set(model.get_params()) >= {"client", "verbose", "local_epochs", "solver"}
+    assert clone(model).get_params() == model.get_params()
+    assert name in repr(model) and name in model._repr_html_()
+    X = da.from_array(np.random.default_rng(0).standard_normal((60, 3)), chunks=(20, 3))
+    quietly(model, X, (X[:, 0] > 0).astype(int))
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X).compute(), model.predict(X).compute())
+    plain = model.to_local()
+    assert not type(plain).__module__.startswith("skopt_dl.dask")
+    for mine, its in zip(model.coefs_, plain.coefs_, strict=True):
+        np.testing.assert_array_equal(mine, its)
+    assert "dask" not in {type(v).__module__.split(".")[0] for v in vars(plain).values()}
+
+
+@pytest.mark.filterwarnings("ignore:MLPRegressor did not converge")
+def test_errors_name_the_way_out() -> None:
+    X, y = smooth(40)
+    X, y = da.from_array(X, chunks=(20, 2)), da.from_array(y, chunks=20)
+    with pytest.raises(ValueError, match="solver='lbfgs' works on all samples at once"):
+        ours.MLPRegressor(solver="lbfgs").fit(X, y)
+    with pytest.raises(ValueError, match="local_epochs"):
+        ours.MLPRegressor(local_epochs=0).fit(X, y)
+    with pytest.raises(ValueError, match="alpha"):
+        ours.MLPRegressor(alpha=-1.0).fit(X, y)
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        ours.MLPClassifier().fit(X, da.zeros(40, chunks=20, dtype=int))
+    with pytest.raises(ValueError, match="all sample weights are zero"):
+        ours.MLPRegressor().fit(X, y, da.zeros(40, chunks=20))
+    with pytest.raises(TypeError, match=r"use skopt_dl\.MLPRegressor for data in memory"):
+        ours.MLPRegressor().fit(X.compute(), y.compute())
+    with pytest.raises(TypeError, match=r"skopt_dl\.dask\.MLPRegressor"):
+        skopt_dl.MLPRegressor().fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 rounds"):
+        ours.MLPRegressor(max_iter=1, batch_size=10).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="overflowed in round"):
+        ours.MLPRegressor(
+            solver="sgd", learning_rate_init=1e200, batch_size=10, random_state=0
+        ).fit(X, 1e200 * y)
