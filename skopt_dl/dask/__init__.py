@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.dask.lasso import ElasticNet as ElasticNet, Lasso as Lasso
     from skopt_dl.dask.lasso_cv import ElasticNetCV as ElasticNetCV, LassoCV as LassoCV
     from skopt_dl.dask.logistic import LogisticRegression as LogisticRegression
+    from skopt_dl.dask.matrix_completion import MatrixCompletion as MatrixCompletion
     from skopt_dl.dask.mlp import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
     from skopt_dl.dask.ridge import Ridge as Ridge
     from skopt_dl.dask.ridge_cv import RidgeCV as RidgeCV
@@ -27,6 +28,7 @@ _HOME = {
     "LogisticRegression": "logistic",
     "MLPClassifier": "mlp",
     "MLPRegressor": "mlp",
+    "MatrixCompletion": "matrix_completion",
     "Ridge": "ridge",
     "RidgeCV": "ridge_cv",
 }

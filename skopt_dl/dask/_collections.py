@@ -40,6 +40,17 @@ class Rows:
     dtype: Any
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Blocks of rows of one matrix; see `Rows` for what the attributes are."""
+
+    parts: list[Any]
+    n_features: int
+    names: Any
+    lengths: tuple[int, ...] | None
+    dtype: Any
+
+
 def is_dask(x: Any) -> bool:
     """Whether ``x`` is a Dask array, dataframe or series."""
     return hasattr(x, "__dask_graph__") and hasattr(x, "to_delayed")
@@ -50,15 +61,15 @@ def is_frame(x: Any) -> bool:
     return is_dask(x) and hasattr(x, "npartitions") and hasattr(x, "divisions")
 
 
-def rows_of(owner: Any, X: Any, y: Any, sample_weight: Any, *, labels: bool = False) -> Rows:
-    """The blocks of validated collections; nothing is computed.
+def parts_of(owner: Any, X: Any) -> Parts:
+    """The blocks of a validated matrix; nothing is computed.
 
     Raises
     ------
     TypeError
         For data that are not Dask collections: the plain estimator takes those.
     ValueError
-        For shapes that do not belong together.
+        For other shapes, and for columns that hold no numbers.
     """
     name = type(owner).__name__
     if not is_dask(X):
@@ -93,6 +104,22 @@ def rows_of(owner: Any, X: Any, y: Any, sample_weight: Any, *, labels: bool = Fa
     if p == 0:
         raise ValueError(f"skopt_dl.dask.{name}: X has 0 features, but at least 1 is required")
     dtype = np.dtype(np.float32 if dtype == np.float32 else np.float64)
+    return Parts(list(parts), p, names, lengths, dtype)
+
+
+def rows_of(owner: Any, X: Any, y: Any, sample_weight: Any, *, labels: bool = False) -> Rows:
+    """The blocks of validated collections; nothing is computed.
+
+    Raises
+    ------
+    TypeError
+        For data that are not Dask collections: the plain estimator takes those.
+    ValueError
+        For shapes that do not belong together.
+    """
+    name = type(owner).__name__
+    found = parts_of(owner, X)
+    parts, lengths, dtype = found.parts, found.lengths, found.dtype
     targets = _beside(name, "y", y, len(parts), lengths)
     weights: Sequence[Any] = [None] * len(parts)
     if sample_weight is not None:
@@ -102,7 +129,7 @@ def rows_of(owner: Any, X: Any, y: Any, sample_weight: Any, *, labels: bool = Fa
         checked(name, i, dtype.str, labels, *part)
         for i, part in enumerate(zip(parts, targets, weights, strict=True))
     ]
-    return Rows(blocks, p, names, lengths, dtype)
+    return Rows(blocks, found.n_features, found.names, lengths, dtype)
 
 
 def _is_numeric(dtype: Any) -> bool:

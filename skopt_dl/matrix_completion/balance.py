@@ -35,7 +35,7 @@ def balanced(problem: Any, P: Any, Q: Any, ordered: bool = False) -> tuple[Any, 
         a = a + constant * _seen(problem.xp, rho, a)
         c = c - constant * _seen(problem.xp, kappa, c)
     if k <= min(problem.observed.shape):
-        U, V = _mixed(problem.xp, U, V, rho, kappa, ordered)
+        U, V = mixed(problem.xp, U, V, rho, kappa, ordered)
     return problem.xp.concat([U, a], axis=1), problem.xp.concat([V, c], axis=1)
 
 
@@ -66,7 +66,7 @@ def _seen(xp: Any, weight: Any, like: Any) -> Any:
     return xp.astype(weight > 0, like.dtype)[:, None]
 
 
-def _mixed(xp: Any, U: Any, V: Any, rho: Any, kappa: Any, ordered: bool) -> tuple[Any, Any]:
+def mixed(xp: Any, U: Any, V: Any, rho: Any, kappa: Any, ordered: bool) -> tuple[Any, Any]:
     r"""``U C`` and ``V C^{-T}`` with the best C.
 
     With the weighted QR factors :math:`R_u, R_v` and :math:`R_u R_v' = A S B'` they are

@@ -1,0 +1,92 @@
+"""Matrix completion on Dask collections: the turns of alternating least squares in memory."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+import skopt_dl
+
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+import skopt_dl.dask as ours  # noqa: E402
+
+
+def matrix(m: int = 90, n: int = 25, missing: float = 0.5) -> Any:
+    """Rank 3 with noise; a row and a column without any entry."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((m, 3)) @ rng.standard_normal((3, n))
+    X += 0.1 * rng.standard_normal((m, n))
+    X[rng.random((m, n)) < missing] = np.nan
+    X[4], X[:, 3] = np.nan, np.nan
+    return X
+
+
+@pytest.mark.parametrize("turns", [1, 2, 7])
+def test_turn_by_turn_the_factors_in_memory(turns: int) -> None:
+    X = matrix()
+    params: dict[str, Any] = {"alpha": 0.05, "solver": "als", "max_iter": turns, "tol": 0.0}
+    known = skopt_dl.MatrixCompletion(4, random_state=1, **params)
+    model = ours.MatrixCompletion(4, random_state=1, **params)
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        known.fit(X)
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        model.fit(da.from_array(X, chunks=(40, 10)))
+    np.testing.assert_allclose(model.components_, known.components_, rtol=1e-8, atol=1e-9)
+    report, its = model.solve_report_, known.solve_report_
+    np.testing.assert_allclose(report.certificate, its.certificate, rtol=1e-6)
+    objectives = [r.history["objective"][-1] for r in (report, its)]
+    np.testing.assert_allclose(*objectives, rtol=1e-10)
+    np.testing.assert_allclose(model.noise_variance_, known.noise_variance_, rtol=1e-8)
+    # Sizes, four for the start, one for the first point and for each turn, one for the noise.
+    assert model.n_passes_ == 7 + turns
+
+
+def test_completion_is_lazy_and_that_of_the_plain_estimator() -> None:
+    X = matrix()
+    there = da.from_array(X, chunks=(40, 25))
+    known = skopt_dl.MatrixCompletion(3, alpha=0.05, solver="als", tol=1e-10, random_state=0).fit(X)
+    model = ours.MatrixCompletion(3, alpha=0.05, tol=1e-10, random_state=0).fit(there)
+    lazy = model.transform(there)
+    assert lazy.shape == X.shape and isinstance(lazy, da.Array)
+    np.testing.assert_allclose(lazy.compute(), known.transform(X), atol=1e-8)
+    np.testing.assert_allclose(model.row_factors(there).compute(), known.row_factors_, atol=1e-7)
+    plain = model.to_local()
+    assert type(plain) is skopt_dl.MatrixCompletion
+    np.testing.assert_array_equal(plain.transform(X), lazy.compute())
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.components_, model.components_)
+    assert clone(model).get_params() == model.get_params()
+
+
+def test_frames_and_single_precision() -> None:
+    pd = pytest.importorskip("pandas")
+    X = matrix(40, 6, 0.3)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    model = ours.MatrixCompletion(2, random_state=0).fit(dd.from_pandas(frame, npartitions=3))
+    assert list(model.feature_names_in_) == list("abcdef")
+    single = da.from_array(X.astype(np.float32), chunks=(15, 6))
+    known = ours.MatrixCompletion(2, random_state=0).fit(single)
+    np.testing.assert_allclose(model.components_, known.components_, rtol=1e-4, atol=1e-5)
+    assert known.transform(single).compute().dtype == np.float32
+
+
+def test_errors_name_the_way_out() -> None:
+    X = da.from_array(matrix(), chunks=(40, 25))
+    with pytest.raises(ValueError, match="alpha=0"):
+        ours.MatrixCompletion(alpha=0).fit(X)
+    with pytest.raises(ValueError, match="n_components=0"):
+        ours.MatrixCompletion(0).fit(X)
+    with pytest.raises(ValueError, match="no observed entry"):
+        ours.MatrixCompletion().fit(da.full((20, 3), np.nan, chunks=(10, 3)))
+    with pytest.raises(ValueError, match="infinity in block"):
+        ours.MatrixCompletion().fit(da.full((20, 3), np.inf, chunks=(10, 3)))
+    with pytest.raises(skopt_dl.IncompatibleSolverError, match="'als'"):
+        ours.MatrixCompletion(solver="lbfgs").fit(X)
+    with pytest.raises(TypeError, match=r"use skopt_dl\.MatrixCompletion for data in memory"):
+        ours.MatrixCompletion().fit(X.compute())
