@@ -227,6 +227,7 @@ SOLVERS = Registry(
         "riemannian_cg": "skopt_dl.solvers.riemannian:RiemannianCG",
         "rmsprop": "skopt_dl.solvers.stochastic.rmsprop:RMSprop",
         "rmsprop_nesterov": "skopt_dl.solvers.stochastic.rmsprop:RMSpropNesterov",
+        "rprop": "skopt_dl.solvers.rprop:Rprop",
         "rs_kfac": "skopt_dl.solvers.stochastic.kfac_variants:RSKFAC",
         "saddle_free_newton": "skopt_dl.solvers.modified_newton:SaddleFreeNewton",
         "sag": "skopt_dl.solvers.variance_reduced:SAG",

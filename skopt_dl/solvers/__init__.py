@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
     from skopt_dl.solvers.riemannian import RiemannianCG as RiemannianCG
+    from skopt_dl.solvers.rprop import Rprop as Rprop
     from skopt_dl.solvers.semismooth_newton import SemismoothNewton as SemismoothNewton
     from skopt_dl.solvers.soft_impute import SoftImpute as SoftImpute
     from skopt_dl.solvers.stochastic.adafactor import (
@@ -222,6 +223,7 @@ _HOME = {
     "RiemannianCG": "riemannian",
     "SAG": "variance_reduced",
     "SAGA": "variance_reduced",
+    "Rprop": "rprop",
     "SAM": "stochastic.sharpness",
     "SDCA": "dual_ascent",
     "SGD": "stochastic.sgd",
