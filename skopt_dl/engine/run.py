@@ -179,4 +179,5 @@ def _copy(problem: Problem, w: Any) -> Any:
 
 
 def _is_finite(problem: Problem, w: Any) -> bool:
-    return bool(problem.xp.all(problem.xp.isfinite(w)))
+    # One product; the entries are looked at only where it overflows.
+    return math.isfinite(to_float(w @ w)) or bool(problem.xp.all(problem.xp.isfinite(w)))

@@ -29,7 +29,7 @@ class L2(Penalty):
         check_strength(self, "alpha", size, outputs)
 
     def value(self, w: Any) -> Any:
-        return 0.5 * namespace_of(w).sum(self._terms(w) * w**2)
+        return 0.5 * ((self._terms(w) * w) @ w)
 
     def _terms(self, like: Any) -> Any:
         return per_coefficient(self.alpha, like)

@@ -18,27 +18,26 @@ class LinearModelLine:
     def __init__(self, problem: LinearProblem, point: Point, d: Any) -> None:
         self.problem, self.point, self.d = problem, point, d
         self.ad = problem.map.matvec(problem.matrix(d))
-        # The last trial: its step, prediction, value and slopes of the loss.
-        self._trial: tuple[float, Any, Any, Any] | None = None
+        # The last trial: its step, and what `LinearProblem.point_from` asks for there.
+        self._trial: tuple[float, tuple[Any, ...]] | None = None
 
     def __call__(self, t: float) -> tuple[float, float]:
         p, w = self.problem, self.point.w + t * self.d
         z = self.point.cache + t * self.ad
         loss_value, slopes = p.value_slope(z)
-        self._trial = (t, z, loss_value, slopes)
-        value = loss_value + p.nonsmooth_value(w)
-        slope = p.xp.sum(along_rows(p.omega, slopes * self.ad))
+        r, penalty = along_rows(p.omega, slopes), p.nonsmooth_value(w)
+        self._trial = (t, (w, z, loss_value, r, penalty))
+        slope = r @ self.ad if r.ndim == 1 else p.xp.sum(r * self.ad)
         slope = slope + self.d[: p.n_coef] @ p.penalty.grad(w[: p.n_coef])  # type: ignore[attr-defined]
-        return to_float(value), to_float(slope)
+        return to_float(loss_value + penalty), to_float(slope)
 
     def accept(self, t: float) -> Point:
         """The point at ``t``; one product with X', for its gradient."""
         p = self.problem
         p.counts[Oracle.GRAD] += 1
-        w = self.point.w + t * self.d
         if self._trial is not None and self._trial[0] == t:
-            return p.point_from(w, *self._trial[1:])
-        return p.point_of(w, self.point.cache + t * self.ad)
+            return p.point_from(*self._trial[1])
+        return p.point_of(self.point.w + t * self.d, self.point.cache + t * self.ad)
 
 
 class GradientLine:

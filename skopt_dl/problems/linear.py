@@ -231,14 +231,18 @@ class LinearProblem(ByColumns, BySamples, Problem):
 
     def point_of(self, w: Any, z: Any) -> Point:
         """The point ``w`` whose prediction ``z = A w`` is known."""
-        return self.point_from(w, z, *self.value_slope(z))
+        loss_value, slope = self.value_slope(z)
+        r = along_rows(self.omega, slope)
+        return self.point_from(w, z, loss_value, r, self.nonsmooth_value(w))
 
-    def point_from(self, w: Any, z: Any, loss_value: Any, slope: Any) -> Point:
-        """The point ``w`` with its prediction, and value and slopes of the loss there."""
-        g = self.flat(self.map.rmatvec(along_rows(self.omega, slope)))
+    def point_from(self, w: Any, z: Any, loss_value: Any, r: Any, penalty_value: Any) -> Point:
+        """The point ``w`` with its prediction, the values of loss and penalty, and the weighted
+        slopes ``r`` of the loss there."""
+        g = self.flat(self.map.rmatvec(r))
         self.keep(w, z, g, loss_value)
-        grad = g + self.on_coef(self.penalty.grad, w)  # type: ignore[attr-defined]
-        return Point(w, loss_value + self.nonsmooth_value(w), grad, z)
+        grad = self.xp.asarray(g, copy=True)
+        grad[: self.n_coef] += self.penalty.grad(w[: self.n_coef])  # type: ignore[attr-defined]
+        return Point(w, loss_value + penalty_value, grad, z)
 
     def keep(self, w: Any, z: Any, g: Any, loss_value: Any) -> None:
         """Remember the prediction, and gradient and value of the loss at ``w``, for `known_at`."""
