@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.kernels.generic import swept
+from skopt_dl.kernels.namespace import namespace_of
 
 
 def row_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
@@ -58,6 +59,59 @@ def row_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[in
         if swept(m, active, indicator, target):
             break
     return done, m.full_indicator
+
+
+def gram_row_epochs(
+    G: Any, C: Any, W: Any, l1: float, l2: float, n_epochs: int, target: float
+) -> tuple[int, float]:
+    """Coordinate descent over rows of which all inner products are known, in place.
+
+    The objective is ``1/2 |T - B W|^2 + l1 sum_j |W_j| + l2/2 |W|^2``.
+
+    Parameters
+    ----------
+    G : array of shape (p, p)
+        ``B'B``.
+    C : array of shape (K, p)
+        ``(T - B W)'B`` at the given ``W``; kept so.
+    W : array of shape (p, K)
+        Coefficients.
+    l1, l2 : float
+        Strengths.
+    n_epochs : int
+        Sweeps at most.
+    target : float
+        End when the indicator of a sweep is at or below it.
+
+    Returns
+    -------
+    n_done : int
+        Sweeps done.
+    indicator : float
+        Largest ``sqrt(G_jj) |change of W_j|`` of the last sweep.
+    """
+    xp, done, moved = namespace_of(G), 0, 0.0
+    while done < n_epochs:
+        moved = 0.0
+        for j in range(W.shape[0]):
+            old, L = xp.asarray(W[j, :], copy=True), G[j, j]
+            if not L > 0:
+                if l1 + l2 > 0:
+                    W[j, :] = 0
+                continue
+            g = C[:, j] + L * old
+            norm = xp.linalg.vector_norm(g)
+            new = (1 - l1 / norm) / (L + l2) * g if norm > l1 else 0 * g
+            change = new - old
+            size = float(xp.linalg.vector_norm(change))
+            if size > 0:
+                W[j, :] = new
+                C -= change[:, None] * G[j, :]
+                moved = max(moved, size * float(L) ** 0.5)
+        done += 1
+        if moved <= target:
+            break
+    return done, moved
 
 
 def block_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:

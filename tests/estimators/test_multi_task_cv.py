@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, ShuffleSplit
 
+from skopt_dl.kernels import bind, generic_rows
 from skopt_dl.linear_model import (
     MultiTaskElasticNetCV,
     MultiTaskLassoCV,
@@ -154,3 +155,37 @@ def test_a_path_starts_where_it_is_told_and_names_what_it_cannot_do():
         lasso_path(X, Y, positive=True)
     with pytest.raises(ValueError, match="of one target without sample_weight"):
         lasso_path(X, Y, precompute=X.T @ X)
+
+
+# --- paths on a Gram matrix -----------------------------------------------------------------------
+
+
+def test_the_compiled_sweeps_are_the_specification() -> None:
+    rng = np.random.default_rng(0)
+    B, T = rng.standard_normal((30, 8)), rng.standard_normal((30, 3))
+    B[:, 5] = 0
+    ends = []
+    for kernel in (bind(np, np.dtype(np.float64)).gram_row_epochs, generic_rows.gram_row_epochs):
+        W = np.zeros((8, 3))
+        C = np.ascontiguousarray((B.T @ T).T)
+        done = kernel(B.T @ B, C, W, 3.0, 0.5, 7, 0.0)
+        np.testing.assert_allclose(C, (B.T @ (T - B @ W)).T, atol=1e-10)
+        ends.append((W, *done))
+    np.testing.assert_allclose(ends[0][0], ends[1][0], atol=1e-13)
+    assert ends[0][1] == ends[1][1] == 7
+    assert ends[0][2] == pytest.approx(ends[1][2], abs=1e-12)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_path_on_the_gram_matrix_is_that_on_the_data(l1_ratio: float, weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 12)) + 5
+    Y = X[:, :3] @ rng.standard_normal((3, 4)) + rng.standard_normal((60, 4))
+    weights = rng.integers(0, 3, 60).astype(float) if weighted else None
+    settings = {"l1_ratio": l1_ratio, "alphas": 30, "tol": 1e-9, "cv": 3, "max_iter": 10_000}
+    on_gram = MultiTaskElasticNetCV(**settings).fit(X, Y, weights)
+    on_data = MultiTaskElasticNetCV(solver="fista", **settings).fit(X, Y, weights)
+    np.testing.assert_allclose(on_gram.mse_path_, on_data.mse_path_, rtol=1e-4)
+    np.testing.assert_allclose(on_gram.coef_, on_data.coef_, atol=1e-4)
+    assert on_gram.alpha_ == on_data.alpha_

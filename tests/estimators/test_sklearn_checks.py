@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from zoo import (
@@ -153,7 +154,7 @@ def instances(*, variants: bool) -> list[Any]:
 
 
 def with_budget(estimator: Any, check: Any) -> Any:
-    """The estimator with as many iterations as the check is about."""
+    """A copy with as many iterations as the check is about: the checks share the estimator."""
     name, needs = check.func.__name__, SOLVERS.get(estimator.solver).needs.oracles
     budget: dict[str, Any] = {}
     if type(estimator).__name__.startswith("MLP") and name in WEIGHTS:
@@ -161,7 +162,7 @@ def with_budget(estimator: Any, check: Any) -> Any:
     elif name == DEMANDING[1] or (name == DEMANDING[0] and not METRIC & needs):
         budget = PATIENT
     known = estimator.get_params(deep=False)
-    return estimator.set_params(**{k: v for k, v in budget.items() if k in known})
+    return clone(estimator).set_params(**{k: v for k, v in budget.items() if k in known})
 
 
 @parametrize_with_checks(

@@ -14,7 +14,7 @@ Compiled = partial(LazyKernels, __name__)
 # Works on Gram blocks in float64, whatever the design is.
 GRAM = Compiled(GramLasso="_gram_lasso")
 # Coordinate descent over rows; it looks at the layout itself.
-ROWS = Compiled(row_epochs="_cd_rows")
+ROWS = Compiled(gram_row_epochs="_gram_rows", row_epochs="_cd_rows")
 # Updates of the stochastic rules, and the gradient of a network (which has dense data only).
 UPDATES = Compiled(
     adam_update="_network",

@@ -1,0 +1,52 @@
+"""Several targets at once: our cross-validated multi-task lasso against scikit-learn's.
+
+Processor seconds of 100 strengths over 5 folds and the last fit, medians of interleaved runs, and
+the largest difference of their errors relative to the smallest one.
+"""
+
+from __future__ import annotations
+
+from benchmarks.timing import parser, seconds_of  # first: it pins BLAS to one thread
+
+# isort: split
+import numpy as np
+from sklearn import linear_model as theirs
+
+from skopt_dl import linear_model as ours
+
+# Samples, features, targets.
+SHAPES = ((500, 100, 5), (5000, 200, 20), (500, 1000, 5), (300, 2000, 3), (100, 1500, 5))
+
+
+def data(n: int, p: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbouring columns correlate by 1/2; ten of them matter."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    X[:, 1:] = 0.5 * X[:, :-1] + 0.75**0.5 * X[:, 1:]
+    Y = X[:, : min(10, p)] @ rng.standard_normal((min(10, p), k))
+    return X, Y + rng.standard_normal((n, k))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """A line per shape and model."""
+    options = parser(__doc__, repeat=3).parse_args(arguments)
+    for shape in ((60, 8, 2),) if options.smoke else SHAPES:
+        X, Y = data(*shape)
+        for name in ("MultiTaskLassoCV", "MultiTaskElasticNetCV"):
+            spent: dict[str, list[float]] = {"ours": [], "theirs": []}
+            for _ in range(1 if options.smoke else options.repeat):
+                seconds, a = seconds_of(lambda: getattr(ours, name)(cv=5).fit(X, Y))
+                spent["ours"].append(seconds)
+                seconds, b = seconds_of(lambda: getattr(theirs, name)(cv=5).fit(X, Y))
+                spent["theirs"].append(seconds)
+            mine, other = (float(np.median(s)) for s in spent.values())
+            gap = np.max(np.abs(a.mse_path_ - b.mse_path_)) / np.min(b.mse_path_)
+            print(
+                f"{shape!s:<18} {name:<22} {mine:8.3f} s  scikit-learn {other:8.3f} s  "
+                f"ratio {other / mine:6.2f}  errors differ by {gap:.1e}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
