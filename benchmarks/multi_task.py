@@ -9,6 +9,8 @@ from __future__ import annotations
 from benchmarks.timing import parser, seconds_of  # first: it pins BLAS to one thread
 
 # isort: split
+from functools import partial
+
 import numpy as np
 from sklearn import linear_model as theirs
 
@@ -33,12 +35,11 @@ def main(arguments: list[str] | None = None) -> None:
     for shape in ((60, 8, 2),) if options.smoke else SHAPES:
         X, Y = data(*shape)
         for name in ("MultiTaskLassoCV", "MultiTaskElasticNetCV"):
+            a, b = (getattr(module, name)(cv=5) for module in (ours, theirs))
             spent: dict[str, list[float]] = {"ours": [], "theirs": []}
             for _ in range(1 if options.smoke else options.repeat):
-                seconds, a = seconds_of(lambda: getattr(ours, name)(cv=5).fit(X, Y))
-                spent["ours"].append(seconds)
-                seconds, b = seconds_of(lambda: getattr(theirs, name)(cv=5).fit(X, Y))
-                spent["theirs"].append(seconds)
+                spent["ours"].append(seconds_of(partial(a.fit, X, Y))[0])
+                spent["theirs"].append(seconds_of(partial(b.fit, X, Y))[0])
             mine, other = (float(np.median(s)) for s in spent.values())
             gap = np.max(np.abs(a.mse_path_ - b.mse_path_)) / np.min(b.mse_path_)
             print(
