@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
 from sklearn.base import clone
 
 import skopt_dl
@@ -93,3 +95,11 @@ def test_passes_over_blocks_that_workers_keep(client: Any) -> None:
 
 def test_a_clone_talks_to_the_same_client(client: Any) -> None:
     assert clone(ours.Lasso(client=client)).client is client
+
+
+def test_a_search_on_the_workers_is_that_in_processes(client: Any) -> None:
+    search = GridSearchCV(skopt_dl.Lasso(), {"alpha": [0.001, 0.01, 0.1]}, cv=3, n_jobs=2)
+    by_loky = search.fit(*problem()).cv_results_["mean_test_score"]
+    with joblib.parallel_config(backend="dask"):
+        by_dask = search.fit(*problem()).cv_results_["mean_test_score"]
+    np.testing.assert_allclose(by_dask, by_loky, rtol=1e-12)
