@@ -12,8 +12,8 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 import skopt_dl
 
