@@ -90,7 +90,8 @@ class Rprop(DescentSolver):
         return state
 
     def _iterate(self, problem: Problem, state: RpropState) -> Status | None:
-        xp, point = problem.xp, state.point
+        xp = problem.xp
+        point: Any = state.point
         turn = xp.sign(state.last * point.grad)
         steps = xp.where(turn > 0, self.grow * state.steps, state.steps)
         steps = xp.where(turn < 0, self.shrink * steps, steps)
