@@ -285,6 +285,20 @@ class BlockTotal:
         (total,) = self.cluster.compute(summed([call(b, *args) for b in self.blocks], _added))
         return total
 
+    @property
+    def n_parts(self) -> int:
+        """How many blocks there are."""
+        return len(self.blocks)
+
+    def step(self, function: Callable[..., Any], states: list[Any], *args: Any) -> tuple[Any, Any]:
+        """New states, which stay with their workers, and the sum of what they contribute."""
+        call = dask().delayed(function, pure=True, nout=2)
+        pairs = [call(b, s, *args) for b, s in zip(self.blocks, states, strict=True)]
+        pairs = self.cluster.persist(pairs)
+        first, second = ([pair[k] for pair in pairs] for k in (0, 1))
+        (total,) = self.cluster.compute(summed(second, _added))
+        return first, total
+
 
 def _added(parts: list[Any]) -> Any:
     total = parts[0].copy()

@@ -181,6 +181,7 @@ SOLVERS = Registry(
         "block_bfgs": "skopt_dl.solvers.stochastic.quasi_newton:BlockBFGS",
         "cd": "skopt_dl.solvers.coordinate_descent:CoordinateDescent",
         "cg": "skopt_dl.solvers.conjugate_gradient:ConjugateGradient",
+        "consensus_admm": "skopt_dl.solvers.consensus_admm:ConsensusADMM",
         "cholesky": "skopt_dl.solvers.direct:Cholesky",
         "d_adaptation": "skopt_dl.solvers.stochastic.distance:DAdaptation",
         "dog": "skopt_dl.solvers.stochastic.distance:DoG",

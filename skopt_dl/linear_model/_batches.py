@@ -7,6 +7,7 @@ batches again for each gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -216,6 +217,21 @@ class StreamTotal:
             else:
                 total += part
         return total
+
+    @cached_property
+    def n_parts(self) -> int:
+        """How many batches there are."""
+        return sum(1 for _ in self.batches)
+
+    def step(self, function: Callable[..., Any], states: list[Any], *args: Any) -> tuple[Any, Any]:
+        """New states and the sum of what they contribute."""
+        new, total = [], None
+        blocks = checked_batches(self.model, self.batches, labels=True, first=False)
+        for block, state in zip(blocks, states, strict=True):
+            after, part = function(self.prepare(block), state, *args)
+            new.append(after)
+            total = part if total is None else total + part
+        return new, total
 
 
 def checked_batches(

@@ -18,6 +18,15 @@ from skopt_dl.kernels import bind
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
+from skopt_dl.problems.block_terms import (
+    diagonal,
+    flat_of,
+    hessian,
+    hessian_product,
+    model_of,
+    value_grad,
+)
+from skopt_dl.problems.consensus import Consensus
 from skopt_dl.problems.dense_model import DenseModel
 from skopt_dl.problems.line import GradientLine
 
@@ -46,7 +55,9 @@ class BlockSum(Problem):
     ----------
     total : callable
         ``total(function, *args)``, the sum of ``function(block, *args)`` over the blocks, which are
-        ``(X, target, omega)`` with weights that sum to one over all of them.
+        ``(X, target, omega)`` with weights that sum to one over all of them. It has ``n_parts``,
+        and ``step(function, states, *args)``: the new states and the sum of the second parts of
+        ``function(block, state, *args)``.
     loss, penalty : Loss, Penalty
         The two terms.
     shape : tuple of int
@@ -64,7 +75,7 @@ class BlockSum(Problem):
 
     def __init__(
         self,
-        total: Callable[..., Any],
+        total: Any,
         loss: Loss,
         penalty: Penalty,
         shape: tuple[int, int],
@@ -73,7 +84,7 @@ class BlockSum(Problem):
         description: str,
     ) -> None:
         super().__init__()
-        self._total = total
+        self.total = total
         self.loss, self.penalty, self.origin = loss, penalty, origin
         self.description, self.passes = description, 0
         self.n_features, self.n_outputs = shape
@@ -93,20 +104,15 @@ class BlockSum(Problem):
     def _sum(self, function: Callable[..., Any], *args: Any) -> Any:
         """The sum of ``function(block, loss, *args)`` over the blocks: one pass."""
         self.passes += 1
-        return self._total(function, self.loss, *args)
+        return self.total(function, self.loss, *args)
 
     def _model(self, w: Any) -> tuple[Any, Any]:
         """Coefficients (p, K) and intercepts (K,) beside the raw columns."""
-        W = np.reshape(w[: self.n_coef], (self.n_features, self.n_outputs))
-        if self.origin is None:
-            return W, np.zeros(self.n_outputs)
-        return W, w[self.n_coef :] - self.origin @ W
+        return model_of(w, (self.n_features, self.n_outputs), self.origin)
 
     def _flat(self, sums: Any) -> Any:
         """From ``X'R`` over ``1'R``, of shape (p + 1, K), to a gradient in the parameters."""
-        if self.origin is None:
-            return sums[:-1].ravel()
-        return np.concatenate([(sums[:-1] - np.outer(self.origin, sums[-1])).ravel(), sums[-1]])
+        return flat_of(sums, self.origin)
 
     def unpack(self, w: Any) -> tuple[Any, Any]:
         """``(coef, intercept)`` of shapes ``(p, K)`` and ``(K,)`` beside the raw columns."""
@@ -128,14 +134,15 @@ class BlockSum(Problem):
     def smooth_value_grad(self, w: Any) -> tuple[Any, Any]:
         """Value and gradient of the loss term, in one pass; the last ones are kept."""
         if self._known is None or not np.array_equal(self._known[0], w):
-            sums = self._sum(_value_grad, *self._model(w))
+            sums = self._sum(value_grad, *self._model(w))
             value, g = sums[-1, 0], self._flat(sums[:-1])
             self._known = (w.copy(), value, g)
         return self._known[1:]
 
     @offers(Oracle.PROX)
     def prox(self, v: Any, step: Any) -> Any:
-        """Prox of the penalty; the intercept is left alone."""
+        """Prox of the penalty, a step for each parameter or one; the intercept is left alone."""
+        step = step[: self.n_coef] if np.ndim(step) else step
         return np.concatenate([self.penalty.prox(v[: self.n_coef], step), v[self.n_coef :]])
 
     @offers(Oracle.GRAD, lacks=_no_gradient)
@@ -159,14 +166,14 @@ class BlockSum(Problem):
 
         def product(d: Any) -> Any:
             D, db = self._model(d)
-            return self._flat(self._sum(_hessian_product, W, b, D, db)) + ridge * d
+            return self._flat(self._sum(hessian_product, W, b, D, db)) + ridge * d
 
         return product
 
     def loss_hessian(self, w: Any) -> Any:
         """The Hessian of the loss term, in one pass."""
         origin = np.zeros(self.n_features) if self.origin is None else self.origin
-        H = self._sum(_hessian, *self._model(w), origin)
+        H = self._sum(hessian, *self._model(w), origin)
         return H[: self.size, : self.size]
 
     @offers(Oracle.HESSIAN, lacks=_no_hessian)
@@ -187,6 +194,12 @@ class BlockSum(Problem):
         ridge[: self.n_coef] = self.penalty.curvature(ridge[: self.n_coef])  # type: ignore[attr-defined]
         return ridge
 
+    @offers(Oracle.CONSENSUS)
+    def consensus(self) -> Consensus:
+        """The blocks with parameters of their own; its metric costs a pass."""
+        curvature = self._sum(diagonal, *self._model(np.zeros(self.size)), self.origin)
+        return Consensus(self, curvature)
+
     def certificate(self, w: Any) -> Certificate:
         """The largest component of the minimal subgradient."""
         value, g = self.smooth_value_grad(w)
@@ -195,64 +208,3 @@ class BlockSum(Problem):
         residual = np.concatenate([distance, g[self.n_coef :]])
         objective = to_float(value + self.nonsmooth_value(w))
         return Certificate("stationarity", float(np.max(np.abs(residual))), objective)
-
-
-# --- of one block -------------------------------------------------------------------------------
-
-
-def _scores(X: Any, W: Any, b: Any, target: Any) -> Any:
-    """Predictions in the shape that the loss takes."""
-    z = X @ W + b
-    return z if target.ndim == 2 else z[:, 0]
-
-
-def _sums(X: Any, R: Any) -> Any:
-    """``X'R`` over ``1'R``."""
-    R = R if R.ndim == 2 else R[:, None]
-    return np.concatenate([X.T @ R, np.sum(R, axis=0)[None, :]])
-
-
-def _along(omega: Any, a: Any) -> Any:
-    return omega * a if a.ndim == 1 else omega[:, None] * a
-
-
-def _value_grad(block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any) -> Any:
-    """Gradient sums with the value in a last row."""
-    X, target, omega = block
-    value, slope = loss.value_slope(target, _scores(X, W, b, target))
-    last = np.zeros((1, W.shape[1]))
-    last[0, 0] = omega @ value
-    return np.concatenate([_sums(X, _along(omega, slope)), last])
-
-
-def _curvature(loss: Any, target: Any, z: Any) -> Callable[[Any], Any]:
-    if target.ndim == 1:
-        curvature = loss.curvature(target, z)
-        return lambda d: curvature * d
-    return loss.curvature_map(target, z)  # type: ignore[no-any-return]
-
-
-def _hessian_product(
-    block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any, D: Any, db: Any
-) -> Any:
-    X, target, omega = block
-    bend = _curvature(loss, target, _scores(X, W, b, target))
-    return _sums(X, _along(omega, bend(_scores(X, D, db, target))))
-
-
-def _hessian(block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any, origin: Any) -> Any:
-    """The Hessian in coefficients and intercepts beside ``origin``, of shape (pK + K, pK + K)."""
-    X, target, omega = block
-    bend = _curvature(loss, target, _scores(X, W, b, target))
-    A = np.concatenate([X - origin, np.ones((len(X), 1))], axis=1)
-    K = W.shape[1]
-    p = A.shape[1]
-    H = np.zeros((p, K, p, K))
-    for k in range(K):
-        unit = np.zeros(target.shape)
-        unit[..., k] = 1.0
-        bent = _along(omega, bend(unit if target.ndim == 2 else np.ones(len(X))))
-        bent = bent if bent.ndim == 2 else bent[:, None]
-        for j in range(K):
-            H[:, j, :, k] = (A * bent[:, j, None]).T @ A
-    return np.reshape(H, (p * K, p * K))

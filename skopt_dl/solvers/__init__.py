@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         LSQR as LSQR,
         ConjugateGradient as ConjugateGradient,
     )
+    from skopt_dl.solvers.consensus_admm import ConsensusADMM as ConsensusADMM
     from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
     from skopt_dl.solvers.cubic import ARC as ARC, SubsampledARC as SubsampledARC
     from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
@@ -175,6 +176,7 @@ _HOME = {
     "BlockBFGS": "stochastic.quasi_newton",
     "Cholesky": "direct",
     "ConjugateGradient": "conjugate_gradient",
+    "ConsensusADMM": "consensus_admm",
     "CoordinateDescent": "coordinate_descent",
     "DAdaptation": "stochastic.distance",
     "DoG": "stochastic.distance",

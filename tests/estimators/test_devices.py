@@ -61,6 +61,7 @@ def outputs(model: Any, X: Any) -> dict[str, Any]:
 ROUNDING_DECIDES = {
     ("MatrixCompletion", "adafactor"),
     ("MatrixCompletion", "lion"),
+    ("MatrixCompletion", "rprop"),
     ("MatrixCompletion", "sign_sgd"),
     ("MatrixCompletion", "signum"),
     ("MatrixCompletion", "soap"),

@@ -93,6 +93,16 @@ def test_passes_over_blocks_that_workers_keep(client: Any) -> None:
     np.testing.assert_array_equal(lazy.compute(), known.predict(X))
 
 
+def test_parts_stay_with_their_workers_until_they_agree(client: Any) -> None:
+    X, y = problem()
+    blocks, labels = da.from_array(X, chunks=(150, 5)), da.from_array(y > 0, chunks=150)
+    settings = {"C": 0.01, "l1_ratio": 0.5, "tol": 1e-8, "client": client}
+    agreed = ours.LogisticRegression(solver="consensus_admm", **settings).fit(blocks, labels)
+    known = ours.LogisticRegression(**settings).fit(blocks, labels)
+    assert known.solver_ == "prox_newton"
+    np.testing.assert_allclose(agreed.coef_, known.coef_, atol=1e-6)
+
+
 def test_a_clone_talks_to_the_same_client(client: Any) -> None:
     assert clone(ours.Lasso(client=client)).client is client
 

@@ -1,0 +1,102 @@
+"""The terms of one block of rows in a sum over blocks: pure functions, which travel to the rows.
+
+A block is ``(X, target, omega)``. Parameters are coefficients of shape (p, K), flat, with the K
+intercepts behind them where columns are measured from an ``origin``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Block = tuple[Any, Any, Any]
+
+
+def model_of(w: Any, shape: tuple[int, int], origin: Any) -> tuple[Any, Any]:
+    """Coefficients (p, K) and intercepts (K,) beside the raw columns."""
+    p, K = shape
+    W = np.reshape(w[: p * K], (p, K))
+    return W, np.zeros(K) if origin is None else w[p * K :] - origin @ W
+
+
+def flat_of(sums: Any, origin: Any) -> Any:
+    """From ``X'R`` over ``1'R``, of shape (p + 1, K), to a gradient in the parameters."""
+    if origin is None:
+        return sums[:-1].ravel()
+    return np.concatenate([(sums[:-1] - np.outer(origin, sums[-1])).ravel(), sums[-1]])
+
+
+def scores(X: Any, W: Any, b: Any, target: Any) -> Any:
+    """Predictions in the shape that the loss takes."""
+    z = X @ W + b
+    return z if target.ndim == 2 else z[:, 0]
+
+
+def row_sums(X: Any, R: Any) -> Any:
+    """``X'R`` over ``1'R``."""
+    R = R if R.ndim == 2 else R[:, None]
+    return np.concatenate([X.T @ R, np.sum(R, axis=0)[None, :]])
+
+
+def along(omega: Any, a: Any) -> Any:
+    return omega * a if a.ndim == 1 else omega[:, None] * a
+
+
+def value_grad(block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any) -> Any:
+    """Gradient sums with the value in a last row."""
+    X, target, omega = block
+    value, slope = loss.value_slope(target, scores(X, W, b, target))
+    last = np.zeros((1, W.shape[1]))
+    last[0, 0] = omega @ value
+    return np.concatenate([row_sums(X, along(omega, slope)), last])
+
+
+def bending(loss: Any, target: Any, z: Any) -> Callable[[Any], Any]:
+    if target.ndim == 1:
+        curvature = loss.curvature(target, z)
+        return lambda d: curvature * d
+    return loss.curvature_map(target, z)  # type: ignore[no-any-return]
+
+
+def hessian_product(block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any, D: Any, db: Any) -> Any:
+    X, target, omega = block
+    bend = bending(loss, target, scores(X, W, b, target))
+    return row_sums(X, along(omega, bend(scores(X, D, db, target))))
+
+
+def hessian(block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any, origin: Any) -> Any:
+    """The Hessian in coefficients and intercepts beside ``origin``, of shape (pK + K, pK + K)."""
+    X, target, omega = block
+    bend = bending(loss, target, scores(X, W, b, target))
+    A = np.concatenate([X - origin, np.ones((len(X), 1))], axis=1)
+    K = W.shape[1]
+    p = A.shape[1]
+    H = np.zeros((p, K, p, K))
+    for k in range(K):
+        unit = np.zeros(target.shape)
+        unit[..., k] = 1.0
+        bent = along(omega, bend(unit if target.ndim == 2 else np.ones(len(X))))
+        bent = bent if bent.ndim == 2 else bent[:, None]
+        for j in range(K):
+            H[:, j, :, k] = (A * bent[:, j, None]).T @ A
+    return np.reshape(H, (p * K, p * K))
+
+
+def diagonal(block: Block, loss: Any, W: Any, b: Any, origin: Any) -> Any:
+    """The diagonal of the Hessian, flat."""
+    X, target, omega = block
+    bend, K = bending(loss, target, scores(X, W, b, target)), W.shape[1]
+    h = np.empty((len(X), K))
+    for k in range(K):
+        unit = np.zeros(target.shape)
+        unit[..., k if target.ndim == 2 else slice(None)] = 1.0
+        bent = along(omega, bend(unit))
+        h[:, k] = bent if bent.ndim == 1 else bent[:, k]
+    squares = (X**2).T @ h
+    if origin is None:
+        return squares.ravel()
+    weight = np.sum(h, axis=0)
+    squares -= 2 * origin[:, None] * (X.T @ h) - np.outer(origin**2, weight)
+    return np.concatenate([squares.ravel(), weight])
