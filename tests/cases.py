@@ -23,6 +23,7 @@ from sklearn.linear_model import (
 from skopt_dl.losses import Logistic, Multinomial, Squared
 from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
 from skopt_dl.problems import LinearProblem
+from skopt_dl.problems.block_sum import BlockSum
 
 
 def _design(n: int, p: int) -> np.ndarray:
@@ -245,3 +246,28 @@ NONCONVEX: dict[str, Callable[[], Any]] = {
     "exact matrix completion": lambda: _matrix_completion(alpha=0.0),
     "network": _network,
 }
+
+
+class Blocks:
+    """Blocks of rows in memory, as a sum over blocks asks for them."""
+
+    def __init__(self, blocks: list[tuple[Any, ...]]) -> None:
+        self.blocks, self.n_parts = blocks, len(blocks)
+
+    def __call__(self, function: Callable[..., Any], *args: Any) -> Any:
+        return sum(function(block, *args) for block in self.blocks)
+
+    def step(self, function: Callable[..., Any], states: list[Any], *args: Any) -> tuple[Any, Any]:
+        pairs = [function(b, s, *args) for b, s in zip(self.blocks, states, strict=True)]
+        return [state for state, _ in pairs], sum(part for _, part in pairs)
+
+
+def sum_over_blocks(penalty: Any) -> BlockSum:
+    """A logistic regression on three blocks of rows."""
+    X = _design(40, 6)
+    y = (_classes(_signal(X)) > 0).astype(float)
+    blocks = [(X[i::3], y[i::3], np.full(len(y[i::3]), 1 / 40)) for i in range(3)]
+    origin = X.mean(axis=0)
+    return BlockSum(
+        Blocks(blocks), Logistic(), penalty, (6, 1), origin=origin, description="three blocks"
+    )

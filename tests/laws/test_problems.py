@@ -5,12 +5,12 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from cases import CASES
+from cases import CASES, sum_over_blocks
 
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Certificate, Oracle, Stopping, offers, run
 from skopt_dl.losses import Multinomial
-from skopt_dl.penalties import L2
+from skopt_dl.penalties import L2, ElasticNet
 from skopt_dl.problems import LinearProblem
 from skopt_dl.problems.intercept import best_intercept
 from skopt_dl.testing import check_problem
@@ -22,6 +22,11 @@ PORTABLE = [case for case in CASES if case.portable and not case.weighted]
 @pytest.mark.parametrize("case", DOUBLE, ids=str)
 def test_declared_oracles_work(case):
     check_problem(case.problem())
+
+
+@pytest.mark.parametrize("penalty", [L2(0.05), ElasticNet(0.02, 0.05)], ids=repr)
+def test_declared_oracles_work_on_blocks_of_rows(penalty):
+    check_problem(sum_over_blocks(penalty))
 
 
 @pytest.mark.parametrize("case", PORTABLE, ids=str)

@@ -10,11 +10,12 @@ from dataclasses import replace
 import array_api_strict
 import numpy as np
 import pytest
-from cases import CASES, NONCONVEX
+from cases import CASES, NONCONVEX, sum_over_blocks
 
 from skopt_dl.dispatch import SOLVERS, IncompatibleSolverError, fitting, resolve
 from skopt_dl.engine import Oracle, Stopping, Trait, run
 from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl.penalties import L2, ElasticNet
 from skopt_dl.testing import check_solver
 from skopt_dl.testing.solvers import (
     check_refusal,
@@ -119,7 +120,24 @@ def test_solved_or_refused(name, case):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_solver_has_a_case(name):
     problems = [case.problem() for case in CASES] + [build() for build in NONCONVEX.values()]
+    problems.append(sum_over_blocks(L2(0.05)))
     assert any(not SOLVERS.get(name).needs.missing(problem) for problem in problems)
+
+
+@pytest.mark.parametrize("penalty", [L2(0.05), ElasticNet(0.02, 0.05)], ids=repr)
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_of_rows_are_solved_or_refused(name, penalty):
+    """What works on a sum over blocks reaches its optimum; no solver is half at home there."""
+    problem = sum_over_blocks(penalty)
+    solver = make(name)
+    if solver.needs.missing(problem):
+        with pytest.raises(IncompatibleSolverError, match=r"three blocks: it needs .+ that can: '"):
+            resolve(solver, problem)
+        return
+    result = run(problem, solver, stopping=Stopping(tol=1e-7, max_iter=5000))
+    assert result.success
+    best = run(problem, make("prox_newton"), stopping=Stopping(tol=1e-11, max_iter=50))
+    np.testing.assert_allclose(result.w, best.w, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "case"), DESCENDED)
@@ -228,7 +246,13 @@ def test_the_spy_matrix_is_not_empty():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_public_check_agrees(name):
     solver = SOLVERS.get(name)()
-    apart = {Oracle.BLOCK_SOLVE, Oracle.TANGENT, Oracle.POSTERIOR, Oracle.SPECTRAL_PROX}
+    apart = {
+        Oracle.CONSENSUS,
+        Oracle.BLOCK_SOLVE,
+        Oracle.TANGENT,
+        Oracle.POSTERIOR,
+        Oracle.SPECTRAL_PROX,
+    }
     if apart & solver.needs.oracles or Trait.MATRICES in solver.needs.traits:
         with pytest.raises(AssertionError, match="fits at least one"):
             check_solver(solver)
