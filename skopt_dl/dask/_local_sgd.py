@@ -15,23 +15,34 @@ S. Stich, "Local SGD converges fast and communicates little", ICLR 2019; H. B. M
 from __future__ import annotations
 
 import copy
-import warnings
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skopt_dl._sklearn.parameters import check_number
 from skopt_dl.dask._base import DaskEstimator
 from skopt_dl.dask._collections import Cluster, Rows, rows_of, summed
 from skopt_dl.dask._install import dask
+from skopt_dl.engine import (
+    Certificate,
+    Needs,
+    Oracle,
+    Problem,
+    Solver,
+    State,
+    Status,
+    Trait,
+    offers,
+)
+from skopt_dl.kernels import bind
 from skopt_dl.neural_network._training import keep_progress
-from skopt_dl.neural_network.plateau import Progress
+from skopt_dl.neural_network.plateau import Plateau, Progress
+from skopt_dl.search.schedules import Constant
 
 
 class LocalSGD(DaskEstimator):
@@ -58,6 +69,7 @@ class LocalSGD(DaskEstimator):
         "best_loss_",
         "loss_curve_",
         "n_iter_",
+        "solve_report_",
         "solver_",
     )
 
@@ -103,14 +115,30 @@ class LocalSGD(DaskEstimator):
         network = self._new_plain(random_state=rng, tol=0.0, n_iter_no_change=inf)
         targets = self._targets(cluster, rows)
         network._untrained(np.zeros((len(targets), rows.n_features), rows.dtype), targets)
-        progress, network = self._rounds(cluster, rows, network, int(rng.randint(2**31 - 1)))
-        plain = self._new_plain()
+        problem = AveragedBlocks(
+            cluster,
+            rows.blocks,
+            network,
+            seed=int(rng.randint(2**31 - 1)),
+            description=f"{self!r} on {len(rows.blocks)} blocks of a Dask collection",
+        )
+        plain, progress = self._new_plain(), Progress()
+        result = plain._solve(
+            problem,
+            tol=None,
+            max_iter=self.max_iter,
+            unpack=problem.unpack,
+            extra=(Plateau(progress, self.tol, self.n_iter_no_change),),
+            solver=AverageEpochs(epochs=self.local_epochs),
+        )
         settings = plain.get_params(deep=False)
-        vars(plain).update({k: v for k, v in vars(network).items() if k not in settings})
+        trained = vars(problem.network_at(result.w))
+        vars(plain).update({k: v for k, v in trained.items() if k not in settings})
         keep_progress(plain, progress, best=False)
-        plain.n_iter_ = len(progress.losses)
+        plain.n_iter_ = max(1, result.n_iter)
+        plain.solve_report_ = result.report()
         plain.solver_ = self.solver if isinstance(self.solver, str) else type(self.solver).__name__
-        return self._adopt(plain, rows, passes=plain.n_iter_ + int(self._labels))
+        return self._adopt(plain, rows, passes=problem.passes + int(self._labels))
 
     def _check(self) -> None:
         self._new_plain()._check_parameters()
@@ -123,50 +151,122 @@ class LocalSGD(DaskEstimator):
                 "'sgd' for example"
             )
 
-    def _rounds(
-        self, cluster: Cluster, rows: Rows, network: Any, seed: int
-    ) -> tuple[Progress, Any]:
-        """Rounds until the mean loss of the blocks no longer falls."""
-        delayed, progress = dask().delayed, Progress()
-        train = delayed(_trained)
-        for turn in range(self.max_iter):
-            start = delayed(network)
-            parts = [
-                train(block, start, self.local_epochs, (seed, turn, k))
-                for k, block in enumerate(rows.blocks)
-            ]
-            (total,) = cluster.compute(summed(parts, _added))
-            weight, loss, flat = total[0], total[1], total[2:]
-            if not weight > 0:
-                raise ValueError(
-                    f"skopt_dl.dask.{type(self).__name__}: all sample weights are zero, or there "
-                    "are no rows; at least one row needs a positive weight"
-                )
-            if not np.all(np.isfinite(total)):
-                self._warn(f"the parameters overflowed in round {turn + 1}; lower the rate")
-                break
-            network = _with(network, flat / weight)
-            progress.losses.append(float(loss / weight))
-            fresh = progress.losses[-1] <= progress.best_loss - self.tol
-            progress.best_loss = min(progress.best_loss, progress.losses[-1])
-            progress.stale = 0 if fresh else progress.stale + 1
-            if progress.stale > self.n_iter_no_change:
-                break
-        else:
-            self._warn(f"the loss still falls after max_iter={self.max_iter} rounds; allow more")
-        return progress, network
 
-    def _warn(self, what: str) -> None:
-        name = f"skopt_dl.dask.{type(self).__name__}"
-        warnings.warn(f"{name}: {what}", ConvergenceWarning, stacklevel=4)
+class AveragedBlocks(Problem):
+    """Copies of a network that train on blocks, as a function of where they all start.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Where the blocks are.
+    blocks : list of Delayed
+        Each yields ``(X, y, weights)``.
+    network : MLPClassifier or MLPRegressor
+        With the first parameters, and the settings that the copies train with.
+    seed : int
+        Of the copies' orders.
+    description : str
+        Names estimator and data in messages.
+
+    Attributes
+    ----------
+    passes : int
+        Rounds so far.
+    """
+
+    def __init__(
+        self, cluster: Cluster, blocks: list[Any], network: Any, *, seed: int, description: str
+    ) -> None:
+        super().__init__()
+        self.cluster, self.parts, self.network = cluster, blocks, network
+        self.seed, self.description, self.passes = seed, description, 0
+        self.xp, self.dtype, self.device = np, np.dtype(np.float64), "cpu"
+        self.kernels = bind(np, self.dtype)
+        self.size, self.traits = network._net.size, frozenset({Trait.FINITE_SUM})
+        self.blocks = {"w": slice(0, self.size)}
+        self.loss = inf
+
+    def start(self) -> Any:
+        return _flat(self.network)
+
+    def value(self, w: Any) -> Any:
+        """The mean loss of the last round: that at ``w`` would cost a pass of its own."""
+        return np.asarray(self.loss)
+
+    def certificate(self, w: Any) -> Certificate:
+        """The mean loss of the last round, which says nothing of an optimum."""
+        return Certificate("mean loss of the last round", self.loss, self.loss)
+
+    def network_at(self, w: Any) -> Any:
+        """The network with the parameters ``w``."""
+        network = copy.copy(self.network)
+        for name, value in self.unpack(w).items():
+            setattr(network, name, value)
+        return network
+
+    def unpack(self, w: Any) -> dict[str, Any]:
+        """``coefs_`` and ``intercepts_`` of flat parameters."""
+        coefs, intercepts = self.network._net.unpack(w.astype(self.network.coefs_[0].dtype))
+        return {"coefs_": coefs, "intercepts_": intercepts}
+
+    @offers(Oracle.LOCAL_EPOCHS)
+    def after_epochs(self, w: Any, epochs: int) -> tuple[Any, float]:
+        """The mean of the copies that started at ``w``, and their mean loss: one pass."""
+        train, start = dask().delayed(_trained), dask().delayed(self.network_at(w))
+        each = [
+            train(block, start, epochs, (self.seed, self.passes, k))
+            for k, block in enumerate(self.parts)
+        ]
+        (total,) = self.cluster.compute(summed(each, _added))
+        if not total[0] > 0:
+            raise ValueError(
+                f"{self.description}: all sample weights are zero, or there are no rows; at least "
+                "one row needs a positive weight"
+            )
+        self.passes += 1
+        self.loss = float(total[1] / total[0])
+        return total[2:] / total[0], self.loss
 
 
-def _with(network: Any, flat: Any) -> Any:
-    """The network with other parameters."""
-    network = copy.copy(network)
-    like = network.coefs_[0].dtype
-    network.coefs_, network.intercepts_ = network._net.unpack(flat.astype(like))
-    return network
+@dataclass
+class RoundState(State):
+    """Adds what a rule that watches the loss of a training asks for."""
+
+    loss: float = inf
+    rate: float = 1.0
+    schedule: Any = field(default_factory=Constant)
+
+
+class AverageEpochs(Solver):
+    """Rounds of epochs on parts of the samples, averaged; see the formula of this module.
+
+    Needs epochs on parts of the samples.
+
+    Parameters
+    ----------
+    epochs : int
+        Of a round.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.LOCAL_EPOCHS)
+    default_max_iter: ClassVar[int] = 200
+
+    def __init__(self, *, epochs: int = 1) -> None:
+        self.epochs = epochs
+
+    def init(self, problem: Any, w: Any, rng: Any) -> RoundState:
+        return RoundState(w=w)
+
+    def advance(self, problem: Any, state: RoundState, n: int) -> Status:
+        for _ in range(n):
+            state.w, state.loss = problem.after_epochs(state.w, self.epochs)
+            state.n_iter += 1
+        return Status.RUNNING
+
+
+def _flat(network: Any) -> Any:
+    pieces = [np.ravel(a) for a in (*network.coefs_, *network.intercepts_)]
+    return np.concatenate(pieces, dtype=np.float64)
 
 
 def _trained(
@@ -182,8 +282,7 @@ def _trained(
     local.random_state = np.random.RandomState(np.random.SeedSequence(seed).generate_state(4))
     for _ in range(epochs):
         local.partial_fit(X, y, sample_weight=w)
-    pieces = [np.ravel(a) for a in (*local.coefs_, *local.intercepts_)]
-    return size * np.concatenate([[1.0, local.loss_], *pieces], dtype=np.float64)
+    return size * np.concatenate([[1.0, local.loss_], _flat(local)])
 
 
 def _added(parts: list[Any]) -> Any:

@@ -85,6 +85,8 @@ class MLPClassifier(LocalSGD):
         Number of features.
     feature_names_in_ : array of shape (n_features,)
         Their names, where X is a dataframe.
+    solve_report_ : SolveReport
+        Status, timings and history of the rounds.
     solver_ : str
         Name of the solver that ran.
     n_blocks_, n_passes_ : int
@@ -287,6 +289,8 @@ class MLPRegressor(LocalSGD):
         Number of features.
     feature_names_in_ : array of shape (n_features,)
         Their names, where X is a dataframe.
+    solve_report_ : SolveReport
+        Status, timings and history of the rounds.
     solver_ : str
         Name of the solver that ran.
     n_blocks_, n_passes_ : int

@@ -58,6 +58,7 @@ class Oracle(StrEnum):
     SPECTRAL_PROX = "shrinkage of the singular values of a low-rank plus sparse matrix"
     POSTERIOR = "closed-form posteriors of blocks of parameters"
     CONDITIONAL_DRAW = "draws of a block of parameters given the others"
+    LOCAL_EPOCHS = "epochs on parts of the samples, from one point"
     CONSENSUS = "proximal steps of parts of the samples, each for itself"
     BLOCK_SOLVE = "exact minimisation over a block of parameters"
 

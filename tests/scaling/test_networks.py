@@ -67,6 +67,7 @@ def test_a_point_of_the_accuracy_in_memory() -> None:
     score = model.score(there, da.from_array(y_test, chunks=100))
     assert score > known - 0.01
     assert model.n_blocks_ == 4 and model.n_passes_ == model.n_iter_ + 1
+    assert model.solve_report_.n_iter == model.n_iter_ == len(model.loss_curve_)
 
     local = model.to_local()
     assert type(local) is skopt_dl.MLPClassifier and local.score(X_test, y_test) == score
@@ -147,9 +148,9 @@ def test_errors_name_the_way_out() -> None:
         ours.MLPRegressor().fit(X.compute(), y.compute())
     with pytest.raises(TypeError, match=r"skopt_dl\.dask\.MLPRegressor"):
         skopt_dl.MLPRegressor().fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="max_iter=1 rounds"):
+    with pytest.warns(ConvergenceWarning, match="'max_iter' after 1 iterations"):
         ours.MLPRegressor(max_iter=1, batch_size=10).fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="overflowed in round"):
+    with pytest.warns(ConvergenceWarning, match="iterates overflowed"):
         ours.MLPRegressor(
             solver="sgd", learning_rate_init=1e200, batch_size=10, random_state=0
         ).fit(X, 1e200 * y)
