@@ -59,6 +59,15 @@ class DaskEstimator(BaseEstimator):
         given = {k: v for k, v in self.get_params(deep=False).items() if k not in OWN}
         return self._plain(**{**given, **changes})
 
+    def _say(self, rows: Rows, held: int | None) -> None:
+        """With ``verbose``, what is about to be read and what a task holds."""
+        if self.verbose:
+            size = "unknown" if held is None else f"{held / 2**20:.1f} MiB"
+            print(
+                f"{type(self).__name__}: {len(rows.blocks)} blocks of {rows.n_features} columns; "
+                f"memory of a task: {size}"
+            )
+
     def _check_solver(self) -> None:
         """Raise for a solver that is not known, before any pass."""
         if isinstance(self.solver, str) and self.solver != "auto":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import numpy as np
 from skopt_dl.dask._base import DaskEstimator, RegressionMixin
 from skopt_dl.dask._collections import Cluster, Rows, rows_of, summed
 from skopt_dl.dask._install import dask
-from skopt_dl.dask._moments import Part, fold_parts, moments_of
+from skopt_dl.dask._moments import Part, fold_parts, moments_of, task_bytes
 from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._small_problem import SmallProblem, fit_small
 
@@ -62,6 +63,8 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
         if lengths is None:
             length, counted = dask().delayed(_length, pure=True), 1
             lengths = cluster.compute(*map(length, rows.blocks))
+        held = task_bytes(replace(rows, lengths=tuple(lengths)), int(k))
+        self._say(rows, held)
         folds = Folds(cluster, rows, fold_parts(lengths, int(k)), self.fit_intercept)
         for i, block in enumerate(folds.blocks):
             if not block.weight > 0:
@@ -77,7 +80,9 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
             per_sample=per_sample,
         )
         local = fit_small(self, plain, small, rows.dtype)
-        return self._adopt(local, rows, passes=counted + folds.passes)
+        self._adopt(local, rows, passes=counted + folds.passes)
+        self.task_bytes_ = held
+        return self
 
 
 class Folds:

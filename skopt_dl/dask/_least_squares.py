@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from skopt_dl.dask._base import DaskEstimator, RegressionMixin
 from skopt_dl.dask._collections import rows_of
-from skopt_dl.dask._moments import moments_of
+from skopt_dl.dask._moments import moments_of, task_bytes
 from skopt_dl.linear_model._small_problem import SmallProblem, fit_small
 
 
@@ -47,6 +47,8 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         plain = self._new_plain(fit_intercept=False)
         plain._check_parameters()
         self._check_solver()
+        held = task_bytes(rows, 1)
+        self._say(rows, held)
         moments, origin = moments_of(
             self._cluster(), rows, fit_intercept=self.fit_intercept, parts=None
         )
@@ -57,4 +59,6 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         small = SmallProblem(
             moments[0], origin, fit_intercept=self.fit_intercept, per_sample=self._per_sample
         )
-        return self._adopt(fit_small(self, plain, small, rows.dtype), rows, passes=1)
+        self._adopt(fit_small(self, plain, small, rows.dtype), rows, passes=1)
+        self.task_bytes_ = held
+        return self

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.dask._collections import Cluster, Rows, summed
+from skopt_dl.dask._collections import FAN_IN, Cluster, Rows, summed
 from skopt_dl.dask._install import dask
-from skopt_dl.linear_model._moments import Moments
+from skopt_dl.linear_model._moments import BLOCK, Moments
 
 # The rows of a block that belong to a fold: (fold, first, last + 1).
 Part = tuple[int, int, int]
@@ -93,3 +93,18 @@ def fold_parts(lengths: Sequence[int], n_folds: int) -> list[list[Part]]:
         parts.append(mine)
         first += length
     return parts
+
+
+def task_bytes(rows: Rows, folds: int) -> int | None:
+    """Bytes that a task of the pass holds at most; ``None`` where the blocks' lengths are unknown.
+
+    Either a block, as it came and as it was checked, with a part of it in float64 and the moments
+    of its folds; or the moments that are added at a time, and their sum.
+    """
+    if rows.lengths is None:
+        return None
+    p, longest = rows.n_features, max(rows.lengths, default=0)
+    block = 2 * longest * p * rows.dtype.itemsize
+    part = 8 * min(longest * p, BLOCK)
+    matrices = 8 * p * p
+    return max(block + part + (folds + 1) * matrices, (FAN_IN + 1) * folds * matrices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import tracemalloc
 import warnings
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 import skopt_dl
 from skopt_dl import IncompatibleSolverError
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 import skopt_dl.dask as ours  # noqa: E402
@@ -184,6 +186,22 @@ def test_what_scikit_learn_does_with_estimators(name: str) -> None:
     assert not type(plain).__module__.startswith("skopt_dl.dask")
     np.testing.assert_array_equal(plain.coef_, model.coef_)
     assert "dask" not in {type(v).__module__.split(".")[0] for v in vars(plain).values()}
+
+
+@pytest.mark.parametrize("model", [ours.Ridge(verbose=True), ours.LassoCV(cv=3, verbose=True)])
+def test_a_task_holds_what_is_said(model: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    X = da.random.default_rng(0).normal(size=(60_000, 40), chunks=(10_000, 40))
+    y = da.random.default_rng(1).normal(size=60_000, chunks=10_000)
+    with dask.config.set(scheduler="synchronous"):
+        model.fit(X, y)
+        tracemalloc.start()
+        clone(model).fit(X, y)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    said = f"6 blocks of 40 columns; memory of a task: {model.task_bytes_ / 2**20:.1f} MiB"
+    assert said in capsys.readouterr().out
+    # One task at a time, and small results. These blocks need no second copy to be checked.
+    assert most < model.task_bytes_ < 2 * most
 
 
 # --- refusals -----------------------------------------------------------------------------------
