@@ -79,12 +79,13 @@ def _visits_coordinates(problem: Any) -> bool:
 
 
 def _has_cheap_model(problem: Any) -> bool:
-    """Whether a second-order model is made by rows, or of a Hessian that is small or cheap to solve
-    beside what a gradient costs."""
+    """Whether a second-order model is made by rows; or of a Hessian that is small, and of dense
+    data; or where the data are elsewhere, so that what counts are passes over them."""
     if not _visits_coordinates(problem):
         return False
-    rows = problem.n_samples is not None and problem.n_outputs == 1
-    return rows or problem.size <= MODEL_BELOW or problem.n_samples is None
+    if problem.n_outputs == 1 or problem.n_samples is None:
+        return True
+    return problem.size <= MODEL_BELOW and problem.map.layout == "dense"
 
 
 ROWS: tuple[Row, ...] = (

@@ -129,8 +129,13 @@ def no_working_set(problem: Any) -> str | None:
 def no_quadratic_model(problem: Any) -> str | None:
     if not hasattr(problem.loss, "curvature" if problem.y.ndim == 1 else "curvature_map"):
         return f"the {type(problem.loss).__name__} loss has none"
-    if problem.y.ndim != 1 and problem.size > MODEL_BELOW:
-        return f"{problem.size} parameters are too many for the Hessian of several outputs"
+    if problem.y.ndim != 1:
+        # Scores of a sample may all move alike, which the Hessian does not see: with the digits of
+        # float32 that direction is not told from a flat one.
+        if problem.dtype != problem.xp.float64:
+            return "the Hessian of several outputs needs the digits of float64"
+        if problem.size > MODEL_BELOW:
+            return f"{problem.size} parameters are too many for the Hessian of several outputs"
     return no_smooth_loss(problem) or not_separable(problem)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sklearn.linear_model as reference
 from scipy import sparse
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
@@ -322,3 +322,19 @@ def test_grid_search_over_solvers_and_their_parameters(data):
     )
     scores = search.cv_results_["mean_test_score"]
     np.testing.assert_allclose(scores, scores[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_auto_solves_several_classes_with_an_l1_penalty(dtype, layout, fit_intercept):
+    X, y = load_digits(n_class=4, return_X_y=True)
+    X = layout((X[:300] / 16).astype(dtype))
+    settings = {"C": 0.5, "l1_ratio": 1.0, "tol": 1e-4, "fit_intercept": fit_intercept}
+    model = LogisticRegression(solver="auto", max_iter=3000, **settings).fit(X, y[:300])
+    assert model.solve_report_.status == "converged"
+    exact = dtype == np.float64 and layout is np.asarray
+    assert model.solver_ == ("prox_newton" if exact else "fista")
+    assert model.coef_.dtype == dtype
+    known = LogisticRegression(solver="fista", max_iter=3000, **settings).fit(X, y[:300])
+    assert model.solve_report_.objective == pytest.approx(known.solve_report_.objective, rel=1e-3)
