@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
@@ -20,6 +21,14 @@ import skopt_dl
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 import skopt_dl.dask as ours  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def ends() -> Iterator[None]:
+    """Processes that wait for each other must not keep the whole suite: the run then dies."""
+    faulthandler.dump_traceback_later(180, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +58,7 @@ def slowly(block: Any) -> Any:
     return block
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_nothing(client: Any) -> None:
     X, y = problem()
     blocks = da.from_array(X, chunks=(60, 5))
@@ -64,6 +74,7 @@ def test_a_killed_worker_changes_nothing(client: Any) -> None:
     np.testing.assert_allclose(model.coef_, known.coef_, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_no_weight_of_a_network(client: Any) -> None:
     X, y = problem()
     blocks = da.from_array(X, chunks=(150, 5))
