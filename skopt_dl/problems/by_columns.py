@@ -109,5 +109,7 @@ class ByColumns:
         if self.y.ndim == 1:
             return SecondOrderModel(self, w, damping)
         z = self.predict_raw(w)
-        H = damping * loss_hessian(self, z)
+        # Scores of a sample may all move alike, which the Hessian does not see: with the digits of
+        # float32 that direction could not be told from a flat one.
+        H = damping * loss_hessian(self, self.xp.astype(z, self.xp.float64, copy=False))
         return DenseModel(self, w, self.loss_value(z), self.loss_grad(z), H)

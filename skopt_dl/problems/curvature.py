@@ -95,17 +95,19 @@ def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
 
 
 def loss_hessian(problem: LinearProblem, z: Any) -> Any:
-    """The Hessian of the loss term where the predictions are ``z``."""
+    """The Hessian of the loss term where the predictions are ``z``; several outputs have one of
+    ``z``'s type."""
     xp = problem.xp
     if problem.y.ndim == 1:
         h = problem.omega * problem.loss.curvature(problem.y, z)  # type: ignore[attr-defined]
         return problem.map.gram(h)
     K, width = problem.n_outputs, problem.map.shape[1]
     curve, blocks = problem.curvature_map(z), [[None] * K for _ in range(K)]
+    omega = xp.astype(problem.omega, z.dtype, copy=False)
     for k in range(K):
         column = curve(_unit(xp, z, k))
         for i in range(k + 1):
-            block = problem.map.gram(problem.omega * column[:, i])
+            block = problem.map.gram(omega * column[:, i])
             blocks[k][i] = blocks[i][k] = block
     # (K, K, width, width) -> rows (feature, output), columns (feature, output).
     H = xp.stack([xp.stack(row) for row in blocks])

@@ -19,7 +19,7 @@ from skopt_dl.problems.coordinates import CoordinateModel
 
 
 class DenseModel:
-    """The model at ``w``; its methods are those of `SecondOrderModel`.
+    """The model at ``w``, in float64; its methods are those of `SecondOrderModel`.
 
     Parameters
     ----------
@@ -33,8 +33,9 @@ class DenseModel:
 
     def __init__(self, problem: Any, w: Any, value: Any, g: Any, H: Any) -> None:
         xp, n = problem.xp, problem.n_coef
-        self.problem, self.w, self.g = problem, w, g
         self.start = to_float(value + problem.nonsmooth_value(w))
+        w, g, H = (xp.astype(a, xp.float64, copy=False) for a in (w, g, H))
+        self.problem, self.w, self.g = problem, w, g
         G, q = H[:n, :n], -g[:n]
         inverse = xp.linalg.pinv(H[n:, n:]) if problem.size > n else H[n:, n:]
         self.to_intercept, self.shift = -(inverse @ H[n:, :n]), -(inverse @ g[n:])
@@ -47,7 +48,7 @@ class DenseModel:
             xp.ones_like(u[:, 0]),
             centre=False,
             penalty=problem.penalty,
-            kernels=bind(xp, problem.dtype, "dense"),
+            kernels=bind(xp, w.dtype, "dense"),
         )
         self.d: Any = None
         self.end: Any = None
@@ -67,13 +68,15 @@ class DenseModel:
         coef = self.model.w
         d = coef - self.w[:n]
         self.d = xp.concat([d, self.shift + self.to_intercept @ d])
-        self.end = xp.concat([coef, self.w[n:] + self.d[n:]])
-        change = p.nonsmooth_value(self.end) - p.nonsmooth_value(self.w)
-        self.decrease = to_float(self.g @ self.d + change)
+        self.end = xp.astype(xp.concat([coef, self.w[n:] + self.d[n:]]), p.dtype, copy=False)
+        change = to_float(p.nonsmooth_value(self.end)) - to_float(p.nonsmooth_value(self.point(0)))
+        self.decrease = to_float(self.g @ self.d) + change
 
     def point(self, t: float) -> Any:
         """``w + t d``; at ``t = 1`` the model's own minimiser, which rounding must not move."""
-        return self.end if t == 1 else self.w + t * self.d
+        if t == 1:
+            return self.end
+        return self.problem.xp.astype(self.w + t * self.d, self.problem.dtype, copy=False)
 
     def value(self, t: float) -> float:
         """The true objective at ``w + t d``."""

@@ -130,9 +130,8 @@ def no_quadratic_model(problem: Any) -> str | None:
     if not hasattr(problem.loss, "curvature" if problem.y.ndim == 1 else "curvature_map"):
         return f"the {type(problem.loss).__name__} loss has none"
     if problem.y.ndim != 1:
-        # Scores of a sample may all move alike, which the Hessian does not see: with the digits of
-        # float32 that direction is not told from a flat one.
-        if problem.dtype != problem.xp.float64:
+        # It is formed in float64, and only NumPy multiplies arrays of different types.
+        if problem.dtype != problem.xp.float64 and problem.kernels.name != "cython":
             return "the Hessian of several outputs needs the digits of float64"
         if problem.size > MODEL_BELOW:
             return f"{problem.size} parameters are too many for the Hessian of several outputs"
