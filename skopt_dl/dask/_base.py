@@ -14,7 +14,7 @@ from skopt_dl.dask._collections import Cluster, Rows, is_dask, is_frame
 from skopt_dl.dask._scores import r2
 from skopt_dl.dispatch import SOLVERS
 
-# Parameters of the Dask estimators that the plain ones do not have.
+# Parameters that say how Dask computes, whether or not the plain estimator has one of that name.
 OWN = ("client", "verbose")
 
 
@@ -56,7 +56,8 @@ class DaskEstimator(BaseEstimator):
 
     def _new_plain(self, **changes: Any) -> Any:
         """The plain estimator with this one's parameters, and ``changes``."""
-        given = {k: v for k, v in self.get_params(deep=False).items() if k not in OWN}
+        theirs = set(self._plain._get_param_names()) - set(OWN)
+        given = {k: v for k, v in self.get_params(deep=False).items() if k in theirs}
         return self._plain(**{**given, **changes})
 
     def _say(self, rows: Rows, held: int | None) -> None:

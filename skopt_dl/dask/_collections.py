@@ -282,7 +282,7 @@ class BlockTotal:
 
     def __call__(self, function: Callable[..., Any], *args: Any) -> Any:
         call = dask().delayed(function, pure=True)
-        (total,) = self.cluster.compute(summed([call(b, *args) for b in self.blocks], _added))
+        (total,) = self.cluster.compute(summed([call(b, *args) for b in self.blocks], add_arrays))
         return total
 
     @property
@@ -296,11 +296,12 @@ class BlockTotal:
         pairs = [call(b, s, *args) for b, s in zip(self.blocks, states, strict=True)]
         pairs = self.cluster.persist(pairs)
         first, second = ([pair[k] for pair in pairs] for k in (0, 1))
-        (total,) = self.cluster.compute(summed(second, _added))
+        (total,) = self.cluster.compute(summed(second, add_arrays))
         return first, total
 
 
-def _added(parts: list[Any]) -> Any:
+def add_arrays(parts: list[Any]) -> Any:
+    """The sum of arrays of one shape; the parts are left as they are."""
     total = parts[0].copy()
     for part in parts[1:]:
         total += part

@@ -26,7 +26,7 @@ from sklearn.utils import check_random_state
 
 from skopt_dl._sklearn.parameters import check_number
 from skopt_dl.dask._base import DaskEstimator
-from skopt_dl.dask._collections import Cluster, Rows, rows_of, summed
+from skopt_dl.dask._collections import Cluster, Rows, add_arrays, rows_of, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.engine import (
     Certificate,
@@ -76,11 +76,6 @@ class LocalSGD(DaskEstimator):
     @abstractmethod
     def _targets(self, cluster: Cluster, rows: Rows) -> Any:
         """Two targets or more with every class among them."""
-
-    def _new_plain(self, **changes: Any) -> Any:
-        own = {"client", "verbose", "persist", "local_epochs"}
-        given = {k: v for k, v in self.get_params(deep=False).items() if k not in own}
-        return self._plain(**{**given, **changes})
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the network.
@@ -217,7 +212,7 @@ class AveragedBlocks(Problem):
             train(block, start, epochs, (self.seed, self.passes, k))
             for k, block in enumerate(self.parts)
         ]
-        (total,) = self.cluster.compute(summed(each, _added))
+        (total,) = self.cluster.compute(summed(each, add_arrays))
         if not total[0] > 0:
             raise ValueError(
                 f"{self.description}: all sample weights are zero, or there are no rows; at least "
@@ -283,7 +278,3 @@ def _trained(
     for _ in range(epochs):
         local.partial_fit(X, y, sample_weight=w)
     return size * np.concatenate([[1.0, local.loss_], _flat(local)])
-
-
-def _added(parts: list[Any]) -> Any:
-    return np.sum(parts, axis=0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.dask._collections import rows_of, summed
+from skopt_dl.dask._collections import add_arrays, rows_of, summed
 from skopt_dl.dask._install import dask
 
 
@@ -15,7 +15,7 @@ def r2(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
     rows, delayed = rows_of(model, X, y, sample_weight), dask().delayed
     level = delayed(_level)(rows.blocks[0])
     parts = [delayed(_squares)(model._local, block, level) for block in rows.blocks]
-    (sums,) = model._cluster().compute(summed(parts, _added))
+    (sums,) = model._cluster().compute(summed(parts, add_arrays))
     weight, residual, first, second = sums
     return 1.0 - float(residual / (second - first**2 / weight))
 
@@ -24,7 +24,7 @@ def accuracy(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
     """The weighted share of right labels."""
     rows, delayed = rows_of(model, X, y, sample_weight, labels=True), dask().delayed
     parts = [delayed(_right)(model._local, block) for block in rows.blocks]
-    (sums,) = model._cluster().compute(summed(parts, _added))
+    (sums,) = model._cluster().compute(summed(parts, add_arrays))
     return float(sums[1] / sums[0])
 
 
@@ -65,7 +65,3 @@ def _right(local: Any, block: tuple[Any, Any, Any]) -> Any:
         return np.zeros(2)
     w = np.ones(len(X)) if w is None else w
     return np.asarray([np.sum(w), np.sum(w[_labels(local, X) == y])])
-
-
-def _added(parts: list[Any]) -> Any:
-    return np.sum(parts, axis=0)

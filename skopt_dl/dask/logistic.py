@@ -124,11 +124,6 @@ class LogisticRegression(DaskEstimator):
     def _plain(self) -> type[PlainLogisticRegression]:
         return PlainLogisticRegression
 
-    def _new_plain(self, **changes: Any) -> Any:
-        own = {"client", "verbose", "persist"}
-        given = {k: v for k, v in self.get_params(deep=False).items() if k not in own}
-        return PlainLogisticRegression(**{**given, **changes})
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model.
 

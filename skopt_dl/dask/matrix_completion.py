@@ -146,11 +146,6 @@ class MatrixCompletion(DaskEstimator):
     def _plain(self) -> type[PlainMatrixCompletion]:
         return PlainMatrixCompletion
 
-    def _new_plain(self, **changes: Any) -> Any:
-        own = {"client", "verbose", "persist"}
-        given = {k: v for k, v in self.get_params(deep=False).items() if k not in own}
-        return PlainMatrixCompletion(**{**given, "input": "matrix", **changes})
-
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the model to the observed entries.
 
@@ -177,7 +172,7 @@ class MatrixCompletion(DaskEstimator):
         """
         check_number(self, "n_components", Integral, low=1)
         check_number(self, "alpha", low=0, open_low=True)
-        plain, cluster, found = self._new_plain(), self._cluster(), parts_of(self, X)
+        plain, cluster, found = self._new_plain(input="matrix"), self._cluster(), parts_of(self, X)
         plain._check_parameters()
         self._check_solver()
         delayed = dask().delayed
