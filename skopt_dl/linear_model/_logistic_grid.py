@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+
+from skopt_dl._sklearn.parameters import check_choice
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,24 @@ class Grid:
     terms: str
     ratios: tuple[float, ...]
     named_ratios: np.ndarray
+
+    @classmethod
+    def asked_by(cls, owner: Any) -> Self:
+        """The choices of the parameters ``Cs``, ``l1_ratios`` and ``penalty`` of an estimator.
+
+        Raises
+        ------
+        ValueError
+            If ``Cs`` is neither a count nor positive numbers, or ``l1_ratios`` has a number outside
+            0 to 1, or ``penalty="elasticnet"`` stands without ``l1_ratios``.
+        """
+        ratios = owner.l1_ratios
+        if isinstance(ratios, str):
+            check_choice(owner, "l1_ratios", ("warn",))
+            ratios = None
+        if owner.penalty in ("elasticnet", "deprecated"):
+            _check_ratios(owner, ratios)
+        return cls.of(_inverse_strengths(owner), ratios, owner.penalty)
 
     @classmethod
     def of(cls, Cs: np.ndarray, l1_ratios: Any, penalty: str) -> Self:
@@ -84,6 +105,37 @@ class Grid:
         """``a`` with its ratios after its Cs, or without them."""
         a = np.moveaxis(a, 1, 2)
         return a if self.has_ratios else a[:, :, 0, ...]
+
+
+def _inverse_strengths(owner: Any) -> np.ndarray:
+    """The values of ``C``: given, or a number of them from 1e-4 to 1e4."""
+    Cs = owner.Cs
+    if isinstance(Cs, Integral) and not isinstance(Cs, bool) and int(Cs) >= 1:
+        return np.logspace(-4, 4, int(Cs))
+    numbers = np.asarray(Cs)
+    if (
+        numbers.ndim == 1
+        and numbers.size > 0
+        and numbers.dtype.kind in "fiu"
+        and np.all(numbers > 0)
+    ):
+        return numbers.astype(np.float64)
+    raise ValueError(
+        f"{type(owner).__name__}: the parameter Cs={Cs!r} is not valid; it must be an integer >= 1 "
+        "or hold numbers > 0"
+    )
+
+
+def _check_ratios(owner: Any, ratios: Any) -> None:
+    """That ``ratios`` are shares, and are there where the penalty needs them."""
+    if ratios is None and owner.penalty != "elasticnet":
+        return
+    each = [] if ratios is None else list(np.atleast_1d(np.asarray(ratios, dtype=object)))
+    if not each or not all(isinstance(r, Real) and 0 <= float(r) <= 1 for r in each):
+        raise ValueError(
+            "l1_ratios must be an array-like of numbers between 0 and 1; got "
+            f"(l1_ratios={owner.l1_ratios!r})"
+        )
 
 
 def best_of_means(

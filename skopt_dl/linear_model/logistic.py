@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import replace
 from typing import Any
 
-from skopt_dl._sklearn.base import outside
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import check_weights, check_X_y
 from skopt_dl.engine import SolveResult
@@ -21,6 +19,7 @@ from skopt_dl.linear_model._classification import (
     encode_labels,
 )
 from skopt_dl.linear_model._logistic_blocks import store_logistic
+from skopt_dl.linear_model._logistic_notices import notices, warn_each
 from skopt_dl.linear_model._logistic_tasks import (
     liblinear_intercept,
     logistic_task,
@@ -202,7 +201,7 @@ class LogisticRegression(
                 "l1_ratio must be specified when penalty is elasticnet: it is None, and must be a "
                 "number from 0 to 1"
             )
-        self._warn_deprecated()
+        warn_each(notices(self))
 
     def _penalty_terms(self) -> str | None:
         """What ``penalty`` was: "l1", "l2", "elasticnet" or ``None``."""
@@ -213,47 +212,6 @@ class LogisticRegression(
         if not self.l1_ratio:
             return "l2"
         return "l1" if self.l1_ratio == 1 else "elasticnet"
-
-    def _warn_deprecated(self) -> None:
-        """The warnings of scikit-learn 1.9 about parameters on their way out."""
-        level = outside()
-        if self.n_jobs is not None:
-            warnings.warn(
-                "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided "
-                f"'n_jobs={self.n_jobs}', please leave it unspecified.",
-                FutureWarning,
-                stacklevel=level,
-            )
-        if self.penalty == "deprecated":
-            if self.l1_ratio is None:
-                warnings.warn(
-                    "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in "
-                    "1.10. Use 0<=l1_ratio<=1 instead.",
-                    FutureWarning,
-                    stacklevel=level,
-                )
-            return
-        warnings.warn(
-            "'penalty' was deprecated in version 1.8 and will be removed in 1.10. Leave it out: "
-            "use l1_ratio=0 instead of penalty='l2', l1_ratio=1 instead of penalty='l1', a "
-            "l1_ratio between 0 and 1 instead of penalty='elasticnet', and C=np.inf instead of "
-            "penalty=None.",
-            FutureWarning,
-            stacklevel=level,
-        )
-        if {"l2": 0, "l1": 1}.get(str(self.penalty), self.l1_ratio) != self.l1_ratio:
-            warnings.warn(
-                f"Inconsistent values: penalty={self.penalty} with l1_ratio={self.l1_ratio}. "
-                "penalty is deprecated. Please use l1_ratio only.",
-                UserWarning,
-                stacklevel=level,
-            )
-        if self.penalty is None and (self.C != 1.0 or self.l1_ratio):
-            warnings.warn(
-                "Setting penalty=None will ignore the C and l1_ratio parameters",
-                UserWarning,
-                stacklevel=level,
-            )
 
     # --- fit ------------------------------------------------------------------------------------
 

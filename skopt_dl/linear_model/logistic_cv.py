@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +15,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.parallel import Parallel, delayed
 
 from skopt_dl._sklearn.arrays import is_foreign
-from skopt_dl._sklearn.base import fit_method, outside
+from skopt_dl._sklearn.base import fit_method
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import check_weights, check_X_y
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
@@ -28,6 +26,7 @@ from skopt_dl.linear_model._classification import (
     encode_labels,
 )
 from skopt_dl.linear_model._logistic_grid import Grid, best_of_folds, best_of_means
+from skopt_dl.linear_model._logistic_notices import search_notices, warn_each
 from skopt_dl.linear_model._logistic_path import LabelledData, fold_path
 from skopt_dl.linear_model._logistic_tasks import (
     liblinear_intercept,
@@ -199,90 +198,11 @@ class LogisticRegressionCV(LinearClassifierMixin, ProbabilitiesMixin, LinearMode
                 f"{type(self).__name__}: the parameter scoring={self.scoring!r} is not valid; it "
                 "must be None, a callable or one of sklearn.metrics.get_scorer_names()"
             )
-        if self.dual and (self.solver != "liblinear" or self._grid().terms != "l2"):
+        if self.dual and (self.solver != "liblinear" or Grid.asked_by(self).terms != "l2"):
             raise ValueError(
                 "dual=True is the dual form of solver='liblinear' with the L2 penalty, but this is "
                 f"{self!r}: set dual=False"
             )
-
-    def _grid(self) -> Grid:
-        """The choices of ``Cs`` and ``l1_ratios``."""
-        name = type(self).__name__
-        if isinstance(self.Cs, Integral) and not isinstance(self.Cs, bool) and int(self.Cs) >= 1:
-            Cs = np.logspace(-4, 4, int(self.Cs))
-        else:
-            Cs = np.asarray(self.Cs)
-            numbers = Cs.ndim == 1 and Cs.size > 0 and Cs.dtype.kind in "fiu"
-            if not (numbers and np.all(Cs > 0)):
-                raise ValueError(
-                    f"{name}: the parameter Cs={self.Cs!r} is not valid; it must be an integer "
-                    ">= 1 or hold numbers > 0"
-                )
-        given = None if isinstance(self.l1_ratios, str) else self.l1_ratios
-        if isinstance(self.l1_ratios, str):
-            check_choice(self, "l1_ratios", ("warn",))
-        if given is not None and self.penalty in ("elasticnet", "deprecated"):
-            each = list(np.atleast_1d(np.asarray(given, dtype=object)))
-            if not each or not all(isinstance(r, Real) and 0 <= float(r) <= 1 for r in each):
-                raise ValueError(
-                    "l1_ratios must be an array-like of numbers between 0 and 1; got "
-                    f"(l1_ratios={self.l1_ratios!r})"
-                )
-        if self.penalty == "elasticnet" and given is None:
-            raise ValueError(
-                "l1_ratios must be an array-like of numbers between 0 and 1; got "
-                f"(l1_ratios={self.l1_ratios!r})"
-            )
-        return Grid.of(np.asarray(Cs, dtype=np.float64), given, self.penalty)
-
-    def _warn_of_defaults(self) -> None:
-        """The warnings of scikit-learn 1.9 about what will change."""
-        messages: list[tuple[type[Warning], str]] = []
-        if isinstance(self.l1_ratios, str):
-            text = (
-                "The default value for l1_ratios will change from None to (0.0,) in version 1.10. "
-                "To avoid this warning, explicitly set a value, e.g. l1_ratios=(0,)."
-            )
-            messages.append((FutureWarning, text))
-        if self.penalty != "deprecated":
-            text = (
-                "'penalty' was deprecated in version 1.8 and will be removed in 1.10. Leave it "
-                "out: use l1_ratios=(0,) instead of penalty='l2', l1_ratios=(1,) instead of "
-                "penalty='l1', and l1_ratios between 0 and 1 instead of penalty='elasticnet'."
-            )
-            messages.append((FutureWarning, text))
-            if self.penalty != "elasticnet" and not (
-                self.l1_ratios is None or isinstance(self.l1_ratios, str)
-            ):
-                text = (
-                    "l1_ratios parameter is only used when penalty is 'elasticnet'. Got "
-                    f"(penalty={self.penalty})"
-                )
-                messages.append((UserWarning, text))
-        elif self.l1_ratios is None:
-            text = (
-                "'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10. "
-                "Use an array-like with values in [0, 1] instead."
-            )
-            messages.append((FutureWarning, text))
-        if isinstance(self.scoring, str) and self.scoring == "warn":
-            text = (
-                "The default value of the parameter 'scoring' will change from None, i.e. "
-                "accuracy, to 'neg_log_loss' in version 1.11. To silence this warning, set "
-                "scoring='neg_log_loss' for the new, scoring='accuracy' or scoring=None for the "
-                "old default."
-            )
-            messages.append((FutureWarning, text))
-        if self.use_legacy_attributes == "warn":
-            text = (
-                f"The fitted attributes of {type(self).__name__} will be simplified in version "
-                "1.10. Set use_legacy_attributes=False for the new forms, or True to silence this "
-                "warning. The default will change from True to False."
-            )
-            messages.append((FutureWarning, text))
-        level = outside()
-        for category, text in messages:
-            warnings.warn(text, category, stacklevel=level)
 
     # --- fit ------------------------------------------------------------------------------------
 
@@ -309,8 +229,8 @@ class LogisticRegressionCV(LinearClassifierMixin, ProbabilitiesMixin, LinearMode
         """
         _raise_for_params(params, self, "fit")
         self._check_parameters()
-        self._warn_of_defaults()
-        grid = self._grid()
+        warn_each(search_notices(self))
+        grid = Grid.asked_by(self)
         data = self._labelled(X, y, sample_weight)
         routed = self._routed(sample_weight, params)
         every = np.arange(data.labels.shape[0])
@@ -402,7 +322,7 @@ class LogisticRegressionCV(LinearClassifierMixin, ProbabilitiesMixin, LinearMode
     def _build_problem(self, X: Any, y: Any, sample_weight: Any = None) -> LinearProblem:
         """The problem of the first choice on all samples: ask a clone, not an estimator in use."""
         self._check_parameters()
-        data, grid = self._labelled(X, y, sample_weight), self._grid()
+        data, grid = self._labelled(X, y, sample_weight), Grid.asked_by(self)
         C, ratio = float(grid.Cs[0]), float(grid.ratios[0])
         return logistic_task(
             self, data.X, data.codes, data.classes, data.weights, C=C, l1_ratio=ratio
