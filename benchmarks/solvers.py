@@ -105,7 +105,8 @@ def paths(alphas: Any) -> Iterator[tuple[str, Callable[[Any, Any, float], Any]]]
                 X, y, pb="lasso", alphas=alphas, tol=tol, max_iter=1000
             )[1],
         )
-    if glmnet := optional("glmnet"):
+    # By its module: another distribution also installs a package of the name glmnet.
+    if glmnet := optional("glmnet.linear"):
 
         def by_glmnet(X: Any, y: Any, tol: float) -> Any:
             model = glmnet.ElasticNet(
