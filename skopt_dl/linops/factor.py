@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import get_lapack_funcs, solve_triangular
 
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
 
@@ -48,10 +48,9 @@ class PositiveFactor:
         if m == 0:
             self.L, self.smallest = G, 1.0
             return
-        try:
-            self.L = xp.linalg.cholesky(G / self.unit[:, None] / self.unit)
-        except np.linalg.LinAlgError:
-            raise NotPositiveDefiniteError from None
+        scaled = G / self.unit[:, None]
+        scaled /= self.unit
+        self.L = _cholesky(xp, scaled)
         # The pivots of a unit diagonal are at most 1; NaN (CuPy's way to fail) fails the test too.
         smallest = xp.min(xp.linalg.diagonal(self.L)) ** 2
         if not bool(smallest > 4 * m * xp.finfo(G.dtype).eps):
@@ -70,6 +69,21 @@ class PositiveFactor:
         column = b if b.ndim > 1 else b[:, None]
         x = self.xp.linalg.solve(self.L.T, self.xp.linalg.solve(self.L, column))
         return x if b.ndim > 1 else x[:, 0]
+
+
+def _cholesky(xp: Any, G: Any) -> Any:
+    """The lower Cholesky factor of ``G``, which may be written over."""
+    if is_numpy(xp):
+        # NumPy's own copies the matrix twice; a symmetric one needs no copy for LAPACK's order.
+        (potrf,) = get_lapack_funcs(("potrf",), (G,))
+        L, failed = potrf(G.T, lower=True, overwrite_a=True, clean=True)
+        if failed:
+            raise NotPositiveDefiniteError
+        return L
+    try:
+        return xp.linalg.cholesky(G)
+    except np.linalg.LinAlgError:
+        raise NotPositiveDefiniteError from None
 
 
 class PseudoInverse:
