@@ -59,6 +59,7 @@ class Oracle(StrEnum):
     POSTERIOR = "closed-form posteriors of blocks of parameters"
     CONDITIONAL_DRAW = "draws of a block of parameters given the others"
     LOCAL_EPOCHS = "epochs on parts of the samples, from one point"
+    AGENTS = "gradients of parts of the samples, each at a point of its own"
     CONSENSUS = "proximal steps of parts of the samples, each for itself"
     BLOCK_SOLVE = "exact minimisation over a block of parameters"
 
@@ -70,6 +71,7 @@ class Trait(StrEnum):
     QUADRATIC = "a quadratic smooth part"
     LINEAR_MODEL = "a linear model"
     SMOOTH = "a smooth objective"
+    CONTINUOUS_CURVATURE = "a loss whose curvature has no jumps"
     CONSTRAINED = "a constraint set as the penalty"
     UNIFORM_ROWS = "a penalty that treats every parameter alike"
     FINITE_SUM = "an objective that is a mean over samples"

@@ -7,7 +7,7 @@ a clock, prints nothing and knows no estimator: `skopt_dl.engine.run` does all t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
@@ -47,6 +47,8 @@ class State:
         to certify yet.
     target : float
         Set by the engine: `advance` may return early once the indicator is at or below it.
+    measures : dict of str to float or 0-d array
+        Further numbers of the method, by name: columns of the history beside the engine's own.
     """
 
     w: Any
@@ -54,6 +56,7 @@ class State:
     n_epochs: float = 0.0
     indicator: Any = float("inf")
     target: float = 0.0
+    measures: dict[str, Any] = field(default_factory=dict)
 
 
 class Solver(Settings, ABC):

@@ -7,6 +7,7 @@ import time
 
 from skopt_dl.engine.problem import Certificate
 from skopt_dl.engine.stopping import Report
+from skopt_dl.kernels.namespace import to_float
 
 
 class Clock:
@@ -27,13 +28,15 @@ class Clock:
 class Trace:
     """Columns ``n_iter``, ``n_epochs``, ``seconds``, ``objective``, ``certificate``, ``indicator``.
 
-    A row per report; ``nan`` where a number was not computed (certificates are not free).
+    A row per report; ``nan`` where a number was not computed (certificates are not free). A state's
+    ``measures`` are further columns.
     """
 
     columns = ("n_iter", "n_epochs", "seconds", "objective", "certificate", "indicator")
 
     def __init__(self) -> None:
         self.rows: list[tuple[float, ...]] = []
+        self.measures: list[dict[str, float]] = []
 
     def add(self, report: Report) -> None:
         c = report.certificate
@@ -47,6 +50,8 @@ class Trace:
                 report.indicator,
             )
         )
+        measures = {} if report.state is None else report.state.measures
+        self.measures.append({name: to_float(value) for name, value in measures.items()})
 
     def certify(self, certificate: Certificate) -> None:
         """Fill in the last row a certificate that was evaluated after the loop."""
@@ -63,4 +68,6 @@ class Trace:
     def as_dict(self) -> dict[str, list[float]]:
         """``{column: values}``, ready for a data frame or a plot."""
         table = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
-        return {name: list(values) for name, values in zip(self.columns, table, strict=True)}
+        columns = {name: list(values) for name, values in zip(self.columns, table, strict=True)}
+        names = dict.fromkeys(name for measures in self.measures for name in measures)
+        return columns | {name: [m.get(name, math.nan) for m in self.measures] for name in names}

@@ -46,6 +46,8 @@ class Loss(Settings, ABC):
         Whether it is convex in ``z``.
     quadratic : bool
         Whether the second derivative is the constant ``smoothness``.
+    continuous_curvature : bool
+        Whether the second derivative has no jumps, as steps without a line search want it.
     kernel_id : int or None
         Number of the slope formula in the compiled kernels (``kernels/cython/_slopes.pxd``); a loss
         without one runs on the generic kernels.
@@ -55,6 +57,7 @@ class Loss(Settings, ABC):
     differentiable: ClassVar[bool] = False
     convex: ClassVar[bool] = True
     quadratic: ClassVar[bool] = False
+    continuous_curvature: ClassVar[bool] = False
     kernel_id: ClassVar[int | None] = None
 
     @abstractmethod

@@ -25,6 +25,7 @@ class Logistic(Loss):
     """Binary cross-entropy of the log-odds ``z``; ``y`` in [0, 1]."""
 
     smoothness: ClassVar[float] = 0.25
+    continuous_curvature: ClassVar[bool] = True
     kernel_id: ClassVar[int | None] = 1
 
     def check(self, y: Any) -> None:
@@ -75,6 +76,7 @@ class Multinomial(Loss):
     """Cross-entropy of softmax; ``y`` one-hot (or a distribution) of shape ``(n, K)``."""
 
     smoothness: ClassVar[float] = 0.5
+    continuous_curvature: ClassVar[bool] = True
     kernel_id: ClassVar[int | None] = 2
 
     def check(self, y: Any) -> None:

@@ -37,6 +37,7 @@ class Poisson(Loss):
     """
 
     differentiable: ClassVar[bool] = True
+    continuous_curvature: ClassVar[bool] = True
 
     def check(self, y: Any) -> None:
         check_targets(self, y, y >= 0, ">= 0")

@@ -14,6 +14,7 @@ class Squared(Loss):
 
     smoothness: ClassVar[float] = 1.0
     quadratic: ClassVar[bool] = True
+    continuous_curvature: ClassVar[bool] = True
     kernel_id: ClassVar[int | None] = 0
 
     def value(self, y: Any, z: Any) -> Any:

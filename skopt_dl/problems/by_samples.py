@@ -6,6 +6,7 @@ from typing import Any
 
 from skopt_dl.engine import Oracle, Trait, offers
 from skopt_dl.linops import along_rows
+from skopt_dl.problems.agents import Agents
 from skopt_dl.problems.curvature import sample_curvature
 from skopt_dl.problems.dual import DualModel
 from skopt_dl.problems.reasons import (
@@ -63,6 +64,11 @@ class BySamples:
     def samples(self: Any, w: Any) -> SampleModel:
         """The objective seen by samples; its ``write_back`` brings ``w`` up to date."""
         return SampleModel(self, w)
+
+    @offers(Oracle.AGENTS, lacks=no_lipschitz)
+    def agents(self: Any, parts: Any) -> Agents:
+        """The mean over agents that the objective is, agent i with the samples ``parts[i]``."""
+        return Agents(self, parts)
 
     @offers(Oracle.DUAL_COORDS, lacks=no_dual_coordinates)
     def dual_coordinates(self: Any, w: Any) -> DualModel:

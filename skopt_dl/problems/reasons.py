@@ -172,6 +172,8 @@ def traits_of(problem: Any) -> frozenset[Trait]:
         traits.add(Trait.QUADRATIC)
     if no_gradient(problem) is None:
         traits.add(Trait.SMOOTH)
+    if problem.loss.continuous_curvature:
+        traits.add(Trait.CONTINUOUS_CURVATURE)
     if problem.penalty.constraint:
         traits.add(Trait.CONSTRAINED)
     return frozenset(traits)

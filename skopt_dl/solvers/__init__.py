@@ -21,6 +21,16 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.consensus_admm import ConsensusADMM as ConsensusADMM
     from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
     from skopt_dl.solvers.cubic import ARC as ARC, SubsampledARC as SubsampledARC
+    from skopt_dl.solvers.decentralised.exact import (
+        EXTRA as EXTRA,
+        GradientTracking as GradientTracking,
+    )
+    from skopt_dl.solvers.decentralised.gossip import (
+        DGD as DGD,
+        DPSGD as DPSGD,
+        MajorityVote as MajorityVote,
+    )
+    from skopt_dl.solvers.decentralised.newton import NewtonConsensus as NewtonConsensus
     from skopt_dl.solvers.direct import SVD as SVD, Cholesky as Cholesky
     from skopt_dl.solvers.dual_ascent import SDCA as SDCA
     from skopt_dl.solvers.frank_wolfe import FrankWolfe as FrankWolfe
@@ -179,14 +189,18 @@ _HOME = {
     "ConsensusADMM": "consensus_admm",
     "CoordinateDescent": "coordinate_descent",
     "DAdaptation": "stochastic.distance",
+    "DGD": "decentralised.gossip",
+    "DPSGD": "decentralised.gossip",
     "DoG": "stochastic.distance",
     "EKFAC": "stochastic.kfac",
+    "EXTRA": "decentralised.exact",
     "FISTA": "proximal_gradient",
     "FrankWolfe": "frank_wolfe",
     "GaussNewton": "gauss_newton",
     "GaussNewtonCG": "gauss_newton_cg",
     "Gibbs": "gibbs",
     "GradientDescent": "gradient_descent",
+    "GradientTracking": "decentralised.exact",
     "GreedyCD": "greedy_cd",
     "GrowingNesterov": "stochastic.growing_momentum",
     "HessianFree": "hessian_free",
@@ -200,6 +214,7 @@ _HOME = {
     "LevenbergMarquardt": "gauss_newton_cg",
     "LineSearchSGD": "stochastic.polyak",
     "Lion": "stochastic.signs",
+    "MajorityVote": "decentralised.gossip",
     "Momentum": "stochastic.sgd",
     "MultiBatchLBFGS": "stochastic.growing",
     "Muon": "stochastic.muon",
@@ -208,6 +223,7 @@ _HOME = {
     "Nesterov": "stochastic.sgd",
     "NewtonCG": "newton",
     "NewtonCholesky": "newton",
+    "NewtonConsensus": "decentralised.newton",
     "NonlinearCG": "nonlinear_cg",
     "NystromCG": "nystrom_cg",
     "OnlineBFGS": "stochastic.quasi_newton",

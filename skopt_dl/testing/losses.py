@@ -62,6 +62,11 @@ def _check_derivatives(loss: Loss, y: np.ndarray, z: np.ndarray, rng: Any) -> No
         require_close("curvature = difference of slopes", h * d, bend, 1e-5, 1e-8)
         if loss.quadratic:
             require_close("a quadratic loss has constant curvature", h, loss.smoothness + 0 * z, 0)
+        if loss.continuous_curvature:
+            # A jump would show as a whole on some interval of a fine grid, a slope in part on each.
+            h = np.stack([loss.curvature(y, 0 * z + t) for t in np.linspace(-6, 6, 2001)])
+            jump = np.max(np.abs(np.diff(h, axis=0)))
+            require("a continuous curvature does not jump", jump <= 0.02 * np.max(h))
     if hasattr(loss, "curvature_map"):
         product = loss.curvature_map(y, z)(d)
         require_close("curvature_map = difference of slopes", product, bend, 1e-5, 1e-8)

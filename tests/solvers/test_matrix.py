@@ -58,8 +58,20 @@ LOSES_GROUND = {
     ("online_bfgs", "multinomial l2"),
 }
 WEAK = pytest.mark.xfail(strict=True, reason="loses ground after a restart on batches of ten")
+# A vote follows the median of the agents' gradients, and ten samples an agent leave it far from
+# their mean.
+OUTVOTED = {("majority_vote", "l2 logistic"), ("majority_vote", "multinomial l2")}
+BIASED = pytest.mark.xfail(strict=True, reason="votes of unlike agents end elsewhere")
+
+
+def weak(name, case) -> list:
+    """Marks of what is known to miss the law there."""
+    known = ((WEAK, LOSES_GROUND), (BIASED, OUTVOTED))
+    return [mark for mark, cases in known if (name, case.name) in cases]
+
+
 SOLVED = [
-    pytest.param(n, case, marks=[WEAK] if (n, case.name) in LOSES_GROUND else [])
+    pytest.param(n, case, marks=weak(n, case))
     for n in NAMES
     for case in CASES
     if case.name in PLAIN or not is_sibling(n)
@@ -73,7 +85,8 @@ def make(name):
     """The solver by its defaults; a method of batches gets batches smaller than the data."""
     solver = SOLVERS.get(name)()
     batches = Oracle.SAMPLE_GRAD in solver.needs.oracles
-    return solver.set_params(batch_size=10) if batches else solver
+    sized = batches and "batch_size" in solver.get_params()
+    return solver.set_params(batch_size=10) if sized else solver
 
 
 def accuracy(case) -> float:
@@ -83,6 +96,9 @@ def accuracy(case) -> float:
 
 def ceiling(solver) -> int:
     """Iterations that cases of this size and condition may take."""
+    if Oracle.AGENTS in solver.needs.oracles:
+        # A constant step that the steepest of the agents sets, who have three samples each.
+        return 6000
     return 60 if SECOND_ORDER & solver.needs.oracles else 3000
 
 
