@@ -70,8 +70,8 @@ def test_every_solver_that_fits_finds_the_optimum(data, params, n_classes, fit_i
     y, params = labels[n_classes], {**params, "fit_intercept": fit_intercept}
     theirs = exact(X, y, w, **params)
     names = fitting(LogisticRegression(solver="auto", **params)._build_problem(X, y, w))
-    # Rules on batches and subgradients approach an optimum, no tight tolerance; ISTA is slow, and so
-    # are agents, whose constant steps are shorter still.
+    # Rules on batches and subgradients approach an optimum, no tight tolerance; ISTA is slow, and
+    # so are agents, whose constant steps are shorter still.
     loose = {Oracle.SAMPLE_GRAD, Oracle.SUBGRADIENT, Oracle.AGENTS}
     slow = {n for n in names if loose & SOLVERS.get(n).needs.oracles} | {"ista"}
     names = sorted(set(names) - slow)
