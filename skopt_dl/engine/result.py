@@ -37,7 +37,7 @@ class SolveReport:
     oracle_calls : dict of str to int
         How often each oracle was asked.
     history : dict of str to list of float
-        Columns of the trace.
+        Columns of the trace, and the state's ``measures`` beside them.
     """
 
     solver: str

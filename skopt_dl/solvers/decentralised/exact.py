@@ -16,7 +16,7 @@ from skopt_dl.linops.mixing import Graph
 from skopt_dl.solvers.decentralised.base import ExactSolver, ExactState
 from skopt_dl.solvers.decentralised.network import step_of
 
-# Of the longest step that is proved to converge.
+# Of the longest step that is stable: by the proofs, or where all agents are alike.
 SHARE = 0.9
 
 
@@ -143,9 +143,9 @@ class GradientTracking(ExactSolver):
     graph, n_agents, split
         As for `EXTRA`.
     step : float or "auto"
-        "auto" is half of the longest that is stable where all agents have the same quadratic
-        objective: :math:`\\min(1, (1 + \\lambda_N)^2/(2\\lambda_N)^2)/L`, and
-        :math:`(1 + \\lambda_N)^2/(4L)` without ``adapt_first``.
+        "auto" is nine tenths of the longest that is stable where all agents have the same quadratic
+        objective, at most :math:`1/L`: :math:`0.9 (1 + \\lambda_N)^2/(2\\lambda_N^2 L)`, and
+        :math:`0.9 (1 + \\lambda_N)^2/(2L)` without ``adapt_first``.
     adapt_first : bool
         False mixes before the steps, :math:`X^+ = W X - t\\, Y` and :math:`Y^+ = W Y + G^+ - G`
         (DIGing): one round an iteration instead of two, with the same numbers in it.
@@ -190,9 +190,10 @@ class GradientTracking(ExactSolver):
         s.G = s.Y = s.agents.gradients(s.X)
 
     def _stable(self, last: float) -> float:
+        bound = SHARE * (1 + last) ** 2 / 2
         if not self.adapt_first:
-            return (1 + last) ** 2 / 4
-        return min(1.0, ((1 + last) / (2 * last)) ** 2) if last else 1.0
+            return bound
+        return min(1.0, bound / last**2) if last else 1.0
 
     def _iterate(self, problem: Any, state: TrackedState) -> None:
         xp, s, size = problem.xp, state, problem.size
