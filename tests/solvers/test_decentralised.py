@@ -411,6 +411,32 @@ def test_one_agent_is_gradient_descent() -> None:
             np.testing.assert_allclose(points[0], x, atol=1e-12)
 
 
+class Sides(Graph):
+    """Two halves, each agent a neighbour of all on the other side: averages that swing."""
+
+    def edges(self, n_agents: int) -> set[tuple[int, int]]:
+        half = n_agents // 2
+        return {(i, j) for i in range(half) for j in range(half, n_agents)}
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [EXTRA(), GradientTracking(), GradientTracking(adapt_first=False), DGD(), DPSGD()],
+    ids=repr,
+)
+def test_automatic_steps_know_graphs_that_swing(solver: Any) -> None:
+    assert Mixing(Sides(), 20).last == pytest.approx(-9 / 11)
+    data = Data()
+    solver.set_params(graph=Sides(), n_agents=20)
+    result = run(data.problem, solver, stopping=Stopping(tol=None, max_iter=600))
+    lowest = float(data.problem.value(data.optimum()))
+    start = float(data.problem.value(np.zeros(P)))
+    assert result.certificate.objective - lowest < 0.05 * (start - lowest)
+    # At rest: nothing that grows is hidden in the mean.
+    errors = result.history["consensus_error"]
+    assert errors[-1] <= max(errors[:20]) + 1e-12
+
+
 # --- what is sent -------------------------------------------------------------------------------
 
 

@@ -79,7 +79,7 @@ class GossipSolver(Solver):
     batch_size: int | str | None
 
     @abstractmethod
-    def _auto_rate(self, problem: Any, w: Any, size: int) -> float:
+    def _auto_rate(self, problem: Any, state: GossipState, size: int) -> float:
         """The rate that ``learning_rate="auto"`` stands for, with batches of ``size`` samples."""
 
     @abstractmethod
@@ -108,7 +108,7 @@ class GossipSolver(Solver):
             schedule = "decreasing" if decreasing else "constant"
         state = GossipState(w=w, X=alike(problem, w, N), network=network, rng=rng, orders=parts)
         state.schedule = schedule_of(schedule)
-        state.initial_rate = self._auto_rate(problem, w, size) if automatic else float(rate)
+        state.initial_rate = self._auto_rate(problem, state, size) if automatic else float(rate)
         state.rate = state.schedule.after_epoch(state.initial_rate, state.initial_rate, 0, 0)
         state.shares = [N * length / n for length in lengths]
         state.n_batches = n_batches
@@ -165,6 +165,12 @@ def _gossip_step(problem: Any, s: GossipState, gradients: Any, adapt_first: bool
         s.X = s.network.mix(s.X) - s.rate * gradients(s.X)
 
 
+def _stable_rate(problem: Any, s: GossipState, size: int, adapt_first: bool) -> float:
+    """Half of what is stable: (1 + smallest eigenvalue of W) / L, or 2/L if steps come first."""
+    step = curvature_step(problem, s.w, size)[0]
+    return step if adapt_first else step * min(1.0, 1 + s.network.mixing.last)
+
+
 class DGD(GossipSolver):
     """Decentralised gradient descent: average with the neighbours, step along the own gradient.
 
@@ -182,7 +188,9 @@ class DGD(GossipSolver):
         Agent i has the samples i, i + N, i + 2N ...; or consecutive ones, so that sorted data make
         the agents very different.
     learning_rate : float or "auto"
-        "auto" is half the inverse of the largest curvature that batches of an agent's size show.
+        "auto" is :math:`(1 + \\lambda_N)/(2L)` with the smallest eigenvalue :math:`\\lambda_N` of W
+        and the largest curvature L that batches of an agent's size show, half of what is stable;
+        and :math:`1/(2L)` with ``adapt_first``.
     schedule : str or Schedule
         How the rate changes from epoch to epoch; "auto" is "constant".
     adapt_first : bool
@@ -223,8 +231,8 @@ class DGD(GossipSolver):
         self.graph, self.n_agents, self.split = graph, n_agents, split
         self.learning_rate, self.schedule, self.adapt_first = learning_rate, schedule, adapt_first
 
-    def _auto_rate(self, problem: Any, w: Any, size: int) -> float:
-        return curvature_step(problem, w, size)[0]
+    def _auto_rate(self, problem: Any, state: GossipState, size: int) -> float:
+        return _stable_rate(problem, state, size, self.adapt_first)
 
     def _step(self, problem: Any, state: GossipState, gradients: Any) -> None:
         _gossip_step(problem, state, gradients, self.adapt_first)
@@ -278,8 +286,8 @@ class DPSGD(GossipSolver):
         self.learning_rate, self.schedule = learning_rate, schedule
         self.batch_size, self.adapt_first = batch_size, adapt_first
 
-    def _auto_rate(self, problem: Any, w: Any, size: int) -> float:
-        return curvature_step(problem, w, size)[0]
+    def _auto_rate(self, problem: Any, state: GossipState, size: int) -> float:
+        return _stable_rate(problem, state, size, self.adapt_first)
 
     def _step(self, problem: Any, state: GossipState, gradients: Any) -> None:
         _gossip_step(problem, state, gradients, self.adapt_first)
@@ -340,8 +348,8 @@ class MajorityVote(GossipSolver):
         self.learning_rate, self.schedule = learning_rate, schedule
         self.batch_size = batch_size
 
-    def _auto_rate(self, problem: Any, w: Any, size: int) -> float:
-        return coordinate_rate(problem, w, size)
+    def _auto_rate(self, problem: Any, state: GossipState, size: int) -> float:
+        return coordinate_rate(problem, state.w, size)
 
     def _step(self, problem: Any, state: GossipState, gradients: Any) -> None:
         signs = problem.xp.sign(gradients(state.X))
