@@ -428,7 +428,9 @@ def test_automatic_steps_know_graphs_that_swing(solver: Any) -> None:
     assert Mixing(Sides(), 20).last == pytest.approx(-9 / 11)
     data = Data()
     solver.set_params(graph=Sides(), n_agents=20)
-    result = run(data.problem, solver, stopping=Stopping(tol=None, max_iter=600))
+    # Steps of two hundredths of 1/L are what tracking can bear here.
+    n = 3000 if isinstance(solver, GradientTracking) else 600
+    result = run(data.problem, solver, stopping=Stopping(tol=None, max_iter=n))
     lowest = float(data.problem.value(data.optimum()))
     start = float(data.problem.value(np.zeros(P)))
     assert result.certificate.objective - lowest < 0.05 * (start - lowest)
