@@ -142,6 +142,19 @@ def _to_gpu(host: Any, index: int) -> Any:
         return cupy.asarray(host)
 
 
+def free_bytes(place: Place) -> int | None:
+    """Bytes that can still be had at ``place``, those in CuPy's pool too; ``None``: not known."""
+    if place.namespace != "cupy":
+        return None
+    import cupy
+
+    with cupy.cuda.Device(int(place.device.partition(":")[2])) as device:
+        pool = cupy.get_default_memory_pool()
+        free = int(device.mem_info[0]) + int(pool.free_bytes())
+        limit = int(pool.get_limit())
+        return min(free, limit - int(pool.used_bytes())) if limit else free
+
+
 # --- the rules of an estimator ------------------------------------------------------------------
 
 

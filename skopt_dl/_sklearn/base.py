@@ -32,9 +32,20 @@ from skopt_dl._sklearn.arrays import (
     workplace,
 )
 from skopt_dl._sklearn.callbacks import OUTPUT, call_with_callbacks, observers_for
+from skopt_dl._sklearn.memory import check_room, floating_bytes, working_bytes
 from skopt_dl._version import __version__
 from skopt_dl.dispatch import resolve
-from skopt_dl.engine import Printer, Problem, SolveResult, Status, Stopping, StoppingRule, run
+from skopt_dl.engine import (
+    Printer,
+    Problem,
+    Solver,
+    SolveResult,
+    Status,
+    Stopping,
+    StoppingRule,
+    run,
+)
+from skopt_dl.kernels.namespace import is_numpy
 
 _ADVICE = {
     Status.MAX_ITER: "Increase max_iter, choose another solver, or scale the columns of X.",
@@ -60,6 +71,8 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
     def placed(self: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
         works_at, home = workplace(self, X), Place.of(X)
         warn_in_worker(self, works_at)
+        if works_at != home:
+            check_room(type(self).__name__, works_at, {"a copy of X": floating_bytes(X)})
         answer = method(self, X, y, *args, **kwargs)
         if works_at != home:
             bring_home(self, home)
@@ -142,6 +155,7 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         chosen, reason = resolve(
             self.solver if solver is None else solver, problem, self._solver_defaults()
         )
+        self._check_room(problem, chosen)
         stopping = Stopping(
             tol=tol,
             max_iter=chosen.default_max_iter if max_iter is None else max_iter,
@@ -173,6 +187,13 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
             )
         self._warn_unless_converged(result, stopping)
         return result
+
+    def _check_room(self, problem: Problem, solver: Solver) -> None:
+        if is_numpy(problem.xp):
+            return
+        nothing = problem.xp.zeros(0, dtype=problem.dtype, device=problem.device)
+        owner = f"{type(self).__name__} with {solver!r}"
+        check_room(owner, Place.of(nothing), working_bytes(problem, solver))
 
     def _warn_unless_converged(self, result: SolveResult, stopping: Stopping) -> None:
         if result.success or result.status is Status.STOPPED:

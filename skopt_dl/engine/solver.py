@@ -72,12 +72,16 @@ class Solver(Settings, ABC):
         What one iteration is.
     chunk : int
         Iterations per report that keep the cost of reporting negligible.
+    matrix : {"parameters", "smaller side"}, optional
+        The side of a square matrix that the method keeps: a device is asked for room for it before
+        work starts.
     """
 
     needs: ClassVar[Needs]
     default_max_iter: ClassVar[int] = 1000
     unit: ClassVar[Literal["iteration", "epoch"]] = "iteration"
     chunk: ClassVar[int] = 1
+    matrix: ClassVar[Literal["parameters", "smaller side"] | None] = None
 
     @abstractmethod
     def init(self, problem: Problem, w: Any, rng: Any) -> State:

@@ -42,6 +42,7 @@ class Cholesky(Solver):
 
     needs: ClassVar[Needs] = Needs.of(Oracle.LEAST_SQUARES)
     default_max_iter: ClassVar[int] = 1
+    matrix: ClassVar = "smaller side"
 
     def init(self, problem: Problem, w: Any, rng: Any) -> State:
         return State(w=w)

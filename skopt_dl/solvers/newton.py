@@ -150,6 +150,7 @@ class NewtonCholesky(DescentSolver):
 
     needs: ClassVar[Needs] = Needs.of(Oracle.GRAD, Oracle.HESSIAN)
     default_max_iter: ClassVar[int] = 1000
+    matrix: ClassVar = "parameters"
 
     def __init__(self, *, sufficient_decrease: float = 1e-4) -> None:
         self.sufficient_decrease = sufficient_decrease

@@ -123,6 +123,7 @@ class BFGS(DescentSolver):
 
     needs: ClassVar[Needs] = Needs.of(Oracle.GRAD)
     default_max_iter: ClassVar[int] = 10_000
+    matrix: ClassVar = "parameters"
 
     def __init__(
         self,
