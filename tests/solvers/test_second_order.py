@@ -21,7 +21,6 @@ from skopt_dl.solvers import (
     GaussNewtonCG,
     HessianFree,
     LevenbergMarquardt,
-    NewtonCG,
     NewtonCholesky,
     NonlinearCG,
     ProximalPoint,
@@ -267,35 +266,6 @@ def test_affine_maps_of_the_parameters_do_not_change_newtons_path():
     for n in (1, 2, 4):
         ours, there = steps(plain, NewtonCholesky(), n), steps(mapped, NewtonCholesky(), n)
         np.testing.assert_allclose(A @ there, ours, rtol=1e-9, atol=1e-14)
-
-
-def test_a_large_radius_gives_newton_cg():
-    problem = binary()
-    start = 0.1 * np.ones(problem.size)
-    by_radius = steps(problem, TrustRegion(initial_radius=1e6, max_radius=1e6), 1, start=start)
-    # The same inner accuracy, min(1/2, sqrt|g|): where both are 1/2 the first steps are equal.
-    first_norm = np.linalg.norm(problem.point(start).grad)
-    assert min(0.5, first_norm**0.5) == 0.5 or first_norm < 0.25
-    by_search = steps(problem, NewtonCG(), 1, start=start)
-    if first_norm >= 0.25:
-        np.testing.assert_allclose(by_radius, by_search, rtol=1e-10)
-
-
-@pytest.mark.parametrize(
-    ("sampled", "whole"),
-    [
-        (SubsampledNewton(share=1.0), GaussNewtonCG()),
-        (
-            SubsampledTrustRegion(share=1.0, initial_radius=1e6),
-            TrustRegion(initial_radius=1e6, max_radius=1e9),
-        ),
-        (SubsampledARC(share=1.0), ARC()),
-    ],
-    ids=lambda s: type(s).__name__,
-)
-def test_all_samples_are_the_deterministic_twin(sampled, whole):
-    problem = binary()
-    np.testing.assert_array_equal(steps(problem, sampled, 3), steps(problem, whole, 3))
 
 
 def test_a_sample_is_unbiased_and_scores_lower_its_variance():

@@ -55,14 +55,17 @@ class MultiBatchLBFGS(Solver):
     batch_size : int or "auto"
         Samples per step; "auto" is ``min(200, n_samples)``.
     overlap : float
-        Share of a batch that the next one takes over, above 0 and at most 1.
+        Share of a batch that the next one takes over, above 0 and at most 1; a step has one new
+        sample at least.
 
     Notes
     -----
     The first trial of a step is half of what the steepest direction of a batch allows in the metric
     of the pairs, measured once an epoch; it is halved until the batch's value decreases enough. On
     a linear model it shrinks from epoch to epoch, as batches never agree on the optimum. An
-    iteration is an epoch: as many steps as new samples make a pass over the data.
+    iteration is an epoch: as many steps as new samples make a pass over the data. A batch of all
+    samples overlaps with itself: then this is `ProgressiveLBFGS` at its full size, with steps that
+    are tried at 1.
 
     References
     ----------
@@ -79,7 +82,9 @@ class MultiBatchLBFGS(Solver):
 
     def init(self, problem: Problem, w: Any, rng: Any) -> BatchState:
         check_share(self, "overlap")
-        decreasing = Trait.LINEAR_MODEL in problem.traits
+        # The gradient of all samples has no noise for which the step would have to vanish.
+        noisy = batch_size(self.batch_size, problem.n_samples) < problem.n_samples
+        decreasing = noisy and Trait.LINEAR_MODEL in problem.traits
         return _start(self, problem, w, rng, "decreasing" if decreasing else "constant")
 
     def advance(self, problem: Any, state: BatchState, n: int) -> Status:
@@ -87,6 +92,8 @@ class MultiBatchLBFGS(Solver):
 
     def _step(self, problem: Any, state: BatchState) -> int:
         """One step; the number of new samples."""
+        if state.size >= problem.n_samples:
+            return _whole_step(problem, state)
         xp = problem.xp
         fresh = _next(problem, state, max(1, state.size - _length(state.kept)))
         index = fresh if state.kept is None else xp.concat([state.kept, fresh])
@@ -95,7 +102,7 @@ class MultiBatchLBFGS(Solver):
             state.measured = state.n_iter
             state.length = stable_length(problem, state.w, index, state.H.apply)
         _descend(problem, state, index, g)
-        keep = max(1, int(self.overlap * index.shape[0]))
+        keep = min(max(1, int(self.overlap * state.size)), max(1, state.size - 1))
         state.kept = index[-keep:]
         s = state.w - before
         state.H.push(s, _grad(problem, state.w, state.kept) - _grad(problem, before, state.kept))
@@ -163,10 +170,21 @@ class ProgressiveLBFGS(Solver):
             wanted = variance * state.size / allowed if allowed > 0 else n
             # At least a tenth more: a test on noise must not stand still.
             state.size = min(n, max(int(min(wanted, n)) + 1, int(1.1 * state.size) + 1))
-        before = state.w
-        _descend(problem, state, index, g)
-        state.H.push(state.w - before, _grad(problem, state.w, index) - g)
+        _descend_with_pair(problem, state, index, g)
         return index.shape[0]
+
+
+def _whole_step(problem: Any, state: BatchState) -> int:
+    index = _next(problem, state, problem.n_samples)
+    _descend_with_pair(problem, state, index, _grad(problem, state.w, index))
+    return index.shape[0]
+
+
+def _descend_with_pair(problem: Any, state: BatchState, index: Any, g: Any) -> None:
+    """A step on a batch and the pair of its gradients there."""
+    before = state.w
+    _descend(problem, state, index, g)
+    state.H.push(state.w - before, _grad(problem, state.w, index) - g)
 
 
 def _start(solver: Any, problem: Any, w: Any, rng: Any, schedule: str = "constant") -> BatchState:
