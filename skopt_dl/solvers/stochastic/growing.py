@@ -83,7 +83,8 @@ class MultiBatchLBFGS(Solver):
     def init(self, problem: Problem, w: Any, rng: Any) -> BatchState:
         check_share(self, "overlap")
         # The gradient of all samples has no noise for which the step would have to vanish.
-        noisy = batch_size(self.batch_size, problem.n_samples) < problem.n_samples
+        n = problem.n_samples or 1
+        noisy = batch_size(self.batch_size, n) < n
         decreasing = noisy and Trait.LINEAR_MODEL in problem.traits
         return _start(self, problem, w, rng, "decreasing" if decreasing else "constant")
 
