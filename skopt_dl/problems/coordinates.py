@@ -11,6 +11,7 @@ slope at coordinate j is :math:`-(x_j'u + c\, x_j'h)` because the centred residu
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, scatter
@@ -118,6 +119,11 @@ class CoordinateModel:
     def column(self, j: int) -> Any:
         """Column j of the raw design as a dense vector."""
         return self.map.column(j)
+
+    @cached_property
+    def gram(self) -> Any:
+        """The weighted inner products of all centred columns, of shape (p, p); kept."""
+        return Centred(self.map, self.mean).gram(self.h)
 
     def epochs(self, order: Any, n: int, target: float) -> tuple[int, float]:
         """Up to ``n`` epochs in place: ``(epochs done, indicator)``."""

@@ -6,14 +6,19 @@
 #include <thread>
 #include <vector>
 
+using std::exp;
+using std::expm1;
+using std::fabs;
+using std::log1p;
 using std::sqrt;
+using std::tanh;
 
 struct Index {
     unsigned x;
 };
 
 static thread_local Index threadIdx;
-static Index blockIdx, blockDim;
+static Index blockIdx, blockDim, gridDim;
 static pthread_barrier_t barrier;
 alignas(16) unsigned char shared_bytes[48 * 1024];
 
@@ -26,6 +31,7 @@ static void __syncthreads() { pthread_barrier_wait(&barrier); }
 // Run `body` for every thread of every block; what is in shared memory before is noise.
 static void launch(int blocks, int threads, const std::function<void()>& body) {
     blockDim.x = threads;
+    gridDim.x = blocks;
     pthread_barrier_init(&barrier, nullptr, threads);
     for (int block = 0; block < blocks; block++) {
         blockIdx.x = block;

@@ -10,12 +10,33 @@ from functools import partial
 
 from skopt_dl.kernels.lazy import LazyKernels
 
+Compiled = partial(LazyKernels, __name__)
+
 MODULES = (
-    partial(LazyKernels, __name__)(
+    Compiled(
+        cd_epochs="gram",
         entry_products="observed",
         gram_rows="observed",
         masked_product="observed",
         ridge_rows="observed",
         segment_sum="observed",
+    ),
+    Compiled(
+        adabelief_update="updates",
+        adadelta_update="updates",
+        adagrad_update="updates",
+        adam_update="updates",
+        adamax_update="updates",
+        adan_update="updates",
+        ademamix_update="updates",
+        amsgrad_update="updates",
+        lion_update="updates",
+        mean_update="updates",
+        moments_update="updates",
+        momentum_update="updates",
+        nadam_update="updates",
+        rmsprop_update="updates",
+        rmsprop_nesterov_update="updates",
+        yogi_update="updates",
     ),
 )

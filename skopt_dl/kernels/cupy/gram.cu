@@ -1,0 +1,56 @@
+// Coordinate descent of which all inner products are known, on a CUDA device: whole epochs in one
+// launch of one block, that reads and writes no host memory. REAL is float or double, set by
+// whoever compiles this. Every thread of the block takes the same decisions from the same numbers.
+
+#define EACH(k, n) for (long long k = threadIdx.x; k < (n); k += blockDim.x)
+
+// Epochs on  1/2 w'Gw - ... + sum_j l1_j |w_j| + l2_j / 2 w_j^2,  in place on w and q, minus the
+// slope of the smooth part at w. state = {epochs done, full_indicator, active_left}.
+extern "C" __global__ void cd_gram(int p, int n_order, const int* order, const REAL* G, REAL* q,
+                                   REAL* w, const REAL* curvature, const REAL* l1, const REAL* l2,
+                                   int positive, int n_epochs, REAL target, int max_active,
+                                   REAL again, REAL* state) {
+    REAL full = state[1];
+    int left = (int)state[2], done = 0;
+    while (done < n_epochs) {
+        bool active = left > 0;
+        REAL indicator = 0;
+        for (int t = 0; t < n_order; t++) {
+            int j = order[t];
+            REAL old = w[j], L = curvature[j], next;
+            if (active && old == 0) continue;
+            if (L > 0) {
+                REAL v = old + q[j] / L, rest = l1[j] / L;
+                REAL size = (positive ? v : fabs(v)) - rest;
+                next = size > 0 ? (v > 0 ? size : -size) / (1 + l2[j] / L) : (REAL)0;
+            } else {
+                next = old != 0 && l1[j] + l2[j] > 0 ? (REAL)0 : old;
+            }
+            REAL change = next - old;
+            if (change == 0) continue;
+            // All have read w[j] and q[j] before they change, and see the changes after.
+            __syncthreads();
+            if (threadIdx.x == 0) w[j] = next;
+            if (L > 0) {
+                EACH(k, p) q[k] -= change * G[(long long)j * p + k];
+                REAL size = fabs(change) * sqrt(L);
+                indicator = size > indicator ? size : indicator;
+            }
+            __syncthreads();
+        }
+        done++;
+        if (active) {
+            left = indicator > again * full ? left - 1 : 0;
+        } else {
+            full = indicator;
+            left = max_active;
+            if (indicator <= target) break;
+        }
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        state[0] = done;
+        state[1] = full;
+        state[2] = left;
+    }
+}

@@ -1,0 +1,81 @@
+"""CUDA sources compiled for the host, so that their Python wrappers run there on NumPy arrays.
+
+`cuda_host.h` has CUDA's words; what `launch` needs to call a kernel is read off its signature.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+HEADER = Path(__file__).parent / "laws" / "cuda_host.h"
+FOLDER = Path(str(files("skopt_dl.kernels.cupy")))
+SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+TYPES = {"float32": "float", "float64": "double"}
+# Few threads and blocks, so that every loop over them goes round.
+THREADS, BLOCKS = 4, 3
+
+
+def built(source: str, dtype: str, folder: Path) -> ctypes.CDLL:
+    """The kernels of ``source`` as functions ``call_<name>(blocks, threads, ...)``."""
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler")
+    path = FOLDER / f"{source}.cu"
+    calls = ""
+    for name, parameters in SIGNATURE.findall(path.read_text(encoding="utf-8")):
+        names = ", ".join(re.findall(r"(\w+)\s*(?:,|$)", parameters))
+        calls += f'extern "C" void call_{name}(int blocks, int threads, {parameters}) {{\n'
+        calls += f"    launch(blocks, threads, [&] {{ {name}({names}); }});\n}}\n"
+    text, library = folder / f"{source}.cpp", folder / f"{source}_{dtype}.so"
+    text.write_text(f'#include "{HEADER}"\n#include "{path}"\n{calls}')
+    flags = ["-O1", "-std=c++17", "-shared", "-fPIC", "-pthread", f"-DREAL={TYPES[dtype]}"]
+    subprocess.run([compiler, *flags, "-o", str(library), str(text)], check=True, timeout=120)
+    return ctypes.CDLL(str(library))
+
+
+def _argument(value: Any) -> Any:
+    kinds = {"float32": ctypes.c_float, "float64": ctypes.c_double, "int32": ctypes.c_int}
+    kinds |= {"int64": ctypes.c_longlong, "uint32": ctypes.c_uint, "uint64": ctypes.c_void_p}
+    if isinstance(value, np.ndarray):
+        return ctypes.c_void_p(value.ctypes.data)
+    # A Python number would be passed as the wrong type on a device.
+    assert isinstance(value, np.generic), value
+    return kinds[str(value.dtype)](value.item())
+
+
+class HostKernels:
+    """What `skopt_dl.kernels.cupy.source.kernel` is replaced by; counts the launches by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.launched = folder, dict[str, int]()
+        self._libraries: dict[tuple[str, str], ctypes.CDLL] = {}
+
+    def __call__(self, source: str, name: str, like: Any) -> Any:
+        key = source, str(like.dtype)
+        if key not in self._libraries:
+            self._libraries[key] = built(*key, self.folder)
+        function = getattr(self._libraries[key], f"call_{name}")
+
+        def launch(grid: Any, block: Any, args: Any, shared_mem: int = 0) -> None:
+            self.launched[name] = self.launched.get(name, 0) + 1
+            function(min(grid[0], BLOCKS), min(block[0], THREADS), *map(_argument, args))
+
+        return launch
+
+
+def on_the_host(monkeypatch: Any, module: Any, kernels: HostKernels) -> HostKernels:
+    """Let a module of wrappers launch ``kernels`` and take NumPy for CuPy."""
+    kernels.launched.clear()
+    monkeypatch.setattr(module, "kernel", kernels)
+    monkeypatch.setitem(sys.modules, "cupy", np)
+    return kernels

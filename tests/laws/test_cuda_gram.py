@@ -1,0 +1,131 @@
+"""Epochs of coordinate descent on the device, their body compiled for the host, are the generic
+ones: iterate, residual, indicator and the count of active sweeps."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda import HostKernels, on_the_host
+from scipy import sparse
+
+from skopt_dl.kernels import generic
+from skopt_dl.kernels.bind import PLAIN
+from skopt_dl.kernels.cupy import gram
+from skopt_dl.linops import design
+from skopt_dl.penalties import ElasticNet
+from skopt_dl.problems.coordinates import CoordinateModel
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: Any) -> HostKernels:
+    return HostKernels(tmp_path_factory.mktemp("cuda"))
+
+
+@pytest.fixture
+def host(compiled: HostKernels, monkeypatch: Any) -> HostKernels:
+    return on_the_host(monkeypatch, gram, compiled)
+
+
+def model(
+    dtype: str,
+    *,
+    centre: bool = True,
+    positive: bool = False,
+    scattered: bool = False,
+    l1: float = 0.05,
+    xp: Any = np,
+) -> CoordinateModel:
+    """40 weighted samples of 9 columns far from zero; one is constant, another all zeros."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 9)) + 0.5
+    X[:, 3], X[:, 5] = 2.0, 0.0
+    if scattered:
+        X = np.where(np.abs(X) > 0.8, X, 0.0)
+    h = rng.random(40)
+    h /= np.sum(h)
+    y = X @ (rng.standard_normal(9) * (rng.random(9) < 0.5)) + 0.1 * rng.standard_normal(40)
+    w = rng.standard_normal(9) * (rng.random(9) < 0.4)
+    r = y - X @ w
+    u = h * (r - h @ r if centre else r)
+    X, w, u, h = (a.astype(dtype) for a in (X, w, u, h))
+    matrix = xp.asarray(X) if xp is not np else sparse.csr_matrix(X) if scattered else X
+    penalty = ElasticNet(l1, 0.02, positive)
+    arrays = (xp.asarray(a) for a in (w, u, h))
+    return CoordinateModel(design(matrix), *arrays, centre=centre, penalty=penalty, kernels=PLAIN)
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "raw": {"centre": False},
+    "positive": {"positive": True},
+    "sparse": {"scattered": True},
+    "ridge": {"l1": 0.0},
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES)
+def test_epochs_are_the_generic_ones(case: str, dtype: str, host: HostKernels) -> None:
+    tolerance = 2e-4 if dtype == "float32" else 1e-11
+    ours, spec = (model(dtype, **CASES[case]) for _ in "ab")
+    order = np.random.default_rng(1).permutation(9)
+    # Sweeps over all coordinates and over the active ones, in calls that end within either; and no
+    # target, which few nonzero coordinates would reach to the last digit.
+    for n_epochs in (1, 2, 7, 5):
+        done, indicator = gram.cd_epochs(ours, order, n_epochs, -1.0)
+        expected = generic.cd_epochs(spec, order, n_epochs, -1.0)
+        assert done == expected[0]
+        # Where nothing moves any more, the last digit decides which sweeps follow.
+        if expected[1] > tolerance:
+            assert ours.active_left == spec.active_left
+        assert indicator == pytest.approx(expected[1], rel=50 * tolerance, abs=tolerance)
+        np.testing.assert_allclose(ours.w, spec.w, atol=tolerance)
+        np.testing.assert_allclose(ours.u, spec.u, atol=tolerance)
+        assert float(ours.c) == pytest.approx(float(spec.c), abs=10 * tolerance)
+        assert ours.w.dtype == ours.u.dtype == dtype
+    assert host.launched == {"cd_gram": 4}
+
+
+def test_they_end_at_the_target(host: HostKernels) -> None:
+    ours, spec = (model("float64") for _ in "ab")
+    done, indicator = gram.cd_epochs(ours, np.arange(9), 1000, 1e-6)
+    assert (done, pytest.approx(indicator, rel=1e-4)) == generic.cd_epochs(
+        spec, np.arange(9), 1000, 1e-6
+    )
+    assert done < 1000 and indicator <= 1e-6
+
+
+def test_a_gram_matrix_without_room_is_not_formed(host: HostKernels, monkeypatch: Any) -> None:
+    monkeypatch.setattr(gram, "LARGEST", 9 * 9 * 8 - 1)
+    ours, spec = model("float64"), model("float64")
+    assert gram.cd_epochs(ours, np.arange(9), 3, 0.0) == generic.cd_epochs(
+        spec, np.arange(9), 3, 0.0
+    )
+    assert "gram" not in vars(ours) and host.launched == {}
+
+
+def test_the_epochs_are_bound_on_cupy_alone() -> None:
+    from skopt_dl.kernels import bind
+
+    space: Any = SimpleNamespace(__name__="cupy")
+    assert bind(space, np.dtype("float32")).cd_epochs is gram.cd_epochs
+    assert bind(space, np.dtype("int64")).cd_epochs is generic.cd_epochs
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gpu_epochs(dtype: str) -> None:
+    cupy = pytest.importorskip("cupy")
+    if not cupy.is_available():
+        pytest.skip("CuPy finds no CUDA device")
+    tolerance = 2e-4 if dtype == "float32" else 1e-10
+    ours, again, spec = (model(dtype, xp=xp) for xp in (cupy, cupy, np))
+    for n_epochs in (1, 2, 7):
+        done, _ = gram.cd_epochs(ours, np.arange(9), n_epochs, 0.0)
+        gram.cd_epochs(again, np.arange(9), n_epochs, 0.0)
+        assert done == generic.cd_epochs(spec, np.arange(9), n_epochs, 0.0)[0]
+        np.testing.assert_allclose(ours.w.get(), spec.w, atol=tolerance)
+        np.testing.assert_array_equal(ours.w.get(), again.w.get())
