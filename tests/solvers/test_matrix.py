@@ -54,7 +54,6 @@ PLAIN = ("lasso", "ridge", "l2 logistic", "multinomial l2")
 LOSES_GROUND = {
     ("adahessian", "l2 logistic, weights"),
     ("multibatch_lbfgs", "multinomial l2"),
-    ("natural_gradient", "multinomial l2"),
     ("online_bfgs", "multinomial l2"),
 }
 WEAK = pytest.mark.xfail(strict=True, reason="loses ground after a restart on batches of ten")

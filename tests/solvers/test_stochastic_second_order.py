@@ -271,7 +271,7 @@ def test_untruncated_tonga_is_the_dense_formula():
 def test_a_natural_gradient_is_the_solve_with_the_fisher_matrix():
     problem = network()
     index, w = np.arange(16), problem.start()
-    product = problem.sample_ggn(w, index)
+    product = problem.sample_ggn(w, np.arange(problem.n_samples))
     F = np.stack([product(e) for e in np.eye(problem.size)], axis=1)
     g = problem.sample_grad(w, index)[1].copy()
     solver = NaturalGradient(
@@ -282,6 +282,19 @@ def test_a_natural_gradient_is_the_solve_with_the_fisher_matrix():
     solver._step(problem, state, g)
     exact = w - 0.5 * np.linalg.solve(F + 0.1 * np.eye(problem.size), g)
     np.testing.assert_allclose(state.w, exact, atol=0.02 * np.abs(exact - w).max())
+
+
+def test_the_fisher_matrix_of_other_samples_leaves_natural_gradients_without_bias():
+    """Batches of ten: no part of the way to the optimum is left, and a matrix of the same ten
+    leaves some, however short the steps have become."""
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((40, 6)), np.linspace(-1, 1, 6)
+    y = (rng.random(40) < 1 / (1 + np.exp(-X @ w))) * 1.0
+    problem = LinearProblem(X, y, Logistic(), L2(0.05))
+    best = optimum(problem)
+    way = float(problem.value(problem.start())) - best.certificate.objective
+    left = train(problem, NaturalGradient(batch_size=10), 200).certificate.objective
+    assert left - best.certificate.objective <= 2e-4 * way
 
 
 def test_reparametrised_a_natural_step_is_the_same_to_first_order():

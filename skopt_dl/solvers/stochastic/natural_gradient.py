@@ -15,7 +15,7 @@ from skopt_dl.linops.truncated import residual_below, truncated_cg
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
-from skopt_dl.solvers.stochastic.metrics import stable_length
+from skopt_dl.solvers.stochastic.metrics import sample_of, stable_length
 
 # How exactly the system is solved, relative to the gradient.
 INNER = 1e-2
@@ -34,7 +34,7 @@ class NaturalGradient(StochasticSolver):
 
     .. math::
 
-        w \\leftarrow w - \\eta\\,(F + \\lambda I)^{-1} g, \\qquad
+        w \\leftarrow w - \\eta\\,(F_S + \\lambda I)^{-1} g_B, \\qquad
         F = E_{y \\sim p_w}\\big[\\nabla \\log p_w(y)\\, \\nabla \\log p_w(y)'\\big]
 
     Needs gradients and Gauss-Newton products on batches of samples and a smooth objective.
@@ -46,6 +46,9 @@ class NaturalGradient(StochasticSolver):
         once an epoch.
     damping : float
         :math:`\\lambda`, positive.
+    fisher_size : int
+        Samples in S, drawn anew for each step, at least 1; never fewer than the batch has, nor more
+        than there are.
     max_inner : int
         Products per step at most.
     schedule, batch_size, shuffle, max_grad_norm, average
@@ -56,6 +59,10 @@ class NaturalGradient(StochasticSolver):
     The expectation is over targets of the model, not over those of the data: it has a closed form
     for the losses here, whose Gauss-Newton matrix it is. The "empirical" Fisher matrix, of the
     data's own gradients, is another one, and no curvature away from a perfect fit.
+
+    S is not B: a matrix and a gradient of the same few samples depend on each other, so that
+    :math:`(F_B + \\lambda I)^{-1} g_B` has another mean than zero at the optimum, and the method a
+    bias that no rate removes.
 
     References
     ----------
@@ -72,6 +79,7 @@ class NaturalGradient(StochasticSolver):
         *,
         learning_rate: float | str = "auto",
         damping: float = 0.1,
+        fisher_size: int = 256,
         max_inner: int = 50,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
@@ -80,12 +88,12 @@ class NaturalGradient(StochasticSolver):
         average: str | Average | None = None,
     ) -> None:
         self.learning_rate, self.schedule = learning_rate, schedule
-        self.damping, self.max_inner = damping, max_inner
+        self.damping, self.fisher_size, self.max_inner = damping, fisher_size, max_inner
         self.batch_size, self.shuffle = batch_size, shuffle
         self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> NaturalState:
-        for name in ("damping", "max_inner"):
+        for name in ("damping", "fisher_size", "max_inner"):
             if not getattr(self, name) > 0:
                 raise ValueError(
                     f"NaturalGradient: {name}={getattr(self, name)!r}, but it must be positive"
@@ -98,7 +106,8 @@ class NaturalGradient(StochasticSolver):
     def _step(self, problem: Any, state: NaturalState, g: Any) -> None:
         g = problem.xp.asarray(g, copy=True)
         index = state.batch[0]
-        product = problem.sample_ggn(state.w, index)
+        size = max(self.fisher_size, index.shape[0])
+        product = problem.sample_ggn(state.w, sample_of(problem, state.rng, size))
 
         def solve(v: Any) -> Any:
             goal = INNER * to_float(problem.xp.linalg.vector_norm(v))
