@@ -9,6 +9,7 @@
     python -m benchmarks.callback_overhead
     python -m benchmarks.ridge_thresholds
     python -m benchmarks.logistic_thresholds
+    python -m benchmarks.sampled_newton_thresholds
     python -m benchmarks.lasso_thresholds
     python -m benchmarks.mlp
     python -m benchmarks.mlp_solvers

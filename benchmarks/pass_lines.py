@@ -2,8 +2,9 @@
 
 Costs are counted, not timed, where a line is about passes: a value with its gradient is one pass
 over the samples, and so is a line with the gradient at its end (trials along it cost O(n)), a
-curvature product two passes over the samples it uses. Times are processor
-seconds of runs that alternate.
+curvature product two passes over the samples it uses. A curvature matrix of p columns counts by its
+operations, p/4 passes over its samples: half of it is computed, the rest is symmetric. Times are
+processor seconds of runs that alternate.
 """
 
 from __future__ import annotations
@@ -81,6 +82,10 @@ class Counted(LinearProblem):
         return self._counting(super().sample_hvp(w, index, weights), share)
 
     sample_ggn = sample_hvp
+
+    def sample_hessian(self, w: Any, index: Any, weights: Any = None) -> Any:
+        self.passes += self.size / 4 * index.shape[0] / self.n_samples
+        return super().sample_hessian(w, index, weights)
 
     def sample_grad(self, w: Any, index: Any) -> Any:
         self.passes += index.shape[0] / self.n_samples

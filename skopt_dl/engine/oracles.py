@@ -47,6 +47,7 @@ class Oracle(StrEnum):
     TARGETS = "targets that can be replaced"
     SAMPLE_HVP = "Hessian products on batches of samples"
     SAMPLE_GGN = "Gauss-Newton products on batches of samples"
+    SAMPLE_HESSIAN = "a Hessian matrix on batches of samples"
     KRONECKER = "Kronecker factors of the Fisher matrix"
     CURVATURE_SCORES = "how much each sample bends the objective"
     SAMPLE_CURVATURE = "diagonal curvatures on batches of samples"

@@ -20,12 +20,22 @@ def hessian_product(problem: LinearProblem, point: Point) -> Callable[[Any], Any
 
 def batch_product(problem: LinearProblem, w: Any, index: Any, weights: Any) -> Callable[[Any], Any]:
     """The same for the mean over the samples ``index``, each times its weight."""
+    rows, y, omega = _batch(problem, index, weights)
+    return _product(problem, w, rows, y, omega, rows.matvec(problem.matrix(w)))
+
+
+def batch_hessian(problem: LinearProblem, w: Any, index: Any, weights: Any) -> Any:
+    """The matrix of `batch_product`."""
+    rows, y, omega = _batch(problem, index, weights)
+    return _with_penalty(problem, w, _gram(problem, rows, y, omega, rows.matvec(problem.matrix(w))))
+
+
+def _batch(problem: LinearProblem, index: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """Rows, targets and weights of the samples ``index``, whose mean is that of a batch."""
     xp = problem.xp
     rows, y = problem.map.take_rows(index), xp.take(problem.y, index, axis=0)
     omega = xp.take(problem.omega, index) * (problem.n_samples / index.shape[0])
-    if weights is not None:
-        omega = omega * weights
-    return _product(problem, w, rows, y, omega, rows.matvec(problem.matrix(w)))
+    return rows, y, omega if weights is None else omega * weights
 
 
 def _product(
@@ -89,25 +99,34 @@ def _unit(xp: Any, z: Any, k: int) -> Any:
 
 def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
     """The Hessian at ``point`` as an array of shape ``(size, size)``."""
-    xp, H = problem.xp, loss_hessian(problem, point.cache)
-    diagonal = problem.on_coef(problem.penalty.curvature, point.w)  # type: ignore[attr-defined]
+    return _with_penalty(problem, point.w, loss_hessian(problem, point.cache))
+
+
+def _with_penalty(problem: LinearProblem, w: Any, H: Any) -> Any:
+    xp = problem.xp
+    diagonal = problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]
     return H + diagonal[:, None] * xp.eye(problem.size, dtype=problem.dtype, device=problem.device)
 
 
 def loss_hessian(problem: LinearProblem, z: Any) -> Any:
     """The Hessian of the loss term where the predictions are ``z``; several outputs have one of
     ``z``'s type."""
-    xp = problem.xp
-    if problem.y.ndim == 1:
-        h = problem.omega * problem.loss.curvature(problem.y, z)  # type: ignore[attr-defined]
-        return problem.map.gram(h)
-    K, width = problem.n_outputs, problem.map.shape[1]
-    curve, blocks = problem.curvature_map(z), [[None] * K for _ in range(K)]
-    omega = xp.astype(problem.omega, z.dtype, copy=False)
+    return _gram(problem, problem.map, problem.y, problem.omega, z)
+
+
+def _gram(problem: LinearProblem, rows: Any, y: Any, omega: Any, z: Any) -> Any:
+    """``A' diag(omega l'') A`` of some rows A with their targets, weights and predictions."""
+    xp, loss = problem.xp, problem.loss
+    if y.ndim == 1:
+        return rows.gram(omega * loss.curvature(y, z))  # type: ignore[attr-defined]
+    K, width = problem.n_outputs, rows.shape[1]
+    curve: Any = loss.curvature_map(y, z)  # type: ignore[attr-defined]
+    blocks: list[list[Any]] = [[None] * K for _ in range(K)]
+    omega = xp.astype(omega, z.dtype, copy=False)
     for k in range(K):
         column = curve(_unit(xp, z, k))
         for i in range(k + 1):
-            block = problem.map.gram(omega * column[:, i])
+            block = rows.gram(omega * column[:, i])
             blocks[k][i] = blocks[i][k] = block
     # (K, K, width, width) -> rows (feature, output), columns (feature, output).
     H = xp.stack([xp.stack(row) for row in blocks])

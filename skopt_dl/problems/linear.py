@@ -29,6 +29,7 @@ from skopt_dl.problems.by_columns import ByColumns
 from skopt_dl.problems.by_samples import BySamples
 from skopt_dl.problems.certificates import GAP
 from skopt_dl.problems.curvature import (
+    batch_hessian,
     batch_product,
     curvature_scores,
     gauss_newton_root,
@@ -320,6 +321,11 @@ class LinearProblem(ByColumns, BySamples, Problem):
     def sample_ggn(self, w: Any, index: Any, weights: Any = None) -> Any:
         """The same: the model is linear in its parameters."""
         return batch_product(self, w, index, weights)
+
+    @offers(Oracle.SAMPLE_HESSIAN, lacks=no_curvature)
+    def sample_hessian(self, w: Any, index: Any, weights: Any = None) -> Any:
+        """The matrix whose products `sample_hvp` makes."""
+        return batch_hessian(self, w, index, weights)
 
     @offers(Oracle.CURVATURE_SCORES, lacks=no_curvature)
     def curvature_scores(self, point: Point) -> Any:

@@ -76,20 +76,30 @@ def sampled_product(
     gauss_newton : bool
         Products with the Gauss-Newton matrix, not the Hessian.
     """
+    drawn = curvature_sample(problem, point, rng, share, sampling)
+    if drawn is None:
+        return problem.ggn(point) if gauss_newton else problem.hvp(point)
+    product = problem.sample_ggn if gauss_newton else problem.sample_hvp
+    return product(point.w, *drawn)
+
+
+def curvature_sample(
+    problem: Any, point: Any, rng: Any, share: float, sampling: Sampling
+) -> tuple[Any, Any] | None:
+    """The samples of `sampled_product` and their weights; ``None`` stands for all."""
     n = problem.n_samples
     size = min(n, max(LEAST_SAMPLE, -int(-share * n // 1)))
     if size == n:
-        return problem.ggn(point) if gauss_newton else problem.hvp(point)
-    product = problem.sample_ggn if gauss_newton else problem.sample_hvp
+        return None
     scored = problem.why_not(Oracle.CURVATURE_SCORES) is None
     if sampling == "uniform" or (sampling == "auto" and not scored):
         index = rng.permutation(n)[:size]
-        return product(point.w, on_device(problem, index))
+        return on_device(problem, index), None
     xp = problem.xp
     scores = problem.curvature_scores(point)
     total = xp.sum(scores)
     if not bool(total > 0):
-        return product(point.w, on_device(problem, rng.permutation(n)[:size]))
+        return on_device(problem, rng.permutation(n)[:size]), None
     p = scores / total
     index = on_device(problem, generic.draw_indices(rng, n, xp.cumulative_sum(p))[:size])
-    return product(point.w, index, 1 / (n * xp.take(p, index)))
+    return index, 1 / (n * xp.take(p, index))

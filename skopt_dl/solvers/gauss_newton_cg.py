@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.linops.factor import PositiveFactor
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
 from skopt_dl.linops.truncated import residual_below, truncated_cg
 from skopt_dl.search import backtrack
-from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, sampled_product
+from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, curvature_sample
 from skopt_dl.solvers.descent import (
     DescentSolver,
     check_line_search,
@@ -25,6 +25,11 @@ from skopt_dl.solvers.descent import (
 from skopt_dl.solvers.newton import NewtonCGState, forcing, newton_direction
 from skopt_dl.solvers.ratio import GOOD, POOR, try_step
 
+# Up to here a factor of the sample's matrix gains about as much on an ordinary spread (column
+# scales 1/j) as it loses on the kindest data (columns alike). Time of "cg" over that of "cholesky"
+# to 1e-4 and 1e-8, kind and ordinary: p = 100: 0.69, 0.78 and 1.4, 1.2; 200: 0.53, 0.77 and 1.3,
+# 1.5; 400: 0.76, 0.85 and 1.2, 1.2 (benchmarks/sampled_newton_thresholds.py).
+DIRECT_BELOW = 200
 # The damping of Levenberg and Marquardt grows by 2 and shrinks to a third: growth that is no
 # multiple of the shrinking does not cycle.
 GROW, SHRINK = 2.0, 1 / 3
@@ -104,8 +109,11 @@ class SubsampledNewton(DescentSolver):
     sampling : {"auto", "uniform", "scores"}
         Uniform, or by how much each sample bends the objective,
         :math:`|\\ell''_i|\\,|x_i|^2`; "auto" takes the scores where the problem has them.
+    linear_solver : {"auto", "cg", "cholesky"}
+        Conjugate gradients, stopped early, or a factor of the matrix :math:`H_S`, for linear models
+        only; "auto" takes the factor up to 200 parameters.
     max_inner : int
-        Products per step at most; what they have found by then is used.
+        Products per step at most, of "cg"; what they have found by then is used.
     sufficient_decrease : float
         The constant c1 of the Armijo condition.
 
@@ -113,7 +121,9 @@ class SubsampledNewton(DescentSolver):
     -----
     The gradient is exact: a product costs ``share`` of one with the whole Hessian, and convergence
     is linear, at a rate that falls as the sample grows. The curvature is Gauss-Newton's, which is
-    the Hessian of a linear model. With all samples this is `GaussNewtonCG`.
+    the Hessian of a linear model. With all samples and "cg" this is `GaussNewtonCG`. A matrix of
+    few rows is cheap, and exact steps leave no error but the sample's; where it has no Cholesky
+    factor the step is taken by conjugate gradients.
 
     References
     ----------
@@ -130,22 +140,46 @@ class SubsampledNewton(DescentSolver):
         *,
         share: float = 0.05,
         sampling: Sampling = "auto",
+        linear_solver: Literal["auto", "cg", "cholesky"] = "auto",
         max_inner: int = 200,
         sufficient_decrease: float = 1e-4,
     ) -> None:
-        self.share, self.sampling = share, sampling
+        self.share, self.sampling, self.linear_solver = share, sampling, linear_solver
         self.max_inner, self.sufficient_decrease = max_inner, sufficient_decrease
 
     def init(self, problem: Problem, w: Any, rng: Any) -> SampledState:
         check_share(self, "share")
         check_sampling(self, problem)
+        if self.linear_solver not in ("auto", "cg", "cholesky"):
+            raise ValueError(
+                f"SubsampledNewton: linear_solver={self.linear_solver!r}, but it must be 'auto', "
+                "'cg' or 'cholesky'"
+            )
+        reason = problem.why_not(Oracle.SAMPLE_HESSIAN)
+        if self.linear_solver == "cholesky" and reason is not None:
+            raise ValueError(
+                f"SubsampledNewton: linear_solver='cholesky' needs {Oracle.SAMPLE_HESSIAN}, and "
+                f"{reason or 'this problem has none'}; take 'cg'"
+            )
         return _start(self, problem, SampledState(w=w, rng=rng))
 
     def _iterate(self, problem: Any, state: SampledState) -> Status | None:
-        product = sampled_product(
-            problem, state.point, state.rng, self.share, self.sampling, gauss_newton=True
-        )
+        point: Any = state.point
+        drawn = curvature_sample(problem, point, state.rng, self.share, self.sampling)
+        if self._factorises(problem):
+            d = _exact_step(problem, point, drawn)
+            if d is not None:
+                search = partial(backtrack, decrease=self.sufficient_decrease)
+                slope = to_float(point.grad @ d)
+                if slope < 0 and step_along(problem, state, d, slope, 1.0, search).ok:
+                    return None
+        product = problem.ggn(point) if drawn is None else problem.sample_ggn(point.w, *drawn)
         return _newton_step(self, problem, state, product)
+
+    def _factorises(self, problem: Any) -> bool:
+        if self.linear_solver != "auto":
+            return self.linear_solver == "cholesky"
+        return problem.size <= DIRECT_BELOW and problem.why_not(Oracle.SAMPLE_HESSIAN) is None
 
 
 class LevenbergMarquardt(DescentSolver):
@@ -259,6 +293,15 @@ class LevenbergMarquardt(DescentSolver):
             stop=residual_below(goal),
             max_iter=self.max_inner,
         ).s
+
+
+def _exact_step(problem: Any, point: Any, drawn: Any) -> Any:
+    """``-H_S^-1 g``; ``None`` where the matrix is singular to rounding."""
+    H = problem.hessian(point) if drawn is None else problem.sample_hessian(point.w, *drawn)
+    try:
+        return -PositiveFactor(H).solve(point.grad)
+    except NotPositiveDefiniteError:
+        return None
 
 
 def _by_samples(xp: Any, R: Any, diagonal: Any, g: Any, damping: float) -> Any:

@@ -26,6 +26,7 @@ METHODS = {
     Oracle.GGN_ROOT: "ggn_root",
     Oracle.SAMPLE_HVP: "sample_hvp",
     Oracle.SAMPLE_GGN: "sample_ggn",
+    Oracle.SAMPLE_HESSIAN: "sample_hessian",
     Oracle.KRONECKER: "kronecker",
     Oracle.CURVATURE_SCORES: "curvature_scores",
     Oracle.COORDS: "coordinates",
@@ -231,6 +232,10 @@ def _check_sample_curvature(p: _Probe) -> None:
     require_close("weights of one change nothing", q.sample_hvp(p.w, half, ones)(d), product, 1e-12)
     whole = q.hvp(q.point(p.w))(d)
     require_close("all samples have the Hessian", q.sample_hvp(p.w, every)(d), whole, 1e-9, 1e-12)
+    if Oracle.SAMPLE_HESSIAN in q.offers:
+        H = q.sample_hessian(p.w, half, 2 * ones)
+        twice = q.sample_hvp(p.w, half, 2 * ones)(d)
+        require_close("a batch's Hessian is the matrix of its products", H @ d, twice, 1e-9, 1e-12)
     if Oracle.SAMPLE_GGN in q.offers:
         whole = q.ggn(q.point(p.w))(d)
         require_close(

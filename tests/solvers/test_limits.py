@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from rules import logistic, ridge, train
+from rules import logistic, network, ridge, train
 from smooth import binary, rosenbrock
 
 from skopt_dl.engine import Stopping, run
@@ -170,7 +170,7 @@ def test_snapshots_at_each_step_and_no_pairs_are_gradient_descent():
 # --- all samples ----------------------------------------------------------------------------------
 
 TWINS = [
-    (SubsampledNewton(share=1.0), GaussNewtonCG()),
+    (SubsampledNewton(share=1.0, linear_solver="cg"), GaussNewtonCG()),
     (
         SubsampledTrustRegion(share=1.0, initial_radius=1e6),
         TrustRegion(initial_radius=1e6, max_radius=1e9),
@@ -198,6 +198,44 @@ def test_all_samples_are_the_deterministic_twin_and_fewer_are_not(sampled, whole
     np.testing.assert_array_equal(after(problem, sampled, 4), after(problem, whole, 4))
     fewer = sampled.set_params(share=0.5)
     assert np.abs(after(problem, fewer, 2) - after(problem, whole, 2)).max() > 1e-6
+
+
+def test_a_factor_of_all_samples_is_newton_by_cholesky_and_one_of_few_is_near():
+    problem = large()
+    exact = SubsampledNewton(share=1.0, linear_solver="cholesky")
+    for n in (1, 3):
+        np.testing.assert_allclose(
+            after(problem, exact, n), after(problem, NewtonCholesky(), n), rtol=1e-9
+        )
+    stopping = Stopping(tol=1e-9, max_iter=60)
+    solve = [
+        run(problem, SubsampledNewton(share=0.5, linear_solver=name), stopping=stopping)
+        for name in ("cholesky", "cg")
+    ]
+    assert all(result.success for result in solve)
+    assert solve[0].n_iter <= solve[1].n_iter
+
+
+def test_a_singular_sample_is_left_to_conjugate_gradients():
+    """Two columns that are the same, and no penalty."""
+    from skopt_dl.losses import Logistic
+    from skopt_dl.penalties import L2
+    from skopt_dl.problems import LinearProblem
+
+    source = large()
+    X = source.map.to_dense()
+    X = np.column_stack([X, X[:, 0]])
+    problem = LinearProblem(X, source.y, Logistic(), L2(0.0), criterion="stationarity")
+    result = run(problem, SubsampledNewton(), stopping=Stopping(tol=1e-7, max_iter=100))
+    assert result.success
+
+
+def test_networks_have_no_matrix_of_a_sample():
+    problem = network()
+    with pytest.raises(ValueError, match="a Hessian matrix on batches of samples"):
+        after(problem, SubsampledNewton(linear_solver="cholesky"), 1)
+    with pytest.raises(ValueError, match="'auto', 'cg' or 'cholesky'"):
+        after(problem, SubsampledNewton(linear_solver="lu"), 1)
 
 
 def test_a_stochastic_trust_region_of_all_samples_is_a_trust_region():
