@@ -32,7 +32,7 @@ from skopt_dl.solvers import (
 )
 from skopt_dl.solvers.stochastic.diagonal import curvature_diagonal
 from skopt_dl.solvers.stochastic.growing import _grad_variance
-from skopt_dl.solvers.stochastic.metrics import random_signs, stable_length
+from skopt_dl.solvers.stochastic.metrics import random_signs, stable_length, warm_length
 
 EVERY = [
     OnlineBFGS,
@@ -319,6 +319,30 @@ def test_the_samples_of_a_stochastic_trust_region_grow_to_all():
     result = train(problem, STORM(batch_size=4), 60)
     assert result.certificate.value < 1e-8
     assert result.state.radius < 1.0
+
+
+def test_steps_that_are_far_too_long_are_taken_back_to_the_snapshot():
+    """Fifty times too long, they end at the optimum, and no snapshot is above the one before."""
+    problem = logistic()
+    solver = SVRGLBFGS(learning_rate=50.0, batch_size=12)
+    state = solver.init(problem, problem.start(), np.random.RandomState(0))
+    values = []
+    for _ in range(60):
+        solver.advance(problem, state, 1)
+        values.append(state.value)
+    assert np.all(np.diff(values) <= 1e-14)
+    assert state.caution < 0.1
+    best = optimum(problem).certificate.objective
+    assert values[-1] - best <= 1e-3 * (values[0] - best)
+
+
+def test_the_steepest_direction_is_found_again_in_few_steps():
+    problem = ridge()
+    index, w = np.arange(problem.n_samples), problem.start()
+    first, d = warm_length(problem, w, index, lambda v: v, None)
+    again, _ = warm_length(problem, w, index, lambda v: v, d)
+    assert first == stable_length(problem, w, index, lambda v: v)
+    assert again == pytest.approx(first, rel=0.05)
 
 
 def test_damped_pairs_keep_a_quarter_of_the_curvature():

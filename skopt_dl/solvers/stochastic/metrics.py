@@ -14,6 +14,8 @@ from skopt_dl.solvers.stochastic.base import SAFETY
 from skopt_dl.solvers.stochastic.sampling import on_device
 
 POWER_STEPS = 10
+# From the steepest direction of a metric that differs by one pair.
+WARM_STEPS = 2
 
 
 def stable_length(problem: Any, w: Any, index: Any, solve: Callable[[Any], Any]) -> float:
@@ -23,19 +25,29 @@ def stable_length(problem: Any, w: Any, index: Any, solve: Callable[[Any], Any])
     steps on batches stable. Products with :math:`H_B` are differences of its gradients; 1 where
     the batch is flat.
     """
+    return warm_length(problem, w, index, solve, None)[0]
+
+
+def warm_length(
+    problem: Any, w: Any, index: Any, solve: Callable[[Any], Any], steepest: Any
+) -> tuple[float, Any]:
+    """`stable_length` and the direction it was found along, from that of the last time (or
+    ``None``): a metric that has changed little needs few steps of the power method."""
     xp = problem.xp
     root = float(xp.finfo(w.dtype).eps) ** 0.5
     distance = root * (1 + to_float(xp.linalg.vector_norm(w)))
     g = xp.asarray(problem.sample_grad(w, index)[1], copy=True)
-    d, largest = solve(g), 0.0
-    for _ in range(POWER_STEPS):
+    d, largest = solve(g) if steepest is None else steepest, 0.0
+    for _ in range(POWER_STEPS if steepest is None else WARM_STEPS):
         size = to_float(xp.linalg.vector_norm(d))
         if not 0 < size < float("inf"):
             break
         d = d / size
         d = solve((problem.sample_grad(w + distance * d, index)[1] - g) / distance)
         largest = to_float(xp.linalg.vector_norm(d))
-    return SAFETY / largest if 0 < largest < float("inf") else 1.0
+    if 0 < largest < float("inf"):
+        return SAFETY / largest, d
+    return 1.0, None
 
 
 def random_signs(problem: Any, rng: Any) -> Any:

@@ -7,16 +7,23 @@ Letters: w the iterate, g the gradient on a batch, :math:`\tilde w` the snapshot
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.nystrom import NystromPreconditioner
 from skopt_dl.linops.quasi_newton import InverseHessian
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, curvature_step
-from skopt_dl.solvers.stochastic.metrics import random_directions, sample_of, stable_length
+from skopt_dl.solvers.stochastic.metrics import (
+    random_directions,
+    sample_of,
+    stable_length,
+    warm_length,
+)
 from skopt_dl.solvers.stochastic.quasi_newton import PairState, averaged_pair
 
 # Samples of a sketch at most, where their number is automatic: the root of all, as the authors
@@ -26,7 +33,8 @@ LEAST_SKETCH = 256
 
 @dataclass
 class SketchState(PairState):
-    """Adds the sketch with its shift, and the snapshot with its gradient."""
+    """Adds the sketch with its shift, the snapshot with its value and gradient, the direction that
+    was steepest in the metric when last looked at, and a factor that shortens steps."""
 
     U: Any = None
     values: Any = None
@@ -34,6 +42,9 @@ class SketchState(PairState):
     snapshot: Any = None
     full: Any = None
     taken: int = -1
+    steepest: Any = None
+    value: float = math.inf
+    caution: float = 1.0
 
 
 class SketchySGD(StochasticSolver):
@@ -189,8 +200,19 @@ class SVRGLBFGS(StochasticSolver):
         As for `SQN`.
     snapshot_every : int
         Epochs between two snapshots, at least 1. A snapshot is a pass of its own.
-    batch_size, shuffle, average
+    batch_size : int or "auto"
+        As for `SGD`; by default half of what "auto" is.
+    shuffle, average
         As for `SGD`.
+
+    Notes
+    -----
+    The noise of a batch vanishes with the distance to the snapshot, and what limits the steps is
+    how well few pairs describe the curvature: many pairs and many short batches pay. The authors
+    take batches of 20, pairs of 200 samples and a memory of 10.
+
+    A snapshot with a higher objective than the one before, which costs nothing to see, sends the
+    iterate back there, without pairs and with steps half as long.
 
     References
     ----------
@@ -208,11 +230,11 @@ class SVRGLBFGS(StochasticSolver):
         self,
         *,
         learning_rate: float | str = "auto",
-        memory: int = 10,
+        memory: int = 40,
         pair_every: int = 10,
-        hessian_size: int = 600,
+        hessian_size: int = 300,
         snapshot_every: int = 1,
-        batch_size: int | str = "auto",
+        batch_size: int | str = 100,
         shuffle: bool = True,
         average: str | Average | None = None,
     ) -> None:
@@ -229,12 +251,28 @@ class SVRGLBFGS(StochasticSolver):
         return 1.0
 
     def _step(self, problem: Any, state: SketchState, g: Any) -> None:
+        before = state.snapshot, state.full, state.value
         g = _reduced(self, problem, state, g)
+        if state.snapshot is not before[0] and not _as_low(problem, state.value, before[2]):
+            g = self._back(state, *before)
         if self.learning_rate == "auto" and state.fresh_epoch < 0:
             state.fresh_epoch = state.n_iter
-            state.length = stable_length(problem, state.w, state.batch[0], state.H.apply)
-        state.w = state.w - (state.rate * state.length) * state.H.apply(g)
+            state.length, state.steepest = warm_length(
+                problem, state.w, state.batch[0], state.H.apply, state.steepest
+            )
+        state.w = state.w - (state.caution * state.rate * state.length) * state.H.apply(g)
         averaged_pair(self, problem, state)
+
+    def _back(self, state: SketchState, w: Any, full: Any, value: float) -> Any:
+        """To the snapshot before, with shorter steps and none of the pairs since."""
+        state.w, state.snapshot, state.full, state.value = w, w, full, value
+        state.caution /= 2
+        state.H.clear()
+        state.fresh_epoch, state.steepest = -1, None
+        # As if the iterates of this pair so far had been there.
+        gone = (state.n_updates - 1) % self.pair_every
+        state.total, state.last_mean = gone * w if gone else None, None
+        return full
 
 
 def _reduced(solver: Any, problem: Any, state: SketchState, g: Any) -> Any:
@@ -243,10 +281,17 @@ def _reduced(solver: Any, problem: Any, state: SketchState, g: Any) -> Any:
     due = state.n_iter % solver.snapshot_every == 0 and state.taken != state.n_iter
     if state.snapshot is None or due:
         state.taken = state.n_iter
-        state.snapshot, state.full = state.w, problem.point(state.w).grad
+        point = problem.point(state.w)
+        state.snapshot, state.full, state.value = state.w, point.grad, to_float(point.value)
         state.n_epochs += 1
         return state.full
     return g - problem.sample_grad(state.snapshot, state.batch[0])[1] + state.full
+
+
+def _as_low(problem: Any, value: float, before: float) -> bool:
+    """Whether ``value`` is no higher than ``before``, but for rounding."""
+    blur = 10 * float(problem.xp.finfo(problem.dtype).eps) * abs(before)
+    return value <= before + (blur if math.isfinite(before) else 0.0)
 
 
 def _sketch(solver: Any, problem: Any, state: SketchState) -> None:
