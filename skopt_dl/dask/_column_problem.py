@@ -20,6 +20,7 @@ from skopt_dl.kernels import bind
 from skopt_dl.matrix_completion.balance import mixed
 from skopt_dl.matrix_completion.observed import observe
 from skopt_dl.matrix_completion.problem import START_FLOOR, START_ITERATIONS, FactorProblem
+from skopt_dl.matrix_completion.rank import rank_for
 
 Sums = tuple[Any, ...]
 
@@ -32,8 +33,8 @@ class ColumnProblem(Problem):
     total : callable
         ``total(function, *args)``, the sums of ``function(block, *args)``, a tuple of arrays, over
         the blocks.
-    n_components : int
-        Rank; at most the smaller side of the matrix is used.
+    n_components : int or "auto"
+        Rank, at most the smaller side of the matrix.
     alpha : float
         Strength of the penalty, per observed entry; positive.
     n_columns : int
@@ -51,7 +52,7 @@ class ColumnProblem(Problem):
     def __init__(
         self,
         total: Callable[..., Sums],
-        n_components: int,
+        n_components: Any,
         alpha: float,
         n_columns: int,
         *,
@@ -72,7 +73,8 @@ class ColumnProblem(Problem):
                 "fit; NaN marks the missing ones"
             )
         self.n_samples, self.n_rows = int(sizes[3]), int(sizes[4])
-        self.k = min(n_components, self.n_rows, n_columns)
+        shape = (self.n_rows, n_columns)
+        self.k = rank_for("skopt_dl.dask.MatrixCompletion", n_components, shape)
         self.size = n_columns * self.k
         self.blocks = {"cols": slice(0, self.size)}
         self.shapes = {"cols": (n_columns, self.k)}

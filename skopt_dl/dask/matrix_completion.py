@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from skopt_dl.dask._install import dask
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
 from skopt_dl.matrix_completion.columns import Columns
+from skopt_dl.matrix_completion.rank import check_rank
 
 
 class MatrixCompletion(DaskEstimator):
@@ -32,8 +32,9 @@ class MatrixCompletion(DaskEstimator):
 
     Parameters
     ----------
-    n_components : int, default=10
-        Rank of ``U V'``; at most the smaller side of the matrix is used.
+    n_components : int or "auto", default="auto"
+        Rank of ``U V'``, at most the smaller side of the matrix: a number above it is an error.
+        "auto" is 10, or that side if it is shorter.
     alpha : float, default=0.1
         Strength of the penalty per observed entry, positive. It scales as the entries do.
     solver : str or Solver, default="als"
@@ -119,7 +120,7 @@ class MatrixCompletion(DaskEstimator):
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: Any = "auto",
         *,
         alpha: float = 0.1,
         solver: Any = "als",
@@ -170,7 +171,7 @@ class MatrixCompletion(DaskEstimator):
         IncompatibleSolverError
             For a solver that needs more than sums over blocks.
         """
-        check_number(self, "n_components", Integral, low=1)
+        check_rank(self)
         check_number(self, "alpha", low=0, open_low=True)
         plain, cluster, found = self._new_plain(input="matrix"), self._cluster(), parts_of(self, X)
         plain._check_parameters()

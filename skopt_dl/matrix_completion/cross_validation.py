@@ -18,8 +18,11 @@ from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion._base import CompletionModel
 from skopt_dl.matrix_completion.estimator import MatrixCompletion
 from skopt_dl.matrix_completion.prepared import Prepared
+from skopt_dl.matrix_completion.rank import is_rank, rank_for
 from skopt_dl.matrix_completion.training import training_data
 
+# The default ranks.
+RANKS = (2, 5, 10)
 # The default strengths, in units of the entries' standard deviation.
 ALPHAS = tuple(float(a) for a in np.geomspace(1e-3, 1.0, 7))
 
@@ -34,8 +37,9 @@ class MatrixCompletionCV(CompletionModel):
 
     Parameters
     ----------
-    n_components : int or sequence of int, default=(2, 5, 10)
-        Ranks to try.
+    n_components : int, sequence of int or "auto", default="auto"
+        Ranks to try, at most the smaller side of the matrix: a number above it is an error. "auto"
+        is 2, 5 and 10, or those of them that fit.
     alphas : sequence of float or None, default=None
         Strengths to try. ``None`` is 7 of them from 0.001 to 1 times the standard deviation of the
         entries.
@@ -70,7 +74,7 @@ class MatrixCompletionCV(CompletionModel):
 
     def __init__(
         self,
-        n_components: Any = (2, 5, 10),
+        n_components: Any = "auto",
         *,
         alphas: Any = None,
         cv: int = 5,
@@ -135,10 +139,14 @@ class MatrixCompletionCV(CompletionModel):
             If a rank or a strength is not valid.
         """
         check_number(self, "cv", Integral, low=2)
-        ranks, alphas = self._ranks(), self._alphas()
-        model = self._model(ranks[0], 1.0)
+        given, alphas = self._ranks(), self._alphas()
+        model = self._model(given[0], 1.0)
         model._check_parameters()
         data = Prepared.of(training_data(self, X, y, sample_weight), model)
+        shape = data.observed.shape
+        ranks = [rank_for(type(self).__name__, rank, shape) for rank in given]
+        if self._is_auto:
+            ranks = [rank for rank in RANKS if rank <= min(shape)] or [min(shape)]
         if alphas is None:
             centred = data.centred(True)
             unit = to_float(centred.dot(centred.values, centred.values) / centred.total) ** 0.5
@@ -190,18 +198,24 @@ class MatrixCompletionCV(CompletionModel):
             errors.append(to_float(kept.xp.sum(hidden * E * E)) / max(total, 1e-300))
         return errors
 
-    def _model(self, rank: int, alpha: float) -> MatrixCompletion:
+    def _model(self, rank: Any, alpha: float) -> MatrixCompletion:
         own: Mapping[str, Any] = self.get_params(deep=False)
         shared = {k: v for k, v in own.items() if k not in ("n_components", "alphas", "cv")}
         return MatrixCompletion(rank, alpha=alpha, **shared)
 
-    def _ranks(self) -> list[int]:
+    @property
+    def _is_auto(self) -> bool:
+        return isinstance(self.n_components, str) and self.n_components == "auto"
+
+    def _ranks(self) -> list[Any]:
         given = self.n_components
-        ranks: list[Any] = [given] if isinstance(given, Integral) else list(given)
-        if not ranks or not all(isinstance(r, Integral) and int(r) >= 1 for r in ranks):
+        if self._is_auto:
+            return [given]
+        ranks: list[Any] = [given] if isinstance(given, (Integral, str)) else list(given)
+        if not ranks or not all(is_rank(r) for r in ranks):
             raise ValueError(
                 f"MatrixCompletionCV: the parameter n_components={given!r} is not valid; it must "
-                "be an integer of at least 1, or several"
+                "be 'auto', an integer of at least 1, or several"
             )
         return [int(r) for r in ranks]
 

@@ -22,6 +22,7 @@ from skopt_dl.matrix_completion.pairs import positions
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
 from skopt_dl.matrix_completion.prepared import Prepared, check_clip
 from skopt_dl.matrix_completion.problem import FactorProblem
+from skopt_dl.matrix_completion.rank import check_rank, rank_for
 from skopt_dl.matrix_completion.training import Training, training_data
 
 
@@ -46,8 +47,9 @@ class MatrixCompletion(CompletionModel):
 
     Parameters
     ----------
-    n_components : int, default=10
-        Rank of ``U V'``; at most the smaller side of the matrix is used.
+    n_components : int or "auto", default="auto"
+        Rank of ``U V'``, at most the smaller side of the matrix: a number above it is an error.
+        "auto" is 10, or that side if it is shorter.
     alpha : float or "auto", default="auto"
         Strength of the penalty per observed entry, ``>= 0``. It competes with squared errors
         through products of factors, so it scales as the entries do: scale these to about one.
@@ -202,7 +204,7 @@ class MatrixCompletion(CompletionModel):
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: Any = "auto",
         *,
         alpha: Any = "auto",
         solver: Any = "auto",
@@ -348,7 +350,7 @@ class MatrixCompletion(CompletionModel):
         self.solve_report_ = result.report()
 
     def _check_parameters(self) -> None:
-        check_number(self, "n_components", Integral, low=1)
+        check_rank(self)
         if self.alpha != "auto":
             if isinstance(self.alpha, str):
                 raise ValueError(
@@ -399,7 +401,7 @@ class MatrixCompletion(CompletionModel):
         return f"{self!r} on this {m} x {n} matrix of {obs.n_entries} {obs.dtype} entries"
 
     def _rank(self, data: Prepared) -> int:
-        return min(self.n_components, *data.observed.shape)
+        return rank_for(type(self).__name__, self.n_components, data.observed.shape)
 
     def _factor_problem(self, data: Prepared, alpha: float) -> FactorProblem:
         return FactorProblem(

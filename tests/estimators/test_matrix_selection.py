@@ -100,6 +100,8 @@ def test_biases_and_given_strengths():
     [
         ({"n_components": ()}, r"n_components=\(\)"),
         ({"n_components": (2, 0)}, r"n_components=\(2, 0\)"),
+        ({"n_components": "all"}, "n_components='all'"),
+        ({"n_components": (2, 99)}, "n_components=99 is above the smaller side"),
         ({"alphas": []}, r"alphas=\[\]"),
         ({"alphas": [-1.0]}, r"alphas=\[-1.0\]"),
         ({"cv": 1}, "cv=1"),
@@ -114,6 +116,13 @@ def _not_promised(estimator):
     reason = "which entries are hidden depends on the positions of the rows"
     names = ("on_dense_data", "on_sparse_data")
     return {f"check_sample_weight_equivalence_{name}": reason for name in names}
+
+
+def test_the_ranks_tried_by_default_are_those_that_fit():
+    X, _ = noisy()
+    for width, ranks in ((1, 1), (7, 2)):
+        model = MatrixCompletionCV(alphas=[0.1], cv=2, random_state=0).fit(X[:, :width])
+        assert model.mse_path_.shape == (ranks, 1, 2)
 
 
 @pytest.mark.slow

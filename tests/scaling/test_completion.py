@@ -82,6 +82,8 @@ def test_errors_name_the_way_out() -> None:
         ours.MatrixCompletion(alpha=0).fit(X)
     with pytest.raises(ValueError, match="n_components=0"):
         ours.MatrixCompletion(0).fit(X)
+    with pytest.raises(ValueError, match="n_components=26 is above the smaller side"):
+        ours.MatrixCompletion(26).fit(X)
     with pytest.raises(ValueError, match="no observed entry"):
         ours.MatrixCompletion().fit(da.full((20, 3), np.nan, chunks=(10, 3)))
     with pytest.raises(ValueError, match="infinity in block"):
