@@ -66,7 +66,11 @@ DRAWS_BY_ROW = {
 }
 DEALT = (
     "rows are dealt out to agents: one of weight w goes to one of them, w copies of it to several, "
-    "so the path is another; only methods that are exact end at the same point, and some late"
+    "so the path is another, and so is the end of a method with a bias"
+)
+LATE = (
+    "rows are dealt out to agents, so the path is another: the end is the same, a hundred times as "
+    "many iterations later, by the step that the steepest of the agents sets"
 )
 UNLIKE = "agents whose rows have very different weights end beside the optimum of all rows"
 DENSE = "the estimator takes sparse data, but this solver does not, and says so"
@@ -107,8 +111,8 @@ OTHERS = (
     ("adagrad_norm", "MLPRegressor", ("check_regressors_train",), DECAYED),
     ("rmsprop", "Ridge", WEIGHTS, NORMALISED),
     ("soap", "MLP", WEIGHTS, EIGENBASIS),
-    ("extra", ("LogisticRegression", "Penalized"), WEIGHTS, DEALT),
-    ("gradient_tracking", "LogisticRegression", WEIGHTS, DEALT),
+    ("extra", ("LogisticRegression", "Penalized"), WEIGHTS, LATE),
+    ("gradient_tracking", "LogisticRegression", WEIGHTS, LATE),
     *(
         row
         for solver in ("d_psgd", "dgd", "majority_vote")

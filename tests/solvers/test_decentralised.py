@@ -51,6 +51,25 @@ def test_the_optimum_of_all_samples_is_reached(solver: Any, graph: str, logistic
     assert result.history["consensus_error"][-1] < 1e-7
 
 
+@pytest.mark.parametrize("solver", [EXTRA(), GradientTracking(), NewtonConsensus()], ids=repr)
+@pytest.mark.parametrize("kind", [{"class_weight": {0: 1.0, 1: 5.0}}, {}], ids=["class", "sample"])
+def test_weights_are_repeated_rows_whoever_has_them(solver, kind):
+    """One of weight w goes to one agent, its copies to several: exact methods end alike."""
+    data = Data(logistic=True)
+    times = 1 + 4 * (data.y == 1) if kind else np.random.default_rng(0).integers(0, 4, 43)
+    settings = {"C": 1.0, "tol": 1e-10, "max_iter": 20_000}
+    weighted = LogisticRegression(solver=solver, **settings, **kind).fit(
+        data.X, data.y, None if kind else times.astype(float)
+    )
+    X, y = np.repeat(data.X, times, axis=0), np.repeat(data.y, times)
+    for model in (
+        LogisticRegression(solver=solver, **settings).fit(X, y),
+        LogisticRegression(solver="newton_cholesky", **settings).fit(X, y),
+    ):
+        np.testing.assert_allclose(weighted.coef_, model.coef_, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(weighted.intercept_, model.intercept_, rtol=1e-5, atol=1e-6)
+
+
 def test_dgd_ends_beside_the_optimum_by_as_much_as_its_rate_allows() -> None:
     data, W = Data(split="interleaved"), weights()
     best, errors = data.optimum(), []
