@@ -175,6 +175,7 @@ SOLVERS = Registry(
         "anderson_cd": "skopt_dl.solvers.anderson:AndersonCD",
         "arc": "skopt_dl.solvers.cubic:ARC",
         "b_kfac": "skopt_dl.solvers.stochastic.kfac_variants:BKFAC",
+        "b_r_kfac": "skopt_dl.solvers.stochastic.kfac_variants:BRKFAC",
         "barzilai_borwein": "skopt_dl.solvers.barzilai_borwein:BarzilaiBorwein",
         "batch_svrg": "skopt_dl.solvers.stochastic.snapshots:BatchSVRG",
         "bfgs": "skopt_dl.solvers.quasi_newton:BFGS",

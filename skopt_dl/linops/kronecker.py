@@ -1,7 +1,8 @@
 r"""One side of a Kronecker product: a running mean of :math:`x x'` that systems are solved with.
 
-Three stores of :math:`M \leftarrow \rho M + (1 - \rho) X'X`: the matrix with its eigenvectors, a
-randomised part of them, or only the largest of them, updated as they come (Brand).
+Four stores of :math:`M \leftarrow \rho M + (1 - \rho) X'X`: the matrix with its eigenvectors, a
+randomised part of them, only the largest of them, updated as they come (Brand), and these two in
+turn.
 
 Letters: M the matrix, X rows whose products are added, U and D its eigenvectors and eigenvalues,
 :math:`\gamma` the damping.
@@ -99,16 +100,9 @@ class RandomizedSide(Side):
         self.trace = namespace_of(X).linalg.trace(self.M)
 
     def refresh(self, rng: Any) -> None:
-        xp, m = namespace_of(self.M), self.M.shape[0]
-        wide = min(m, self.rank + self.oversampling)
-        Q = rng.standard_normal((m, wide))
-        Q = xp.asarray(Q, dtype=self.M.dtype, device=device_of(self.M))
-        for _ in range(1 + self.power):
-            Q, _ = xp.linalg.qr(self.M @ Q)
-        core = Q.T @ (self.M @ Q)
-        D, S = xp.linalg.eigh((core + core.T) / 2)
-        keep = slice(max(0, wide - self.rank), None)
-        self.D, self.U = xp.clip(D[keep], 0, None), Q @ S[:, keep]
+        self.D, self.U = largest_eigenvectors(
+            self.M, self.rank, rng, oversampling=self.oversampling, power=self.power
+        )
 
     def solve(self, V: Any, gamma: Any) -> Any:
         return low_rank_solve(self.U, self.D, V, gamma)
@@ -139,17 +133,9 @@ class BrandSide(Side):
         self.U: Any = None
 
     def add(self, X: Any, decay: float) -> None:
-        xp = namespace_of(X)
-        total, rows = xp.sum(X * X), X
+        total = namespace_of(X).sum(X * X)
         self.trace = total if self.U is None else decay * self.trace + (1 - decay) * total
-        if self.U is not None:
-            rows = (1 - decay) ** 0.5 * X
-            old = (decay * self.D) ** 0.5
-            rows = xp.concat([old[:, None] * self.U.T, rows])
-        # M = rows' rows: the eigenvectors are the right singular vectors, by the smaller side.
-        _, s, Vt = xp.linalg.svd(rows, full_matrices=False)
-        keep = min(self.rank, s.shape[0])
-        self.D, self.U = s[:keep] ** 2, Vt[:keep, :].T
+        self.D, self.U = with_rows(self.D, self.U, X, decay, self.rank)
 
     def refresh(self, rng: Any) -> None:
         """Nothing to do: the eigenvectors are those of the last addition."""
@@ -159,6 +145,71 @@ class BrandSide(Side):
 
     def apply(self, V: Any) -> Any:
         return self.U @ (self.D[:, None] * (self.U.T @ V))
+
+
+class BrandRandomizedSide(Side):
+    """M, and its largest eigenvectors, which each addition updates as `BrandSide` does and each
+    `refresh` finds anew as `RandomizedSide` does: what was cut off does not stay lost.
+
+    Parameters
+    ----------
+    rank, oversampling, power : int
+        As for `RandomizedSide`.
+
+    References
+    ----------
+    C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition updates" (2022).
+    """
+
+    def __init__(self, rank: int, oversampling: int = 10, power: int = 3) -> None:
+        self.rank, self.oversampling, self.power = rank, oversampling, power
+        self.M: Any = None
+        self.D: Any = None
+        self.U: Any = None
+
+    def add(self, X: Any, decay: float) -> None:
+        self.M = running_mean(self.M, X.T @ X, decay)
+        self.trace = namespace_of(X).linalg.trace(self.M)
+        self.D, self.U = with_rows(self.D, self.U, X, decay, self.rank)
+
+    def refresh(self, rng: Any) -> None:
+        self.D, self.U = largest_eigenvectors(
+            self.M, self.rank, rng, oversampling=self.oversampling, power=self.power
+        )
+
+    def solve(self, V: Any, gamma: Any) -> Any:
+        return low_rank_solve(self.U, self.D, V, gamma)
+
+    def apply(self, V: Any) -> Any:
+        return self.M @ V
+
+
+def largest_eigenvectors(
+    M: Any, rank: int, rng: Any, *, oversampling: int, power: int
+) -> tuple[Any, Any]:
+    """``rank`` eigenvalues of M and their vectors by a randomised range finder."""
+    xp, m = namespace_of(M), M.shape[0]
+    wide = min(m, rank + oversampling)
+    Q = xp.asarray(rng.standard_normal((m, wide)), dtype=M.dtype, device=device_of(M))
+    for _ in range(1 + power):
+        Q, _ = xp.linalg.qr(M @ Q)
+    core = Q.T @ (M @ Q)
+    D, S = xp.linalg.eigh((core + core.T) / 2)
+    keep = slice(max(0, wide - rank), None)
+    return xp.clip(D[keep], 0, None), Q @ S[:, keep]
+
+
+def with_rows(D: Any, U: Any, X: Any, decay: float, rank: int) -> tuple[Any, Any]:
+    """The largest eigenvalues and vectors of ``decay U diag(D) U' + (1 - decay) X'X``, of ``X'X``
+    where there is no U yet."""
+    xp, rows = namespace_of(X), X
+    if U is not None:
+        old = (decay * D) ** 0.5
+        rows = xp.concat([old[:, None] * U.T, (1 - decay) ** 0.5 * X])
+    # Of rows' rows the eigenvectors are the right singular vectors, by the smaller side.
+    _, s, Vt = xp.linalg.svd(rows, full_matrices=False)
+    keep = min(rank, s.shape[0])
+    return s[:keep] ** 2, Vt[:keep, :].T
 
 
 def low_rank_solve(U: Any, D: Any, V: Any, gamma: Any) -> Any:

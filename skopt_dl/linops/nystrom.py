@@ -23,9 +23,11 @@ class NystromPreconditioner:
     Parameters
     ----------
     product : callable
-        ``V -> H V`` for an array of shape ``(p, r)``; asked once.
+        ``V -> H V`` for an array of shape ``(p, r)``; asked ``power + 1`` times.
     test : array of shape (p, r)
         Random directions, ``r <= p``; they need not be orthonormal.
+    power : int
+        Products with H that turn them towards its largest eigenvectors, before the one that counts.
 
     References
     ----------
@@ -33,9 +35,11 @@ class NystromPreconditioner:
     Appl. 44 (2023), Algorithm 2.1 and (5.3).
     """
 
-    def __init__(self, product: Callable[[Any], Any], test: Any) -> None:
+    def __init__(self, product: Callable[[Any], Any], test: Any, power: int = 0) -> None:
         xp = self.xp = namespace_of(test)
         Q, _ = xp.linalg.qr(test)
+        for _ in range(power):
+            Q, _ = xp.linalg.qr(product(Q))
         Y = product(Q)
         # A shift of rounding size keeps the core positive definite; it is taken off at the end.
         eps = xp.finfo(test.dtype).eps

@@ -100,6 +100,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.kfac import EKFAC as EKFAC, KFAC as KFAC
     from skopt_dl.solvers.stochastic.kfac_variants import (
         BKFAC as BKFAC,
+        BRKFAC as BRKFAC,
         KLDWRM as KLDWRM,
         RSKFAC as RSKFAC,
     )
@@ -180,6 +181,7 @@ _HOME = {
     "AndersonCD": "anderson",
     "BFGS": "quasi_newton",
     "BKFAC": "stochastic.kfac_variants",
+    "BRKFAC": "stochastic.kfac_variants",
     "BacktrackingFISTA": "backtracking_fista",
     "BarzilaiBorwein": "barzilai_borwein",
     "BatchSVRG": "stochastic.snapshots",

@@ -47,6 +47,9 @@ class NystromCG(Solver):
     rank : int
         Random directions, at most the number of coefficients. The sketch costs as much as that many
         iterations, at once; it pays where the Gram has about that many eigenvalues above the ridge.
+    power : int
+        Times that the directions are turned towards the largest eigenvectors, at the cost of the
+        sketch each; not negative. The paper has 0.
 
     Notes
     -----
@@ -63,12 +66,14 @@ class NystromCG(Solver):
     default_max_iter: ClassVar[int] = 10_000
     chunk: ClassVar[int] = 5
 
-    def __init__(self, *, rank: int = 50) -> None:
-        self.rank = rank
+    def __init__(self, *, rank: int = 50, power: int = 1) -> None:
+        self.rank, self.power = rank, power
 
     def init(self, problem: Problem, w: Any, rng: Any) -> NystromCGState:
         if self.rank < 1:
             raise ValueError(f"NystromCG: rank={self.rank!r}, but it must be at least 1")
+        if self.power < 0:
+            raise ValueError(f"NystromCG: power={self.power!r}, but it must be at least 0")
         xp = problem.xp
         A, omega, Y, ridge = system = problem.least_squares()  # type: ignore[attr-defined]
         W = xp.reshape(w, ridge.shape)
@@ -78,6 +83,7 @@ class NystromCG(Solver):
         state.preconditioner = NystromPreconditioner(
             lambda V: A.rmatvec(omega[:, None] * A.matvec(V)),
             xp.asarray(test, dtype=problem.dtype, device=problem.device),
+            self.power,
         )
         state.R = Y - A.matvec(W)
         state.S = A.rmatvec(omega[:, None] * state.R) - ridge * W

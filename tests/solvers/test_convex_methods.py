@@ -486,6 +486,8 @@ def test_a_sketch_of_a_matrix_of_lower_rank():
 def test_bad_settings_of_nystrom_cg():
     with pytest.raises(ValueError, match="rank=0"):
         solve(decaying_ridge(20, 5), NystromCG(rank=0))
+    with pytest.raises(ValueError, match="power=-1"):
+        solve(decaying_ridge(20, 5), NystromCG(power=-1))
 
 
 # --- semismooth Newton --------------------------------------------------------------------------

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from skopt_dl.engine import Stopping, run
-from skopt_dl.linops.kronecker import BrandSide, DenseSide, RandomizedSide
+from skopt_dl.linops.kronecker import BrandRandomizedSide, BrandSide, DenseSide, RandomizedSide
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
 from skopt_dl.neural_network.kronecker import drawn
-from skopt_dl.solvers import BKFAC, EKFAC, KFAC, KLDWRM, RSKFAC
+from skopt_dl.solvers import BKFAC, BRKFAC, EKFAC, KFAC, KLDWRM, RSKFAC
 
-FAMILY = [KFAC, EKFAC, RSKFAC, BKFAC, KLDWRM]
+FAMILY = [KFAC, EKFAC, RSKFAC, BKFAC, BRKFAC, KLDWRM]
 
 
 def classifier(X=None, hidden=(5, 4), n=80, alpha=1e-3, output_bias=True):
@@ -105,7 +105,11 @@ def decaying(m=40, n=25, seed=0):
     return rng.standard_normal((n, m)) * 0.7 ** np.arange(m)
 
 
-@pytest.mark.parametrize("side", [RandomizedSide(40), BrandSide(40)], ids=["randomized", "brand"])
+@pytest.mark.parametrize(
+    "side",
+    [RandomizedSide(40), BrandSide(40), BrandRandomizedSide(40)],
+    ids=lambda side: type(side).__name__,
+)
 def test_with_the_whole_rank_every_store_is_the_dense_one(side):
     dense, rng = DenseSide(), np.random.default_rng(0)
     V = rng.standard_normal((40, 3))
@@ -166,7 +170,9 @@ def test_the_undamped_step_does_not_depend_on_the_units_of_the_data():
     assert np.abs(plain.net.predict(ours, plain.X) - plain.net.predict(w, plain.X)).max() > 0.05
 
 
-@pytest.mark.parametrize("solver", [RSKFAC(rank=50), BKFAC(rank=50)], ids=repr)
+@pytest.mark.parametrize(
+    "solver", [RSKFAC(rank=50), BKFAC(rank=50), BRKFAC(rank=50)], ids=lambda s: type(s).__name__
+)
 def test_with_the_whole_rank_the_path_is_k_facs(solver):
     """B-KFAC's factors are always fresh: so are K-FAC's with a refresh at each update."""
     problem = classifier()
@@ -176,6 +182,27 @@ def test_with_the_whole_rank_the_path_is_k_facs(solver):
     solver.set_params(**{k: v for k, v in params.items() if k in known})
     ours, theirs = steps(problem, solver, 2), steps(problem, reference, 2)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_what_was_cut_off_is_found_again():
+    """Directions that come one after another: each is small when it comes, none stays so."""
+    rng = np.random.default_rng(0)
+    dense, online, both = DenseSide(), BrandSide(4), BrandRandomizedSide(4)
+    for _ in range(60):
+        X = rng.standard_normal((3, 30)) * 0.9 ** np.arange(30)
+        for store in (dense, online, both):
+            store.add(X, 0.95)
+    for store in (dense, online, both):
+        store.refresh(np.random.default_rng(1))
+    top = dense.D[-4:]
+    np.testing.assert_allclose(np.sort(both.D), top, rtol=1e-4)
+    assert np.abs(np.sort(online.D) / top - 1).max() > 0.05
+
+
+def test_decompositions_at_every_update_are_those_of_rs_kfac():
+    problem, shared = classifier(), {"rank": 3, "refresh": 1, "fisher": "exact", "batch_size": 20}
+    ours, theirs = steps(problem, BRKFAC(**shared), 2), steps(problem, RSKFAC(**shared), 2)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_without_a_wake_it_is_k_fac():

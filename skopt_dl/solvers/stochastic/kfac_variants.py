@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs
-from skopt_dl.linops.kronecker import BrandSide, DenseSide, RandomizedSide
+from skopt_dl.linops.kronecker import BrandRandomizedSide, BrandSide, DenseSide, RandomizedSide
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver
 from skopt_dl.solvers.stochastic.kronecker import (
@@ -154,6 +154,76 @@ class BKFAC(StochasticSolver):
             return BrandSide(self.rank)
 
         learn(self, problem, state, lambda: Factored(side(), side()), 1)
+        move(self, problem, state, g)
+
+
+class BRKFAC(StochasticSolver):
+    """K-FAC with eigenvectors that are updated online and now and then found anew (B-R-KFAC).
+
+    .. math:: U D U' \\leftarrow \\big[\\rho\\, U D U' + (1 - \\rho) X'X\\big]_r
+              \\quad\\text{and, every so often,}\\quad U D U' \\leftarrow [A]_r
+
+    with the factor :math:`A \\leftarrow \\rho A + (1 - \\rho) X'X` kept beside them: as fresh as
+    `BKFAC` at every update, and without the error that it gathers from what is cut off.
+
+    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
+    smooth objective.
+
+    Parameters
+    ----------
+    rank, oversampling, power
+        As for `RSKFAC`.
+    refresh : int
+        Updates between two decompositions of the whole factor, at least 1.
+    learning_rate, damping, decay, fisher, batch_size, shuffle, average
+        As for `KFAC`.
+
+    Notes
+    -----
+    With ``refresh=1`` this is `RSKFAC` that inverts at every update.
+
+    References
+    ----------
+    C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition updates" (2022).
+    """
+
+    needs: ClassVar[Needs] = NEEDS
+    decreases: ClassVar = "never"
+    schedule = "constant"
+
+    def __init__(
+        self,
+        *,
+        rank: int = 220,
+        oversampling: int = 10,
+        power: int = 3,
+        learning_rate: float | str = "auto",
+        damping: float | str = "auto",
+        decay: float = 0.95,
+        refresh: int = 20,
+        fisher: str = "sampled",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        average: str | Average | None = None,
+    ) -> None:
+        self.rank, self.oversampling, self.power = rank, oversampling, power
+        self.learning_rate = learning_rate
+        self.damping, self.decay, self.refresh = damping, decay, refresh
+        self.fisher = fisher
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.average = average
+
+    def _start(self, problem: Any, w: Any) -> KroneckerState:
+        return start(self, problem, w)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return 1.0
+
+    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
+        def side() -> BrandRandomizedSide:
+            return BrandRandomizedSide(self.rank, self.oversampling, self.power)
+
+        learn(self, problem, state, lambda: Factored(side(), side()), self.refresh)
         move(self, problem, state, g)
 
 
