@@ -14,6 +14,7 @@ Comput. 14 (2002).
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from skopt_dl.kernels.generic_network import network_layers, respond
@@ -75,6 +76,18 @@ class Passes:
         """Activation, raw and final output of each hidden layer."""
         return list(zip(self.net.activations, self.raw[:-1], self.layers[1:], strict=True))
 
+    def first(self, count: int) -> Any:
+        """The same on the first ``count`` samples alone, whose weights sum to one too."""
+        part = copy.copy(self)
+        part.layers = [a[:count, :] for a in self.layers]
+        part.raw = [z[:count, :] for z in self.raw]
+        part.slopes = [None, *(slope[:count, :] for slope in self.slopes[1:])]
+        part.mean, part.y, omega = self.mean[:count, :], self.y[:count, :], self.omega[:count, :]
+        total = self.xp.sum(omega)
+        # Without weight in the part everything is 0, as in a batch.
+        part.omega = omega / self.xp.where(total > 0, total, self.xp.ones_like(total))
+        return part
+
     def penalty_product(self, direction: Any) -> Any:
         """The penalty's Hessian times ``direction``, a new array."""
         out = self.ridge * direction
@@ -89,9 +102,10 @@ class Passes:
         dots: list[Any] = [None]
         raw_dots: list[Any] = []
         for k in range(last + 1):
-            z_dot = self.layers[k] @ coefs_dot[k] + intercepts_dot[k]
+            z_dot = self.layers[k] @ coefs_dot[k]
+            z_dot += intercepts_dot[k]
             if k > 0:
-                z_dot = z_dot + dots[k] @ self.coefs[k]
+                z_dot += dots[k] @ self.coefs[k]
             raw_dots.append(z_dot)
             if k < last:
                 dots.append(self.slopes[k + 1] * z_dot)

@@ -58,6 +58,10 @@ class KroneckerModel:
     def __init__(self, passes: GaussNewtonProduct) -> None:
         self.passes, self.ridge = passes, passes.ridge
 
+    def first(self, count: int) -> KroneckerModel:
+        """That of the first ``count`` samples of the batch."""
+        return KroneckerModel(self.passes.first(count))
+
     def layers(self, rng: Any = None) -> list[Layer]:
         """What the samples say of each layer; exactly (a pass back an output) without ``rng``."""
         passes, xp, net = self.passes, self.passes.xp, self.passes.net

@@ -71,6 +71,18 @@ def test_sampled_factors_tend_to_the_exact_ones(problem):
         np.testing.assert_array_equal(layer.a[:, -1], 1.0)
 
 
+def test_a_part_of_a_batch_is_a_batch():
+    problem = classifier()
+    problem.sample_weight = np.random.default_rng(0).integers(0, 3, 80).astype(float)
+    index = np.arange(40)
+    part = problem.kronecker(problem.start(), index).first(15).layers()
+    alone = problem.kronecker(problem.start(), index[:15]).layers()
+    for ours, theirs in zip(part, alone, strict=True):
+        np.testing.assert_allclose(ours.a, theirs.a, rtol=1e-14)
+        np.testing.assert_allclose(ours.d, theirs.d, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(ours.omega, theirs.omega, rtol=1e-14)
+
+
 def test_the_factors_of_one_layer_are_its_gauss_newton_matrix():
     """One layer and a squared error: A x G is F itself."""
     problem = linear()

@@ -54,7 +54,8 @@ class KFAC(StochasticSolver):
     refresh : int
         Updates between two inversions of the factors, at least 1.
     fisher : {"sampled", "exact"}
-        Targets drawn from the model, or the exact expectation over them, at a pass back an output.
+        Targets drawn from the model for a quarter of the batch, 32 samples at least; or the exact
+        expectation over them for all of it, at a pass back an output.
     batch_size, shuffle, average
         As for `SGD`.
 
