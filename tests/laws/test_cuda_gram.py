@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda import HostKernels, on_the_host
+from cuda_host import HostKernels, on_the_host
 from scipy import sparse
 
 from skopt_dl.kernels import generic

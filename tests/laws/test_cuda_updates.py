@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda import HostKernels, on_the_host
+from cuda_host import HostKernels, on_the_host
 
 from skopt_dl.kernels import cupy, generic_network, generic_updates
 from skopt_dl.kernels.cupy import updates
