@@ -10,6 +10,7 @@ from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
 from skopt_dl.matrix_completion.problem import FactorProblem
+from skopt_dl.matrix_completion.robust import RobustLoss
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Columns:
         Weight of the penalty of each row, where it is not the sum of its entries' weights.
     positive : bool
         Whether rows have non-negative parameters.
+    robust : RobustLoss or None
+        Loss of the residuals, where it is not squared.
     spread, tau, gamma : arrays or None
         Variances of Q, precisions of the noise and of the rows' priors.
     draws : tuple of arrays or None
@@ -81,6 +84,7 @@ class Columns:
     alpha: float
     constant: float | None = None
     positive: bool = False
+    robust: RobustLoss | None = None
     spread: Any = None
     tau: Any = None
     gamma: Any = None
@@ -96,6 +100,7 @@ class Columns:
                 self.alpha,
                 constants=constants,
                 positive=self.positive,
+                robust=self.robust,
                 **biases(self.bias),
             )
             Q = problem.xp.astype(self.Q, observed.dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -11,18 +10,20 @@ from sklearn.utils import check_random_state
 
 from skopt_dl._sklearn.arrays import put_beside
 from skopt_dl._sklearn.base import fit_method
-from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.engine import Oracle, Problem, SolveResult
-from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion._base import CompletionModel
-from skopt_dl.matrix_completion.columns import Columns, biases
+from skopt_dl.matrix_completion.checks import check_parameters
+from skopt_dl.matrix_completion.columns import biases
+from skopt_dl.matrix_completion.fitted import fitted_attributes
 from skopt_dl.matrix_completion.pairs import positions
+from skopt_dl.matrix_completion.pilot import Pilot
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
-from skopt_dl.matrix_completion.prepared import Prepared, check_clip
+from skopt_dl.matrix_completion.prepared import Prepared
 from skopt_dl.matrix_completion.problem import FactorProblem
-from skopt_dl.matrix_completion.rank import check_rank, rank_for
+from skopt_dl.matrix_completion.rank import rank_for
+from skopt_dl.matrix_completion.robust import RobustLoss
 from skopt_dl.matrix_completion.training import Training, training_data
 
 
@@ -59,6 +60,15 @@ class MatrixCompletion(CompletionModel):
         0 asks for an exact or least-squares fit without a penalty.
     solver : str or Solver, default="auto"
         ``"auto"``, the name of a solver or an instance with options of its own.
+    loss : {"squared", "huber", "absolute"}, default="squared"
+        What the difference r of model and entry costs, in the place of :math:`\tfrac12 r^2`
+        above. "huber" is that up to ``delta`` and goes on straight, "absolute" is |r|: then gross
+        errors of single entries do not bend the model. Beside "absolute" the strength ``alpha`` has
+        no unit.
+    delta : float or "auto", default="auto"
+        Where Huber's loss goes straight on, in the units of the entries; or how much the corner
+        of the absolute loss is rounded. "auto" is 1.345 standard deviations of the noise, as a
+        first fit finds it; and a hundredth of that of the entries.
     penalty : {"ridge", "nuclear"}, default="ridge"
         "ridge" counts each factor by its number of entries, as in the formula above. "nuclear" is
         the convex :math:`\alpha |Z|_* / \sqrt{mn}` of the completed matrix Z, in factors of rank
@@ -121,11 +131,15 @@ class MatrixCompletion(CompletionModel):
     row_bias_, col_bias_ : arrays of shape (n_rows,) and (n_columns,)
         Biases ``a`` and ``c``; zeros where they are not fitted.
     mean_ : float
-        Weighted mean of the observed entries (divided by their columns' units if ``scale``).
+        Weighted mean of the observed entries (divided by their columns' units if ``scale``);
+        their median if the loss is not squared.
     alpha_ : float
         The strength of the penalty: as given, or as learned.
     noise_variance_ : float
-        Variance of the noise: as learned, or the mean squared residual.
+        Variance of the noise: as learned, or the mean squared residual; for a robust loss from
+        the median absolute residual.
+    loss_delta_ : float
+        The delta of a robust loss, as given or as found.
     n_components_ : int
         The rank used.
     row_ids_, col_ids_ : arrays of int
@@ -208,6 +222,8 @@ class MatrixCompletion(CompletionModel):
         *,
         alpha: Any = "auto",
         solver: Any = "auto",
+        loss: str = "squared",
+        delta: Any = "auto",
         penalty: str = "ridge",
         fit_bias: Any = False,
         scale: bool = False,
@@ -231,6 +247,8 @@ class MatrixCompletion(CompletionModel):
         self.n_components = n_components
         self.alpha = alpha
         self.solver = solver
+        self.loss = loss
+        self.delta = delta
         self.penalty = penalty
         self.fit_bias = fit_bias
         self.scale = scale
@@ -276,7 +294,7 @@ class MatrixCompletion(CompletionModel):
         rng = check_random_state(self.random_state)
         data = Prepared.of(training, self)
         problem, best = self._solved(data, rng)
-        for name in ("row_ids_", "col_ids_", "indicator_features_"):
+        for name in ("row_ids_", "col_ids_", "indicator_features_", "loss_delta_"):
             if hasattr(self, name):
                 delattr(self, name)
         for name, value in self._attributes(problem, best, data).items():
@@ -286,6 +304,8 @@ class MatrixCompletion(CompletionModel):
 
     def _solved(self, data: Prepared, rng: Any) -> tuple[Any, SolveResult]:
         """The problem whose answer is the model, and the best solve of it."""
+        if self.loss != "squared":
+            return self._robustly_solved(data, rng)
         if not self._learns:
             if self.alpha == 0:
                 data.warn_if_undetermined(self._rank(data))
@@ -300,6 +320,15 @@ class MatrixCompletion(CompletionModel):
         problem = self._factor_problem(data, alpha)
         return problem, self._best(problem, data, rng)
 
+    def _robustly_solved(self, data: Prepared, rng: Any) -> tuple[Any, SolveResult]:
+        """The same with a robust loss, whose delta and penalty a first fit may have to find."""
+        pilot = Pilot(self, data, int(rng.randint(2**31 - 1)))
+        loss, alpha = pilot.loss(), self.alpha
+        if self._learns:
+            alpha = pilot.strength()
+        problem = self._factor_problem(data, alpha, loss)
+        return problem, self._best(problem, data, rng, start=None if self.positive else pilot.start)
+
     @property
     def _learns(self) -> bool:
         return isinstance(self.alpha, str)
@@ -307,7 +336,7 @@ class MatrixCompletion(CompletionModel):
     @property
     def _smooth_ridge(self) -> bool:
         """Whether the model is that of the posterior: Gaussian factors without bounds."""
-        return self.penalty == "ridge" and not self.positive
+        return self.penalty == "ridge" and not self.positive and self.loss == "squared"
 
     def _fits(self, problem: Problem) -> bool:
         """Whether the solver can work on this problem."""
@@ -317,19 +346,21 @@ class MatrixCompletion(CompletionModel):
             return False
         return True
 
-    def _best(self, problem: Any, data: Prepared, rng: Any, solver: Any = None) -> SolveResult:
-        """The best of ``n_init`` solves."""
+    def _best(
+        self, problem: Any, data: Prepared, rng: Any, solver: Any = None, start: Any = None
+    ) -> SolveResult:
+        """The best of ``n_init`` solves; ``start(problem)`` is another first start."""
         chosen = resolve(self.solver if solver is None else solver, problem)[0]
         # Draws have no optimum: such a method ends by itself.
         draws = Oracle.CONDITIONAL_DRAW in chosen.needs.oracles
         results = []
         for k in range(self.n_init):
             problem.seed = int(rng.randint(2**31 - 1))
-            start = self._start(problem, data.training) if k == 0 else problem.random_start()
+            first = self._start(problem, data.training, start) if k == 0 else None
             results.append(
                 self._solve(
                     problem,
-                    start=start,
+                    start=problem.random_start() if first is None else first,
                     tol=None if draws else self.tol,
                     max_iter=self.max_iter,
                     unpack=lambda w: self._interim(problem, w, data),
@@ -350,49 +381,7 @@ class MatrixCompletion(CompletionModel):
         self.solve_report_ = result.report()
 
     def _check_parameters(self) -> None:
-        check_rank(self)
-        if self.alpha != "auto":
-            if isinstance(self.alpha, str):
-                raise ValueError(
-                    f"MatrixCompletion: the parameter alpha={self.alpha!r} is not valid; it must "
-                    "be 'auto' or a number of at least 0"
-                )
-            check_number(self, "alpha", low=0)
-        if self.dtype is not None:
-            check_choice(self, "dtype", ("float32", "float64"))
-        check_clip(self)
-        check_choice(self, "penalty", ("ridge", "nuclear"))
-        if self.positive and (self.fit_bias or self.penalty != "ridge"):
-            raise ValueError(
-                "MatrixCompletion: positive=True has neither biases nor a nuclear norm, but "
-                f"fit_bias={self.fit_bias!r} and penalty={self.penalty!r}"
-            )
-        if self.penalty == "nuclear" and self.fit_bias:
-            raise ValueError(
-                f"MatrixCompletion: penalty='nuclear' has no biases, but fit_bias="
-                f"{self.fit_bias!r}; use fit_bias=False, or centre the columns of X before"
-            )
-        check_choice(self, "fit_bias", (False, "rows", "cols", "both"))
-        check_choice(self, "input", ("auto", "matrix", "pairs"))
-        check_number(self, "max_iter", Integral, low=1, optional=True)
-        check_number(self, "max_time", low=0, open_low=True, optional=True)
-        check_number(self, "tol", low=0)
-        check_number(self, "n_init", Integral, low=1)
-        check_flag(
-            self,
-            "warm_start",
-            "verbose",
-            "scale",
-            "positive",
-            "add_indicator",
-            "keep_empty_features",
-        )
-        missing = self.missing_values
-        if not isinstance(missing, Real) or isinstance(missing, bool) or math.isinf(missing):
-            raise ValueError(
-                f"MatrixCompletion: the parameter missing_values={missing!r} is not valid; it must "
-                "be nan or a finite number"
-            )
+        check_parameters(self)
 
     # --- problems -----------------------------------------------------------------------------
 
@@ -403,7 +392,9 @@ class MatrixCompletion(CompletionModel):
     def _rank(self, data: Prepared) -> int:
         return rank_for(type(self).__name__, self.n_components, data.observed.shape)
 
-    def _factor_problem(self, data: Prepared, alpha: float) -> FactorProblem:
+    def _factor_problem(
+        self, data: Prepared, alpha: float, robust: RobustLoss | None = None
+    ) -> FactorProblem:
         return FactorProblem(
             data.centred(self.fit_bias),
             self._rank(data),
@@ -411,12 +402,13 @@ class MatrixCompletion(CompletionModel):
             **biases(self.fit_bias),
             constants=data.per_side() if self.penalty == "nuclear" else None,
             positive=self.positive,
+            robust=robust,
             description=self._describe(data),
         )
 
-    def _posterior_problem(self, data: Prepared) -> PosteriorProblem:
+    def _posterior_problem(self, data: Prepared, observed: Any = None) -> PosteriorProblem:
         return PosteriorProblem(
-            data.centred(self.fit_bias),
+            data.centred(self.fit_bias) if observed is None else observed,
             self._rank(data),
             **biases(self.fit_bias),
             row_copies=data.training.row_copies,
@@ -431,17 +423,19 @@ class MatrixCompletion(CompletionModel):
         self._check_parameters()
         data = Prepared.of(training_data(self, X, y, sample_weight), self)
         problem: Any
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        loss = None if self.loss == "squared" else Pilot(self, data, seed).loss()
         if self._learns and self._smooth_ridge:
             problem = self._posterior_problem(data)
         else:
-            problem = self._factor_problem(data, 0.05 if self._learns else self.alpha)
-        problem.seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            problem = self._factor_problem(data, 0.05 if self._learns else self.alpha, loss)
+        problem.seed = seed
         return problem
 
-    def _start(self, problem: Any, training: Training) -> Any:
-        """The spectral start, or with ``warm_start`` the earlier column factors."""
+    def _start(self, problem: Any, training: Training, otherwise: Any = None) -> Any:
+        """The spectral (or another) start, or with ``warm_start`` the earlier column factors."""
         if not (self.warm_start and hasattr(self, "components_")):
-            return problem.start()
+            return problem.start() if otherwise is None else otherwise(problem)
         xp, (n, kq) = problem.xp, problem.column_shape
         old = xp.astype(self._columns.Q, problem.dtype)
         pairs = training.col_ids is not None
@@ -468,51 +462,4 @@ class MatrixCompletion(CompletionModel):
     def _attributes(
         self, problem: Any, result: SolveResult | None, data: Prepared, w: Any = None
     ) -> dict[str, Any]:
-        """The fitted attributes that an answer stands for."""
-        xp, k = problem.xp, self._rank(data)
-        draws = getattr(result.state, "draws", None) if result is not None else None
-        if result is not None:
-            w = result.w
-        learned = isinstance(problem, PosteriorProblem)
-        known: dict[str, Any] = {"k": k, "bias": self.fit_bias, "mean": data.mean}
-        known |= {"scale": data.scale, "seen": data.observed.col_weight > 0}
-        if learned:
-            fitted, alpha = problem.fitted(w, draws or None)
-            known |= fitted
-        else:
-            # End with the row solve of `transform`, whatever solver ran.
-            best = problem.ordered(w) if result is not None else w
-            known["Q"], alpha = xp.asarray(problem.unpack(best)[1], copy=True), problem.alpha
-        if self.penalty == "nuclear":
-            known["constant"] = data.per_side()[0]
-        known["positive"] = self.positive
-        columns = Columns(alpha=alpha, **known)
-        rows = columns.fold_in(data.observed)
-        centred = data.centred(self.fit_bias)
-        E = centred.products(rows.left, rows.right) - centred.values
-        noise = to_float(centred.dot(E, E) / centred.total)
-        if learned:
-            noise = 1 / to_float(columns.tau[0])
-        attributes = {
-            "components_": xp.asarray(columns.Q[:, :k].T, copy=True),
-            "row_factors_": xp.asarray(rows.P[:, :k], copy=True),
-            "row_bias_": xp.sum(rows.P[:, k:], axis=1),
-            "col_bias_": xp.sum(columns.Q[:, k:], axis=1),
-            "mean_": data.mean,
-            "n_components_": k,
-            "alpha_": float(alpha),
-            "noise_variance_": noise,
-            # What transform needs of the parameters, which may have been set anew since.
-            "_columns": columns,
-            "_draws": (
-                problem.entry_draws(w, draws or None, rows.P, rows.spread) if learned else None
-            ),
-            "_row_seen": data.observed.row_weight > 0,
-            "_range": data.limits(self.clip),
-        }
-        if self.add_indicator:
-            attributes["indicator_features_"] = np.flatnonzero(data.training.gaps())
-        if data.training.row_ids is not None:
-            attributes["row_ids_"] = data.training.row_ids
-            attributes["col_ids_"] = data.training.col_ids
-        return attributes
+        return fitted_attributes(self, problem, result, data, w)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Self
 
 from joblib import effective_n_jobs
@@ -13,21 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt_dl._sklearn.base import outside
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.observed import ObservedMatrix
+from skopt_dl.matrix_completion.robust import weighted_median
 from skopt_dl.matrix_completion.training import Training
-
-
-def check_clip(estimator: Any) -> None:
-    """Raise unless ``estimator.clip`` is None, "data" or a pair of increasing numbers."""
-    clip = estimator.clip
-    fits = clip is None or (isinstance(clip, str) and clip == "data")
-    if not fits and isinstance(clip, (tuple, list)) and len(clip) == 2:
-        numbers = all(isinstance(c, Real) and not isinstance(c, bool) for c in clip)
-        fits = numbers and clip[0] <= clip[1]
-    if not fits:
-        raise ValueError(
-            f"{type(estimator).__name__}: the parameter clip={clip!r} is not valid; it must be "
-            "None, 'data' or a pair (low, high) with low <= high"
-        )
 
 
 @dataclass(frozen=True)
@@ -43,7 +29,7 @@ class Prepared:
     scale : array of shape (n,)
         The units.
     mean : float
-        Weighted mean of the entries in these units.
+        Weighted mean of the entries in these units; for a robust loss their median.
     """
 
     training: Training
@@ -53,7 +39,7 @@ class Prepared:
 
     @classmethod
     def of(cls, training: Training, estimator: Any) -> Self:
-        """By the estimator's parameters ``scale``, ``dtype`` and ``n_jobs``."""
+        """By the estimator's parameters ``scale``, ``dtype``, ``loss`` and ``n_jobs``."""
         observed = training.observed
         if estimator.dtype is not None:
             observed = observed.converted(estimator.dtype)
@@ -62,7 +48,11 @@ class Prepared:
             scale = observed.column_deviations()
             observed = observed.divided(scale)
         observed.n_threads = effective_n_jobs(estimator.n_jobs)
-        return cls(training, observed, scale, to_float(observed.mean()))
+        if estimator.loss == "squared":
+            centre = to_float(observed.mean())
+        else:
+            centre = weighted_median(observed.values, observed.weights)
+        return cls(training, observed, scale, centre)
 
     def centred(self, bias: Any) -> ObservedMatrix:
         """The entries without the constant of a model with biases."""

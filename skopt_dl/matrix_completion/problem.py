@@ -19,50 +19,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.balance import balanced
+from skopt_dl.matrix_completion.line import FactorLine
 from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
 from skopt_dl.matrix_completion.nuclear import duality_gap, shrunk
 from skopt_dl.matrix_completion.observed import ObservedMatrix
+from skopt_dl.matrix_completion.reasons import (
+    why_no_bounds,
+    why_no_spectral_prox,
+    why_no_tangent,
+    why_not_curved,
+    why_not_smooth,
+    why_not_squared,
+)
+from skopt_dl.matrix_completion.robust import RobustLoss, settle_rows
 from skopt_dl.matrix_completion.schur import ReducedSystem
+from skopt_dl.matrix_completion.starts import random_start, spectral_start
 from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
-
-# Subspace iterations of the spectral start: it only has to point the right way.
-START_ITERATIONS = 3
-# Components that the start does not see get this share of the largest: at zero they are a saddle.
-START_FLOOR = 0.05
-
-
-def _why_no_bounds(problem: Any) -> str | None:
-    return None if problem.positive else "the factors have none (positive=True has)"
-
-
-def _why_not_smooth(problem: Any) -> str | None:
-    return "the factors have bounds (positive=False has none)" if problem.positive else None
-
-
-def _why_no_spectral_prox(problem: Any) -> str | None:
-    return None if problem.nuclear else "the penalty is not the nuclear norm (penalty='nuclear' is)"
-
-
-def _why_no_tangent(problem: Any) -> str | None:
-    """Methods on the set of matrices of rank k know the matrix alone, not its factors."""
-    if problem.positive:
-        return _why_not_smooth(problem)
-    if problem.alpha > 0:
-        return "the penalty on the factors has none (alpha=0 has)"
-    if problem.row_bias or problem.col_bias:
-        return "biases have none (fit_bias=False has)"
-    if not problem.observed.uniform:
-        return "entries of different weights have none"
-    return None
-
-
-def _means(xp: Any, sums: Any, weights: Any) -> Any:
-    return xp.where(weights > 0, sums / xp.where(weights > 0, weights, 1.0), xp.zeros_like(sums))
 
 
 class FactorProblem(Problem):
@@ -85,6 +60,8 @@ class FactorProblem(Problem):
         a duality gap of that convex problem.
     positive : bool
         Whether all parameters are at least zero.
+    robust : RobustLoss, optional
+        Loss of the residuals in the place of half their squares.
     seed : int
         Of the starting point.
     description : str
@@ -101,6 +78,7 @@ class FactorProblem(Problem):
         col_bias: bool = False,
         constants: tuple[float, float] | None = None,
         positive: bool = False,
+        robust: RobustLoss | None = None,
         seed: int = 0,
         description: str = "this matrix completion",
     ) -> None:
@@ -110,7 +88,7 @@ class FactorProblem(Problem):
         self.dtype, self.device = observed.dtype, observed.device
         self.description = description
         self.n_samples = observed.n_entries
-        self.row_bias, self.col_bias = row_bias, col_bias
+        self.row_bias, self.col_bias, self.robust = row_bias, col_bias, robust
         m, n = observed.shape
         self.k, self.kp, self.kq = (
             n_components,
@@ -157,14 +135,15 @@ class FactorProblem(Problem):
         xp = self.xp
         return xp.concat([xp.reshape(P, (-1,)), xp.reshape(Q, (-1,))])
 
-    def _augmented(self, w: Any, constant: float) -> tuple[Any, Any]:
-        """``L`` and ``R``; ``constant`` is 1 at a point and 0 for a direction."""
-        P, Q = self.unpack(w)
-        return self._left(P, constant), self._right(Q, constant)
-
     def factors(self, w: Any) -> tuple[Any, Any]:
         """``(L, R)``, columns of ones included: the model is ``L R'``."""
-        return self._augmented(w, 1.0)
+        P, Q = self.unpack(w)
+        return self._left(P, 1.0), self._right(Q, 1.0)
+
+    def changes(self, d: Any) -> tuple[Any, Any]:
+        """How ``(L, R)`` change along ``d``: zeros where they have ones."""
+        P, Q = self.unpack(d)
+        return self._left(P, 0.0), self._right(Q, 0.0)
 
     def _column(self, rows: int, constant: float) -> Any:
         return self.xp.full((rows, 1), constant, dtype=self.dtype, device=self.device)
@@ -191,82 +170,28 @@ class FactorProblem(Problem):
         return self.xp.concat([A[:, : self.k], A[:, self.kp :]], axis=1)
 
     def start(self) -> Any:
-        """Q from the leading right singular vectors of the zero-filled matrix, then the best P.
-
-        A few subspace iterations from random vectors, scaled so that both factors carry equal
-        parts of the root mean square of the entries. Only sums over rows with their weights enter:
-        a row of weight two starts as that row given twice.
-        """
-        xp, obs = self.xp, self.observed
-        # What biases explain is no component's to explain: a factor in a bias's place stays there.
-        a, c = self._first_biases()
-        left = obs.values - self._additive(a, c)
-        plain = obs.matrix(left / xp.where(obs.weights > 0, obs.weights, 1.0))
-        weighted = obs.matrix_t(left)
-        V = self._random(obs.shape[1])
-        for _ in range(START_ITERATIONS):
-            V = xp.linalg.qr(weighted @ (plain @ V)).Q
-        # Rayleigh-Ritz: the directions in order of their size.
-        size, turn = xp.linalg.eigh(V.T @ (weighted @ (plain @ V)))
-        size = xp.sqrt(xp.clip(size, 0.0, None))
-        norm = xp.linalg.vector_norm(size)
-        share = xp.where(norm > 0, size / xp.where(norm > 0, norm, 1.0), xp.ones_like(size))
-        share = xp.clip(share, START_FLOOR * to_float(xp.max(share)), None)
-        return self._from_cols(V @ turn * xp.sqrt(share * obs.shape[1]), c)
+        """Q from the leading right singular vectors of the zero-filled matrix, then the best P."""
+        return spectral_start(self)
 
     def random_start(self) -> Any:
         """Q random of the same size, then the best P."""
-        return self._from_cols(
-            self._random(self.observed.shape[1]) / self.k**0.5, self._first_biases()[1]
-        )
-
-    def _first_biases(self) -> tuple[Any, Any]:
-        """Row and column biases alone, by a few turns of means; zeros where they are not fitted."""
-        xp, obs = self.xp, self.observed
-        a, c = xp.zeros_like(obs.row_weight), xp.zeros_like(obs.col_weight)
-        for _ in range(START_ITERATIONS):
-            if self.col_bias:
-                E = obs.matrix_t(obs.values - self._additive(a, xp.zeros_like(c)))
-                c = _means(xp, E @ xp.ones_like(a), obs.col_weight)
-            if self.row_bias:
-                E = obs.matrix(obs.values - self._additive(xp.zeros_like(a), c))
-                a = _means(xp, E @ xp.ones_like(c), obs.row_weight)
-        return a, c
-
-    def _additive(self, a: Any, c: Any) -> Any:
-        """Entry values of ``a_i + c_j``."""
-        xp, stack = self.xp, self.xp.stack
-        one = xp.ones_like
-        return self.observed.products(stack([a, one(a)], axis=1), stack([one(c), c], axis=1))
-
-    def _random(self, n: int) -> Any:
-        """A seeded Gaussian array of shape ``(n, k)``; drawn on the host, equal on every device."""
-        host = np.random.default_rng(self.seed).standard_normal((n, self.k))
-        return self.xp.asarray(host, dtype=self.dtype, device=self.device)
-
-    def _from_cols(self, V: Any, c: Any) -> Any:
-        """Start from ``V``, in units of the square root of the values' size."""
-        xp, obs = self.xp, self.observed
-        size = xp.sqrt(obs.dot(obs.values, obs.values) / obs.total)
-        seen = xp.astype(obs.col_weight > 0, self.dtype)[:, None]
-        V = xp.abs(V) if self.positive else V
-        Q = V * xp.sqrt(size) * seen
-        if self.col_bias:
-            Q = xp.concat([Q, c[:, None]], axis=1)
-        return self.from_cols(Q)
+        return random_start(self)
 
     def from_cols(self, Q: Any) -> Any:
         """The flat parameters with these ``Q`` and the best P for them."""
         P = self.xp.zeros((self.observed.shape[0], self.kp), dtype=self.dtype, device=self.device)
         w = self.pack(P, Q)
-        self._solve_block(w, "rows")
+        if self.robust is None:
+            self.solve_block(w, "rows")
+        else:
+            settle_rows(self, w)
         return w
 
     # --- values -------------------------------------------------------------------------------
 
     def residual(self, w: Any) -> Any:
         """Entry values of the model minus the data."""
-        return self.observed.products(*self._augmented(w, 1.0)) - self.observed.values
+        return self.observed.products(*self.factors(w)) - self.observed.values
 
     def _shares(self) -> Any:
         """The share of the penalty that each parameter's row or column has."""
@@ -274,13 +199,27 @@ class FactorProblem(Problem):
         parts = [xp.repeat(self.row_penalty, self.kp), xp.repeat(self.col_penalty, self.kq)]
         return xp.concat(parts) / obs.total
 
-    def _penalty_weights(self) -> Any:
+    def penalty_weights(self) -> Any:
         """What the half square of each parameter counts in the penalty."""
         return self.alpha * self._shares()
 
     def _value(self, w: Any, E: Any) -> Any:
-        half = 0.5 * self.observed.dot(E, E) / self.observed.total
-        return half + 0.5 * self.xp.sum(self._penalty_weights() * w * w)
+        return self.misfit(E) + 0.5 * self.xp.sum(self.penalty_weights() * w * w)
+
+    def misfit(self, E: Any) -> Any:
+        """Mean loss of the residuals ``E``."""
+        obs = self.observed
+        if self.robust is None:
+            return 0.5 * obs.dot(E, E) / obs.total
+        return self.xp.sum(obs.weights * self.robust.value(E)) / obs.total
+
+    def slopes(self, E: Any) -> Any:
+        """Derivatives of the loss of each residual."""
+        return E if self.robust is None else self.robust.slope(E)
+
+    def _bent(self, E: Any, change: Any) -> Any:
+        """Changes of the slopes with the residuals."""
+        return change if self.robust is None else self.robust.curvature(E) * change
 
     def value(self, w: Any) -> Any:
         return self._value(w, self.residual(w))
@@ -292,55 +231,58 @@ class FactorProblem(Problem):
         cols = self.of_cols(obs.matrix_t(E) @ L)
         return self.pack(rows, cols) / obs.total
 
-    def _point(self, w: Any, E: Any) -> Point:
-        grad = self._chain(E, *self._augmented(w, 1.0)) + self._penalty_weights() * w
+    def point_of(self, w: Any, E: Any) -> Point:
+        """The point ``w``, whose residual is ``E``."""
+        grad = self._chain(self.slopes(E), *self.factors(w)) + self.penalty_weights() * w
         return Point(w, self._value(w, E), grad, E)
 
     # --- oracles ------------------------------------------------------------------------------
 
-    @offers(Oracle.GRAD, lacks=_why_not_smooth)
+    @offers(Oracle.GRAD, lacks=why_not_smooth)
     def point(self, w: Any) -> Point:
         """Value and gradient; the cache is the residual."""
-        return self._point(w, self.residual(w))
+        return self.point_of(w, self.residual(w))
 
-    def along(self, point: Point, d: Any) -> QuarticLine:
-        """The objective along ``point.w + t d``: a quartic, its coefficients computed once."""
-        return QuarticLine(self, point, d)
+    def along(self, point: Point, d: Any) -> FactorLine:
+        """The objective along ``point.w + t d``, whose residual is a parabola of t."""
+        return FactorLine(self, point, d)
 
-    @offers(Oracle.HVP, lacks=_why_not_smooth)
+    @offers(Oracle.HVP, lacks=why_not_curved)
     def hvp(self, point: Point) -> Callable[[Any], Any]:
         """A function ``d -> H d`` with the exact Hessian (indefinite away from a minimum)."""
-        L, R = self._augmented(point.w, 1.0)
-        diagonal = self._penalty_weights()
+        L, R = self.factors(point.w)
+        diagonal = self.penalty_weights()
 
         def product(d: Any) -> Any:
-            dL, dR = self._augmented(d, 0.0)
+            dL, dR = self.changes(d)
             obs = self.observed
             change = obs.products(dL, R) + obs.products(L, dR)
-            curved = self._chain(change, L, R) + self._chain(point.cache, dL, dR)
+            curved = self._chain(self._bent(point.cache, change), L, R)
+            curved = curved + self._chain(self.slopes(point.cache), dL, dR)
             return curved + diagonal * d
 
         return product
 
-    @offers(Oracle.GGN)
+    @offers(Oracle.GGN, lacks=why_not_curved)
     def ggn(self, point: Point) -> Callable[[Any], Any]:
         """The same without the bending of the model ``L R'``: positive semi-definite."""
-        L, R = self._augmented(point.w, 1.0)
-        diagonal = self._penalty_weights()
+        L, R = self.factors(point.w)
+        diagonal = self.penalty_weights()
 
         def product(d: Any) -> Any:
-            dL, dR = self._augmented(d, 0.0)
+            dL, dR = self.changes(d)
             obs = self.observed
-            return self._chain(obs.products(dL, R) + obs.products(L, dR), L, R) + diagonal * d
+            change = self._bent(point.cache, obs.products(dL, R) + obs.products(L, dR))
+            return self._chain(change, L, R) + diagonal * d
 
         return product
 
-    @offers(Oracle.REDUCED_SYSTEM, lacks=_why_not_smooth)
+    @offers(Oracle.REDUCED_SYSTEM, lacks=why_not_squared)
     def reduced_system(self, point: Point) -> ReducedSystem:
         """The Gauss-Newton system of the rows, the columns (at their minimum) eliminated."""
         return ReducedSystem(self, point)
 
-    @offers(Oracle.TANGENT, lacks=_why_no_tangent)
+    @offers(Oracle.TANGENT, lacks=why_no_tangent)
     def tangent(self, U: Any, V: Any) -> TangentSpace:
         """The tangent space of the matrices of rank k at ``U S V'``."""
         return TangentSpace(self.observed, U, V)
@@ -365,17 +307,17 @@ class FactorProblem(Problem):
         root = self.xp.sqrt(s)
         return self.pack(U * root, V * root)
 
-    @offers(Oracle.SPECTRAL_PROX, lacks=_why_no_spectral_prox)
+    @offers(Oracle.SPECTRAL_PROX, lacks=why_no_spectral_prox)
     def spectral_prox(self, before: Any, w: Any, beta: float, V: Any, turns: int) -> Any:
         """A proximal gradient step of the nuclear norm from ``Z + beta (Z - Z before)``."""
         return shrunk(self, before, w, beta, V, turns)
 
-    @offers(Oracle.SAMPLE_GRAD, lacks=_why_not_smooth)
+    @offers(Oracle.SAMPLE_GRAD, lacks=why_not_smooth)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
         return self._batch(w, index)
 
-    @offers(Oracle.SAMPLE_VALUE, lacks=_why_not_smooth)
+    @offers(Oracle.SAMPLE_VALUE, lacks=why_not_smooth)
     def sample_value(self, w: Any, index: Any) -> Any:
         """The value that `sample_grad` has the gradient of; it costs one."""
         return self._batch(w, index)[0]
@@ -384,14 +326,15 @@ class FactorProblem(Problem):
         xp, obs = self.xp, self.observed
         rows, cols, x, weights = obs.entries(index)
         weights = weights * (obs.n_entries / (obs.total * index.shape[0]))
-        L, R = self._augmented(w, 1.0)
+        L, R = self.factors(w)
         P, Q = self.unpack(w)
         left, right = xp.take(L, rows, axis=0), xp.take(R, cols, axis=0)
         p, q = xp.take(P, rows, axis=0), xp.take(Q, cols, axis=0)
         e = xp.sum(left * right, axis=1) - x
         squares = xp.sum(p * p, axis=1) + xp.sum(q * q, axis=1)
-        value = 0.5 * xp.sum(weights * (e * e + self.alpha * squares))
-        e, weights = e[:, None], weights[:, None]
+        lost = 0.5 * e * e if self.robust is None else self.robust.value(e)
+        value = xp.sum(weights * (lost + 0.5 * self.alpha * squares))
+        e, weights = self.slopes(e)[:, None], weights[:, None]
         to_rows = weights * (e * self.of_rows(right) + self.alpha * p)
         to_cols = weights * (e * self.of_cols(left) + self.alpha * q)
         add = self.kernels.segment_sum
@@ -400,13 +343,16 @@ class FactorProblem(Problem):
     @offers(Oracle.BLOCK_SOLVE)
     def block_solve(self, w: Any, block: str) -> None:
         """Minimise over ``"rows"`` (all of P) or ``"cols"`` (all of Q) exactly, in place."""
-        self._solve_block(w, block)
+        self.solve_block(w, block)
 
-    def _solve_block(self, w: Any, block: str) -> None:
+    def solve_block(self, w: Any, block: str) -> None:
         """One ridge regression a row (or column), on the other side's factors."""
         xp, obs = self.xp, self.observed
-        L, R = self._augmented(w, 1.0)
-        ones = xp.ones_like(obs.values)
+        L, R = self.factors(w)
+        # Squared errors count as they are; another loss by the parabola that touches it here.
+        counts = xp.ones_like(obs.values)
+        if self.robust is not None:
+            counts = self.robust.weight(obs.products(L, R) - obs.values)
         # The bias of the other side is no unknown here: it moves into the targets.
         if block == "rows":
             target = obs.values - obs.products(L[:, self.kp :], R[:, self.kp :])
@@ -415,7 +361,7 @@ class FactorProblem(Problem):
             fixed = slice(self.k, self.kp)
             target = obs.values - obs.products(L[:, fixed], R[:, fixed])
             matrix, F, weight = obs.matrix_t, self.of_cols(L), self.col_penalty
-        W, T, ridge = matrix(ones), matrix(target), self.alpha * weight
+        W, T, ridge = matrix(counts), matrix(counts * target), self.alpha * weight
         if self.positive:
             before = xp.reshape(w[self.blocks[block]], self.shapes[block])
             solved = nonnegative_rows(self.kernels.gram_rows(W, F), T @ F, ridge, before)
@@ -437,10 +383,10 @@ class FactorProblem(Problem):
 
     # --- certificate --------------------------------------------------------------------------
 
-    @offers(Oracle.LOWER_BOUNDS, lacks=_why_no_bounds)
+    @offers(Oracle.LOWER_BOUNDS, lacks=why_no_bounds)
     def bounded_point(self, w: Any) -> Point:
         """Value and gradient, for methods that respect `lower_bounds`."""
-        return self._point(w, self.residual(w))
+        return self.point_of(w, self.residual(w))
 
     def lower_bounds(self) -> Any:
         """Zero for every parameter."""
@@ -457,12 +403,12 @@ class FactorProblem(Problem):
         """
         xp, obs = self.xp, self.observed
         if self._null is None:
-            self._null = 0.5 * to_float(obs.dot(obs.values, obs.values) / obs.total)
+            self._null = to_float(self.misfit(-obs.values))
         unit = self._null if self._null > 0 else 1.0
         if self.nuclear:
             objective, gap = duality_gap(self, *self.unpack(w))
             return Certificate("duality gap", gap / unit, objective, gap)
-        point, shares = self._point(w, self.residual(w)), self._shares()
+        point, shares = self.point_of(w, self.residual(w)), self._shares()
         if self.positive:
             # A gradient that only pushes against the bound is no way down.
             held = (w <= 0) & (point.grad > 0)
@@ -471,42 +417,3 @@ class FactorProblem(Problem):
         norm = xp.linalg.vector_norm
         slope = to_float(norm(grad)) * to_float(norm(xp.sqrt(shares) * w))
         return Certificate("stationarity", slope / unit, to_float(point.value))
-
-
-class QuarticLine:
-    """``phi(t) = F(w + t d)``: the residual is ``E0 + t E1 + t^2 E2``, so phi is a quartic.
-
-    A trial costs nothing but the polynomial.
-    """
-
-    def __init__(self, problem: FactorProblem, point: Point, d: Any) -> None:
-        self.problem, self.point, self.d = problem, point, d
-        obs, (L, R) = problem.observed, problem._augmented(point.w, 1.0)
-        dL, dR = problem._augmented(d, 0.0)
-        E0 = point.cache
-        E1 = obs.products(dL, R) + obs.products(L, dR)
-        E2 = obs.products(dL, dR)
-        self._changes = (E1, E2)
-        penalty = problem._penalty_weights() * d
-        half = 0.5 / obs.total
-        sum_ = problem.xp.sum
-        self.coefficients = [
-            to_float(point.value),
-            to_float(2 * half * obs.dot(E0, E1) + sum_(penalty * point.w)),
-            to_float(half * (obs.dot(E1, E1) + 2 * obs.dot(E0, E2)) + 0.5 * sum_(penalty * d)),
-            to_float(2 * half * obs.dot(E1, E2)),
-            to_float(half * obs.dot(E2, E2)),
-        ]
-
-    def __call__(self, t: float) -> tuple[float, float]:
-        value = slope = 0.0
-        for c in reversed(self.coefficients):
-            slope = slope * t + value
-            value = value * t + c
-        return value, slope
-
-    def accept(self, t: float) -> Point:
-        """The point at ``t``; two products, for its gradient."""
-        E1, E2 = self._changes
-        E = self.point.cache + t * E1 + (t * t) * E2
-        return self.problem._point(self.point.w + t * self.d, E)

@@ -91,10 +91,10 @@ def test_the_reduced_system_is_the_schur_complement(biases, layout):
     basis = np.eye(p.size)
     changes = []
     for d in basis:
-        dL, dR = p._augmented(d, 0.0)
+        dL, dR = p.changes(d)
         changes.append(np.ravel(p.observed.products(dL, R) + p.observed.products(L, dR)))
     J = np.array(changes).T * np.sqrt(np.ravel(p.observed.weights))[:, None]
-    H = J.T @ J + p.observed.total * np.diag(p._penalty_weights())
+    H = J.T @ J + p.observed.total * np.diag(p.penalty_weights())
     rows, cols = p.blocks["rows"], p.blocks["cols"]
     seen = np.diag(H)[cols] > 0
     D = H[cols, cols][np.ix_(seen, seen)]

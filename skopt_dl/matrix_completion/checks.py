@@ -1,0 +1,88 @@
+"""Checks of the parameters of `MatrixCompletion`, made in ``fit``."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
+from skopt_dl.matrix_completion.rank import check_rank
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise unless each parameter is valid and they go together.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and what would do.
+    """
+    check_rank(estimator)
+    _check_number_or_auto(estimator, "alpha")
+    _check_number_or_auto(estimator, "delta", open_low=True)
+    if estimator.dtype is not None:
+        check_choice(estimator, "dtype", ("float32", "float64"))
+    check_clip(estimator)
+    check_choice(estimator, "loss", ("squared", "huber", "absolute"))
+    check_choice(estimator, "penalty", ("ridge", "nuclear"))
+    check_choice(estimator, "fit_bias", (False, "rows", "cols", "both"))
+    check_choice(estimator, "input", ("auto", "matrix", "pairs"))
+    check_number(estimator, "max_iter", Integral, low=1, optional=True)
+    check_number(estimator, "max_time", low=0, open_low=True, optional=True)
+    check_number(estimator, "tol", low=0)
+    check_number(estimator, "n_init", Integral, low=1)
+    flags = ("scale", "positive", "add_indicator", "keep_empty_features", "warm_start", "verbose")
+    check_flag(estimator, *flags)
+    missing = estimator.missing_values
+    if not isinstance(missing, Real) or isinstance(missing, bool) or math.isinf(missing):
+        raise ValueError(
+            f"MatrixCompletion: the parameter missing_values={missing!r} is not valid; it must "
+            "be nan or a finite number"
+        )
+    _check_together(estimator)
+
+
+def _check_number_or_auto(estimator: Any, name: str, open_low: bool = False) -> None:
+    value = getattr(estimator, name)
+    if not isinstance(value, str):
+        check_number(estimator, name, low=0, open_low=open_low)
+    elif value != "auto":
+        least = "a positive number" if open_low else "a number of at least 0"
+        raise ValueError(
+            f"MatrixCompletion: the parameter {name}={value!r} is not valid; it must be 'auto' or "
+            f"{least}"
+        )
+
+
+def _check_together(estimator: Any) -> None:
+    nuclear = estimator.penalty == "nuclear"
+    if estimator.positive and (estimator.fit_bias or nuclear):
+        raise ValueError(
+            "MatrixCompletion: positive=True has neither biases nor a nuclear norm, but "
+            f"fit_bias={estimator.fit_bias!r} and penalty={estimator.penalty!r}"
+        )
+    if nuclear and estimator.fit_bias:
+        raise ValueError(
+            f"MatrixCompletion: penalty='nuclear' has no biases, but fit_bias="
+            f"{estimator.fit_bias!r}; use fit_bias=False, or centre the columns of X before"
+        )
+    if nuclear and estimator.loss != "squared":
+        raise ValueError(
+            f"MatrixCompletion: penalty='nuclear' has the squared loss alone, but "
+            f"loss={estimator.loss!r}; use penalty='ridge', or loss='squared'"
+        )
+
+
+def check_clip(estimator: Any) -> None:
+    """Raise unless ``estimator.clip`` is None, "data" or a pair of increasing numbers."""
+    clip = estimator.clip
+    fits = clip is None or (isinstance(clip, str) and clip == "data")
+    if not fits and isinstance(clip, (tuple, list)) and len(clip) == 2:
+        numbers = all(isinstance(c, Real) and not isinstance(c, bool) for c in clip)
+        fits = numbers and clip[0] <= clip[1]
+    if not fits:
+        raise ValueError(
+            f"{type(estimator).__name__}: the parameter clip={clip!r} is not valid; it must be "
+            "None, 'data' or a pair (low, high) with low <= high"
+        )
