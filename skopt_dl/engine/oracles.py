@@ -57,12 +57,15 @@ class Oracle(StrEnum):
     REDUCED_SYSTEM = "a Gauss-Newton system of one block with the other eliminated"
     TANGENT = "tangent spaces of matrices of fixed rank"
     SPECTRAL_PROX = "shrinkage of the singular values of a low-rank plus sparse matrix"
+    SPECTRAL_SPLIT = "a prox of the nuclear norm at a low-rank plus sparse matrix"
     POSTERIOR = "closed-form posteriors of blocks of parameters"
     CONDITIONAL_DRAW = "draws of a block of parameters given the others"
     LOCAL_EPOCHS = "epochs on parts of the samples, from one point"
     AGENTS = "gradients of parts of the samples, each at a point of its own"
     CONSENSUS = "proximal steps of parts of the samples, each for itself"
     BLOCK_SOLVE = "exact minimisation over a block of parameters"
+    MAJORISED_BLOCK = "minimisation of a bound over a block of parameters"
+    FACTOR_GRAMS = "Gram matrices of the factors of a matrix"
 
 
 class Trait(StrEnum):

@@ -101,3 +101,17 @@ def shrunk(problem: Any, before: Any, w: Any, beta: float, V: Any, turns: int) -
     threshold = strength(problem) * obs.total / largest
     s = xp.clip(s - threshold, 0.0, None)
     return problem.from_triplets(U[:, :k], s[:k], V[:, :k]), V
+
+
+def shrunk_sum(problem: Any, w: Any, E: Any, threshold: float, V: Any, turns: int) -> Any:
+    """Singular values of ``P Q'`` plus the entries ``E`` less ``threshold``, in balanced factors.
+
+    ``E`` are entry values that count as they are, whatever the weights. Returns the new point and
+    its right singular vectors.
+    """
+    xp, obs, k = problem.xp, problem.observed, problem.k
+    E = E / xp.where(obs.weights > 0, obs.weights, xp.ones_like(obs.weights))
+    P, Q = problem.unpack(w)
+    U, s, V = leading_triplets(obs, P, Q, E, V, turns)
+    s = xp.clip(s - threshold, 0.0, None)
+    return problem.from_triplets(U[:, :k], s[:k], V[:, :k]), V

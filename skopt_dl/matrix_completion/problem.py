@@ -22,10 +22,12 @@ from typing import Any
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.balance import balanced
+from skopt_dl.matrix_completion.grams import gram_scaled, majorised_solve
 from skopt_dl.matrix_completion.line import FactorLine
 from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
-from skopt_dl.matrix_completion.nuclear import duality_gap, shrunk
+from skopt_dl.matrix_completion.nuclear import duality_gap, shrunk, shrunk_sum, strength
 from skopt_dl.matrix_completion.observed import ObservedMatrix
+from skopt_dl.matrix_completion.products import batch, gauss_newton_product, hessian_product
 from skopt_dl.matrix_completion.reasons import (
     why_no_bounds,
     why_no_spectral_prox,
@@ -217,14 +219,14 @@ class FactorProblem(Problem):
         """Derivatives of the loss of each residual."""
         return E if self.robust is None else self.robust.slope(E)
 
-    def _bent(self, E: Any, change: Any) -> Any:
+    def bent(self, E: Any, change: Any) -> Any:
         """Changes of the slopes with the residuals."""
         return change if self.robust is None else self.robust.curvature(E) * change
 
     def value(self, w: Any) -> Any:
         return self._value(w, self.residual(w))
 
-    def _chain(self, E: Any, L: Any, R: Any) -> Any:
+    def chain(self, E: Any, L: Any, R: Any) -> Any:
         """``(E R, E' L) / total`` on the parameters, for entry values ``E``."""
         obs = self.observed
         rows = self.of_rows(obs.matrix(E) @ R)
@@ -233,7 +235,7 @@ class FactorProblem(Problem):
 
     def point_of(self, w: Any, E: Any) -> Point:
         """The point ``w``, whose residual is ``E``."""
-        grad = self._chain(self.slopes(E), *self.factors(w)) + self.penalty_weights() * w
+        grad = self.chain(self.slopes(E), *self.factors(w)) + self.penalty_weights() * w
         return Point(w, self._value(w, E), grad, E)
 
     # --- oracles ------------------------------------------------------------------------------
@@ -250,32 +252,12 @@ class FactorProblem(Problem):
     @offers(Oracle.HVP, lacks=why_not_curved)
     def hvp(self, point: Point) -> Callable[[Any], Any]:
         """A function ``d -> H d`` with the exact Hessian (indefinite away from a minimum)."""
-        L, R = self.factors(point.w)
-        diagonal = self.penalty_weights()
-
-        def product(d: Any) -> Any:
-            dL, dR = self.changes(d)
-            obs = self.observed
-            change = obs.products(dL, R) + obs.products(L, dR)
-            curved = self._chain(self._bent(point.cache, change), L, R)
-            curved = curved + self._chain(self.slopes(point.cache), dL, dR)
-            return curved + diagonal * d
-
-        return product
+        return hessian_product(self, point)
 
     @offers(Oracle.GGN, lacks=why_not_curved)
     def ggn(self, point: Point) -> Callable[[Any], Any]:
         """The same without the bending of the model ``L R'``: positive semi-definite."""
-        L, R = self.factors(point.w)
-        diagonal = self.penalty_weights()
-
-        def product(d: Any) -> Any:
-            dL, dR = self.changes(d)
-            obs = self.observed
-            change = self._bent(point.cache, obs.products(dL, R) + obs.products(L, dR))
-            return self._chain(change, L, R) + diagonal * d
-
-        return product
+        return gauss_newton_product(self, point)
 
     @offers(Oracle.REDUCED_SYSTEM, lacks=why_not_squared)
     def reduced_system(self, point: Point) -> ReducedSystem:
@@ -312,33 +294,30 @@ class FactorProblem(Problem):
         """A proximal gradient step of the nuclear norm from ``Z + beta (Z - Z before)``."""
         return shrunk(self, before, w, beta, V, turns)
 
+    @offers(Oracle.SPECTRAL_SPLIT, lacks=why_no_spectral_prox)
+    def spectral_split(self, w: Any, E: Any, step: float, V: Any, turns: int) -> Any:
+        """The prox of the nuclear norm at ``P Q'`` plus the entries ``E``."""
+        return shrunk_sum(self, w, E, step * strength(self), V, turns)
+
     @offers(Oracle.SAMPLE_GRAD, lacks=why_not_smooth)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
-        return self._batch(w, index)
+        return batch(self, w, index)
 
     @offers(Oracle.SAMPLE_VALUE, lacks=why_not_smooth)
     def sample_value(self, w: Any, index: Any) -> Any:
         """The value that `sample_grad` has the gradient of; it costs one."""
-        return self._batch(w, index)[0]
+        return batch(self, w, index)[0]
 
-    def _batch(self, w: Any, index: Any) -> tuple[Any, Any]:
-        xp, obs = self.xp, self.observed
-        rows, cols, x, weights = obs.entries(index)
-        weights = weights * (obs.n_entries / (obs.total * index.shape[0]))
-        L, R = self.factors(w)
-        P, Q = self.unpack(w)
-        left, right = xp.take(L, rows, axis=0), xp.take(R, cols, axis=0)
-        p, q = xp.take(P, rows, axis=0), xp.take(Q, cols, axis=0)
-        e = xp.sum(left * right, axis=1) - x
-        squares = xp.sum(p * p, axis=1) + xp.sum(q * q, axis=1)
-        lost = 0.5 * e * e if self.robust is None else self.robust.value(e)
-        value = xp.sum(weights * (lost + 0.5 * self.alpha * squares))
-        e, weights = self.slopes(e)[:, None], weights[:, None]
-        to_rows = weights * (e * self.of_rows(right) + self.alpha * p)
-        to_cols = weights * (e * self.of_cols(left) + self.alpha * q)
-        add = self.kernels.segment_sum
-        return value, self.pack(add(to_rows, rows, obs.shape[0]), add(to_cols, cols, obs.shape[1]))
+    @offers(Oracle.FACTOR_GRAMS, lacks=why_not_smooth)
+    def gram_scaled(self, w: Any, g: Any, damping: float) -> Any:
+        """A gradient times the inverse Gram matrices of the factors, those of all rows alike."""
+        return gram_scaled(self, w, g, damping)
+
+    @offers(Oracle.MAJORISED_BLOCK, lacks=why_not_smooth)
+    def majorised_solve(self, w: Any, block: str) -> None:
+        """Minimise a bound of the objective over a block, in place; it touches it here."""
+        majorised_solve(self, w, block)
 
     @offers(Oracle.BLOCK_SOLVE)
     def block_solve(self, w: Any, block: str) -> None:

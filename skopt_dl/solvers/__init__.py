@@ -9,7 +9,11 @@ from skopt_dl._lazy import attach
 if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.active_set import ActiveSet as ActiveSet
     from skopt_dl.solvers.admm import ADMM as ADMM
-    from skopt_dl.solvers.alternating import ALS as ALS, VariationalBayes as VariationalBayes
+    from skopt_dl.solvers.alternating import (
+        ALS as ALS,
+        SoftImputeALS as SoftImputeALS,
+        VariationalBayes as VariationalBayes,
+    )
     from skopt_dl.solvers.anderson import AndersonCD as AndersonCD
     from skopt_dl.solvers.backtracking_fista import BacktrackingFISTA as BacktrackingFISTA
     from skopt_dl.solvers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
@@ -60,9 +64,14 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
     from skopt_dl.solvers.riemannian import RiemannianCG as RiemannianCG
+    from skopt_dl.solvers.riemannian_trust_region import (
+        RiemannianTrustRegion as RiemannianTrustRegion,
+    )
     from skopt_dl.solvers.rprop import Rprop as Rprop
+    from skopt_dl.solvers.scaled_gradient import ScaledGD as ScaledGD
     from skopt_dl.solvers.semismooth_newton import SemismoothNewton as SemismoothNewton
     from skopt_dl.solvers.soft_impute import SoftImpute as SoftImpute
+    from skopt_dl.solvers.spectral_admm import SpectralADMM as SpectralADMM
     from skopt_dl.solvers.stochastic.adafactor import (
         Adafactor as Adafactor,
     )
@@ -154,6 +163,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.storm import STORM as STORM
     from skopt_dl.solvers.stochastic.tonga import TONGA as TONGA
     from skopt_dl.solvers.subgradient import Subgradient as Subgradient
+    from skopt_dl.solvers.svt import SVT as SVT
     from skopt_dl.solvers.trust_region import (
         SubsampledTrustRegion as SubsampledTrustRegion,
         TrustRegion as TrustRegion,
@@ -241,6 +251,7 @@ _HOME = {
     "RMSpropNesterov": "stochastic.rmsprop",
     "RSKFAC": "stochastic.kfac_variants",
     "RiemannianCG": "riemannian",
+    "RiemannianTrustRegion": "riemannian_trust_region",
     "SAG": "variance_reduced",
     "SAGA": "variance_reduced",
     "Rprop": "rprop",
@@ -253,7 +264,9 @@ _HOME = {
     "SVD": "direct",
     "SVRG": "variance_reduced",
     "SVRGLBFGS": "stochastic.preconditioned",
+    "SVT": "svt",
     "SaddleFreeNewton": "modified_newton",
+    "ScaledGD": "scaled_gradient",
     "ScheduleFreeAdamW": "stochastic.schedule_free",
     "ScheduleFreeSGD": "stochastic.schedule_free",
     "SdLBFGS": "stochastic.quasi_newton",
@@ -263,7 +276,9 @@ _HOME = {
     "Signum": "stochastic.signs",
     "SketchySGD": "stochastic.preconditioned",
     "SoftImpute": "soft_impute",
+    "SoftImputeALS": "alternating",
     "Sophia": "stochastic.diagonal",
+    "SpectralADMM": "spectral_admm",
     "Subgradient": "subgradient",
     "SubsampledARC": "cubic",
     "SubsampledNewton": "gauss_newton_cg",

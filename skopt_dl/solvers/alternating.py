@@ -70,6 +70,41 @@ class ALS(AlternatingSolver):
         problem.block_solve(w, block)
 
 
+class SoftImputeALS(AlternatingSolver):
+    """Soft-impute by alternating least squares: missing cells are filled, then a factor is solved.
+
+    .. math::
+
+        Q^+ = \\operatorname{argmin}_Q \\tfrac12 |P Q' - \\hat X|^2
+        + \\text{penalty}(Q), \\qquad
+        \\hat X = (X)_\\Omega + (P Q_0')_{\\bar\\Omega}
+
+    and likewise for the rows: the filled matrix is of low rank plus sparse, and one Gram matrix of
+    the factors serves all rows.
+
+    Needs minimisation of a bound over a block of parameters.
+
+    Notes
+    -----
+    A turn costs O(q k) for q entries and rank k, where that of ``als`` costs O(q k^2), and more
+    turns are needed, the more the larger the share of what is missing. The objective never
+    increases. Nothing of the size of the matrix is formed. Unlike the paper's, the turn works with
+    any weights, biases and losses whose curvature is bounded, by the step that replaces an entry
+    by the data where all are one. The indicator is the relative change of the parameters.
+
+    References
+    ----------
+    T. Hastie, R. Mazumder, J. Lee, R. Zadeh, "Matrix completion and low-rank SVD via fast
+    alternating least squares", JMLR 16 (2015), algorithm 3.1.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.MAJORISED_BLOCK)
+    default_max_iter: ClassVar[int] = 5000
+
+    def _minimise(self, problem: Any, w: Any, block: str) -> None:
+        problem.majorised_solve(w, block)
+
+
 class VariationalBayes(AlternatingSolver):
     """Variational Bayes: posteriors of one block after the other, noise and priors among them.
 

@@ -7,7 +7,7 @@ that it leaves, g the gradient in T, d the direction, t the step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
@@ -65,14 +65,8 @@ class RiemannianCG(Solver):
         pass
 
     def init(self, problem: Problem, w: Any, rng: Any) -> RiemannianState:
-        p = cast(Any, problem)
-        (m, k), (n, _) = p.shapes.values()
-        V = p.xp.asarray(rng.standard_normal((n, min(k + 5, m, n))), dtype=p.dtype, device=p.device)
-        U, s, V = p.leading_triplets(None, None, None, V, FIRST_TURNS)
         state = RiemannianState(w=w)
-        # The zero-filled matrix is smaller than the one wanted by the share of what is seen.
-        s = s[:k] * (m * n / p.n_samples)
-        self._stand(p, state, U[:, :k], s, V[:, :k])
+        stand_at(problem, state, *first_triplets(problem, rng))
         state.d = -state.g
         return state
 
@@ -98,7 +92,7 @@ class RiemannianCG(Solver):
         for _ in range(HALVINGS):
             U, s, V = T.retracted(state.s, t * d)
             trial = RiemannianState(w=state.w)
-            self._stand(problem, trial, U, s, V)
+            stand_at(problem, trial, U, s, V)
             if to_float(problem.observed.dot(trial.r, trial.r)) < before:
                 break
             t *= 0.5
@@ -111,14 +105,25 @@ class RiemannianCG(Solver):
         state.d = -state.g + xp.clip(beta, 0.0, None) * state.T.carried(T, d)
         return True
 
-    def _stand(self, problem: Any, state: RiemannianState, U: Any, s: Any, V: Any) -> None:
-        """The state at ``U diag(s) V'``, with residual and gradient."""
-        xp = problem.xp
-        state.U, state.s, state.V = U, s, V
-        state.w = problem.from_triplets(U, s, V)
-        state.T = problem.tangent(U, V)
-        own = s * xp.eye(s.shape[0], dtype=problem.dtype, device=problem.device)
-        state.r = problem.targets - state.T.entries(state.T.spread(own, xp.zeros_like(s)))
-        state.g = -state.T.adjoint(state.r)
-        size = xp.sqrt(problem.observed.dot(problem.targets, problem.targets))
-        state.indicator = xp.linalg.vector_norm(state.g) / xp.where(size > 0, size, 1.0)
+
+def first_triplets(problem: Any, rng: Any) -> tuple[Any, Any, Any]:
+    """Leading singular triplets of the zero-filled matrix, in the size of the matrix wanted."""
+    (m, k), (n, _) = problem.shapes.values()
+    V = rng.standard_normal((n, min(k + 5, m, n)))
+    V = problem.xp.asarray(V, dtype=problem.dtype, device=problem.device)
+    U, s, V = problem.leading_triplets(None, None, None, V, FIRST_TURNS)
+    # The zero-filled matrix is smaller than the one wanted by the share of what is seen.
+    return U[:, :k], s[:k] * (m * n / problem.n_samples), V[:, :k]
+
+
+def stand_at(problem: Any, state: RiemannianState, U: Any, s: Any, V: Any) -> None:
+    """Put the state at ``U diag(s) V'``, with residual and gradient."""
+    xp = problem.xp
+    state.U, state.s, state.V = U, s, V
+    state.w = problem.from_triplets(U, s, V)
+    state.T = problem.tangent(U, V)
+    own = s * xp.eye(s.shape[0], dtype=problem.dtype, device=problem.device)
+    state.r = problem.targets - state.T.entries(state.T.spread(own, xp.zeros_like(s)))
+    state.g = -state.T.adjoint(state.r)
+    size = xp.sqrt(problem.observed.dot(problem.targets, problem.targets))
+    state.indicator = xp.linalg.vector_norm(state.g) / xp.where(size > 0, size, 1.0)

@@ -71,12 +71,7 @@ class SoftImpute(Solver):
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"SoftImpute: {name}={value!r}, but it must be at least {least}")
-        xp, p = problem.xp, cast(Any, problem)
-        (m, k), (n, _) = p.shapes.values()
-        V = rng.standard_normal((n, min(k + self.extra, m, n)))
-        V = xp.asarray(V, dtype=p.dtype, device=p.device)
-        Q = p.columns_of(w)
-        V = xp.linalg.qr(xp.concat([Q, V[:, k:]], axis=1) + 1e-3 * xp.max(xp.abs(Q)) * V).Q
+        V = first_vectors(problem, w, self.extra, rng)
         return SoftImputeState(w=w, before=w, V=V)
 
     def advance(self, problem: Problem, state: SoftImputeState, n: int) -> Status:
@@ -99,3 +94,13 @@ class SoftImpute(Solver):
             state.n_iter += 1
             state.n_epochs += 1.0 + self.turns
         return Status.RUNNING
+
+
+def first_vectors(problem: Any, w: Any, extra: int, rng: Any) -> Any:
+    """Orthonormal columns near the columns' factors of ``w``, ``extra`` more than these."""
+    xp = problem.xp
+    (m, k), (n, _) = problem.shapes.values()
+    V = rng.standard_normal((n, min(k + extra, m, n)))
+    V = xp.asarray(V, dtype=problem.dtype, device=problem.device)
+    Q = problem.columns_of(w)
+    return xp.linalg.qr(xp.concat([Q, V[:, k:]], axis=1) + 1e-3 * xp.max(xp.abs(Q)) * V).Q

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from completion import distance, exact
 from scipy import sparse
 
 from skopt_dl.dispatch import IncompatibleSolverError
@@ -21,25 +22,6 @@ from skopt_dl.solvers.riemannian import RiemannianCG
 BIASES = [(False, False), (True, False), (False, True), (True, True)]
 
 
-def exact(m, n, rank, oversampling, condition=1.0, seed=0):
-    """A matrix of this rank with ``oversampling * rank (m + n - rank)`` entries, NaN elsewhere.
-
-    Every row and column keeps more entries than the rank, without which nothing is determined.
-    """
-    rng = np.random.default_rng(seed)
-    U, V = (np.linalg.qr(rng.standard_normal((size, rank)))[0] for size in (m, n))
-    full = (U * np.geomspace(1, 1 / condition, rank)) @ V.T * np.sqrt(m * n)
-    wanted = int(oversampling * rank * (m + n - rank))
-    seen = np.zeros((m, n), dtype=bool)
-    for i in range(m):
-        seen[i, rng.permutation(n)[: rank + 1]] = True
-    for j in range(n):
-        seen[rng.permutation(m)[: max(0, rank + 1 - seen[:, j].sum())], j] = True
-    free = rng.permutation(np.flatnonzero(~seen))[: max(0, wanted - seen.sum())]
-    seen.flat[free] = True
-    return np.where(seen, full, np.nan), full
-
-
 def noisy(row_bias=False, col_bias=False, alpha=1e-2, layout="dense"):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((30, 2)) @ rng.standard_normal((2, 20)) + 0.1 * rng.standard_normal(
@@ -54,11 +36,6 @@ def noisy(row_bias=False, col_bias=False, alpha=1e-2, layout="dense"):
     return FactorProblem(
         observe(X, np.nan, weights), 2, alpha, row_bias=row_bias, col_bias=col_bias
     )
-
-
-def distance(problem, w, full):
-    L, R = problem.factors(w)
-    return np.linalg.norm(L @ R.T - full) / np.linalg.norm(full)
 
 
 # --- the parts ----------------------------------------------------------------------------------

@@ -267,6 +267,9 @@ def test_the_public_check_agrees(name):
         Oracle.TANGENT,
         Oracle.POSTERIOR,
         Oracle.SPECTRAL_PROX,
+        Oracle.SPECTRAL_SPLIT,
+        Oracle.MAJORISED_BLOCK,
+        Oracle.FACTOR_GRAMS,
     }
     if apart & solver.needs.oracles or Trait.MATRICES in solver.needs.traits:
         with pytest.raises(AssertionError, match="fits at least one"):

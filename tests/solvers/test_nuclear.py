@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import sparse
+from completion import SEEN, X, dense, nuclear as problem
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt_dl.dispatch import IncompatibleSolverError
@@ -12,39 +12,6 @@ from skopt_dl.engine import Stopping, run
 from skopt_dl.matrix_completion import MatrixCompletion
 from skopt_dl.matrix_completion.nuclear import duality_gap, spectral_norm
 from skopt_dl.solvers.soft_impute import SoftImpute
-
-
-def data(m=40, n=30, seed=0):
-    """A noisy matrix of rank 3, NaN in 60 % of its cells."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((m, 3)) @ rng.standard_normal((3, n))
-    X += 0.3 * rng.standard_normal((m, n))
-    return np.where(rng.random((m, n)) < 0.6, np.nan, X)
-
-
-X = data()
-SEEN = ~np.isnan(X)
-
-
-def dense(alpha, steps=1500):
-    """Soft-impute on full matrices: ``(Z, objective)``."""
-    m, n = X.shape
-    threshold = alpha * SEEN.sum() / np.sqrt(m * n)
-    Z = np.zeros_like(X)
-    for _ in range(steps):
-        U, s, Vt = np.linalg.svd(np.where(SEEN, X, Z), full_matrices=False)
-        s = np.maximum(s - threshold, 0)
-        Z = (U * s) @ Vt
-    loss = 0.5 * np.mean((Z - X)[SEEN] ** 2)
-    return Z, loss + alpha * s.sum() / np.sqrt(m * n)
-
-
-def problem(alpha=0.4, rank=12, layout="dense"):
-    entries = X
-    if layout == "sparse":
-        entries = sparse.coo_array((X[SEEN], np.nonzero(SEEN)), shape=X.shape).tocsr()
-    model = MatrixCompletion(rank, alpha=alpha, penalty="nuclear", random_state=0)
-    return model._build_problem(entries)
 
 
 @pytest.mark.parametrize("layout", ["dense", "sparse"])
