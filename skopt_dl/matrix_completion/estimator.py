@@ -62,9 +62,9 @@ class MatrixCompletion(CompletionModel):
         ``"auto"``, the name of a solver or an instance with options of its own.
     loss : {"squared", "huber", "absolute"}, default="squared"
         What the difference r of model and entry costs, in the place of :math:`\tfrac12 r^2`
-        above. "huber" is that up to ``delta`` and goes on straight, "absolute" is |r|: then gross
-        errors of single entries do not bend the model. Beside "absolute" the strength ``alpha`` has
-        no unit.
+        above. "huber" is that up to ``delta`` and goes on straight, "absolute" is ``|r|``: then
+        gross errors of single entries do not bend the model. Beside "absolute" the strength
+        ``alpha`` has no unit.
     delta : float or "auto", default="auto"
         Where Huber's loss goes straight on, in the units of the entries; or how much the corner
         of the absolute loss is rounded. "auto" is 1.345 standard deviations of the noise, as a
