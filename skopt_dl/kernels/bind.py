@@ -93,12 +93,17 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
     layout : {"dense", "sparse"}
         Layout of the design matrix.
     """
-    if str(dtype) in ("float32", "float64"):
+    if _is_compiled(dtype):
         if is_numpy(xp):
             return KernelSet("cython", COMPILED[layout])
         if xp.__name__ == "cupy":
             return KernelSet("cuda", (*cupy.MODULES, *GENERIC))
     return KernelSet("generic", GENERIC)
+
+
+@cache
+def _is_compiled(dtype: Any) -> bool:
+    return str(dtype) in ("float32", "float64")
 
 
 def kernels_of(a: Any) -> KernelSet:

@@ -80,6 +80,12 @@ def column_moments(map_: Any, h: Any) -> tuple[Any, Any]:
     return map_.column_sums(h), map_.column_squares(h)
 
 
+def sparse_products(columns: Any, weights: Any, rows: Any) -> Any:
+    """``A' diag(weights) B`` as a dense array, of sparse matrices: ``columns`` A is in CSC form and
+    ``rows`` B in CSR form."""
+    return (columns.T @ rows.multiply(weights[:, None]).tocsr()).toarray()
+
+
 def index_range(n: int) -> Any:
     """``0 .. n-1`` on the host: the order in which a kernel visits things."""
     return np.arange(n, dtype=np.intp)

@@ -162,9 +162,9 @@ class Lasso(SparseRegressor):
     Notes
     -----
     Which solver: "active_set" is exact, whatever the correlations; "auto" takes it on dense data of
-    up to a thousand samples or features. Otherwise "auto" takes coordinate descent ("cd"), which is
-    fast where columns are nearly uncorrelated. "fista" needs products with X only, which suits
-    GPUs. "admm" suits data of few columns, "saga" very many rows.
+    up to a thousand samples or features. Otherwise "auto" takes extrapolated coordinate descent
+    ("anderson_cd"); plain "cd" is as fast where columns are nearly uncorrelated. "fista" needs
+    products with X only, which suits GPUs. "admm" suits data of few columns, "saga" very many rows.
 
     ``tol=1e-4`` asks about what it asks in scikit-learn, whose gap is relative to
     :math:`\|y\|^2 / n`, twice the objective of the null model.

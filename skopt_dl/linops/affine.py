@@ -39,9 +39,12 @@ class Centred(LinearMap):
         if self.layout == "dense":
             return weighted_gram(self.base.to_dense(), weights, self.mean)
         total, sums = self.xp.sum(weights), self.base.column_sums(weights)
-        cross = self.mean[:, None] * sums
-        outer = total * self.mean[:, None] * self.mean
-        return self.base.gram(weights) - cross - cross.T + outer
+        gram = self.base.gram(weights)
+        # The term of rank two is a matrix and its transpose: no more arrays of this size than one.
+        half = self.mean[:, None] * (sums - (0.5 * total) * self.mean)
+        gram -= half
+        gram -= half.T
+        return gram
 
     def column_squares(self, weights: Any) -> Any:
         sums, total = self.base.column_sums(weights), self.xp.sum(weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from skopt_dl.kernels.bind import bind
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.base import LinearMap
 
@@ -199,7 +200,8 @@ class Sparse(LinearMap):
         return Sparse(self.X[index])
 
     def gram(self, weights: Any) -> Any:
-        return (self.X.T @ self.X.multiply(weights[:, None]).tocsr()).toarray()
+        kernels = bind(self.xp, self.X.dtype, self.layout)
+        return kernels.sparse_products(self.columns, weights, self.rows)
 
     def row_gram(self) -> Any:
         return (self.X @ self.X.T).toarray()

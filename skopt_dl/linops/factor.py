@@ -26,6 +26,8 @@ class PositiveFactor:
     ----------
     G : array of shape (m, m)
         Never written.
+    ridge : float
+        Added to the unit diagonal: a multiple of rounding makes parallel columns solvable.
 
     Attributes
     ----------
@@ -39,7 +41,7 @@ class PositiveFactor:
         If a pivot is not clear of rounding.
     """
 
-    def __init__(self, G: Any) -> None:
+    def __init__(self, G: Any, ridge: float = 0.0) -> None:
         xp = self.xp = namespace_of(G)
         m = G.shape[0]
         diagonal = xp.linalg.diagonal(G)
@@ -50,6 +52,8 @@ class PositiveFactor:
             return
         scaled = G / self.unit[:, None]
         scaled /= self.unit
+        if ridge > 0:
+            scaled += ridge * xp.eye(m, dtype=G.dtype, device=device_of(G))
         self.L = _cholesky(xp, scaled)
         # The pivots of a unit diagonal are at most 1; NaN (CuPy's way to fail) fails the test too.
         smallest = xp.min(xp.linalg.diagonal(self.L)) ** 2

@@ -159,15 +159,14 @@ class CoordinateModel:
         l2, sign = xp.take(self.l2, at), xp.sign(old)
         g = block.rmatvec(self.u) + self.c * xp.take(self.hx, at)
         g = g - xp.take(self.l1, at) * sign - l2 * old
-        eye = xp.eye(size, dtype=w.dtype, device=device_of(w))
-        H = Centred(block, mean).gram(self.h) + l2 * eye
+        H = Centred(block, mean).gram(self.h)
+        if bool(xp.any(l2 != 0)):
+            H += l2 * xp.eye(size, dtype=w.dtype, device=device_of(w))
         try:
             d = PositiveFactor(H).solve(g)
         except NotPositiveDefiniteError:
-            # Parallel columns: a unit diagonal, then a shift of rounding size.
-            unit = xp.sqrt(xp.linalg.diagonal(H))
-            shift = size * xp.finfo(w.dtype).eps
-            d = xp.linalg.solve(H / unit[:, None] / unit + shift * eye, g / unit) / unit
+            # Parallel columns.
+            d = PositiveFactor(H, ridge=16 * size * xp.finfo(w.dtype).eps).solve(g)
         t = xp.min(xp.where(d * sign < 0, -old / xp.where(d == 0, sign, d), xp.ones_like(d)))
         # What rounding has left of the solution of a nearly singular system goes to the minimum
         # along itself at most, and nowhere if it does not go down.

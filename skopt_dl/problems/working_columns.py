@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skopt_dl.kernels.bind import bind
+
 
 class DenseColumns:
     """Columns of a dense design in one growing buffer.
@@ -80,7 +82,8 @@ class SparseColumns:
         self._X = self.base.take_columns(self._chosen).X.astype(xp.float64)
         self.size = int(self._chosen.shape[0])
         weights = self.root**2
-        cross = (self._X.T @ new.multiply(weights[:, None]).tocsc()).toarray()
+        kernels = bind(xp, xp.float64, self.base.layout)
+        cross = kernels.sparse_products(self._X, weights, new.tocsr())
         if self.mean is not None:
             # sum(weights) m = X' weights, so each of the three rank-one terms is this one.
             self._m = xp.astype(xp.take(self.mean, self._chosen), xp.float64)

@@ -1,4 +1,4 @@
-r"""Coordinate descent with Anderson extrapolation.
+r"""Coordinate descent with Anderson extrapolation and a Newton finish.
 
 Letters: w the iterate of an epoch, U the differences of the last iterates as columns, c the weights
 of the extrapolation.
@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
+from skopt_dl.kernels.namespace import scatter
+from skopt_dl.solvers.newton_finish import NewtonFinish
 
 
 @dataclass
 class AndersonState(State):
-    """Adds the coordinate model, whose ``w`` is this state's, and the iterates since the last
-    extrapolation."""
+    """Adds the coordinate model, whose ``w`` is this state's, the iterates since the last
+    extrapolation, and the finish."""
 
     model: Any = None
     order: Any = None
     iterates: deque[Any] = field(default_factory=deque)
+    finish: NewtonFinish = field(default_factory=NewtonFinish)
 
 
 class AndersonCD(Solver):
@@ -42,9 +45,13 @@ class AndersonCD(Solver):
     memory : int
         K, the epochs between two extrapolations. (The paper takes 5; 6 to 8 needed fewer epochs on
         diabetes, breast cancer and two synthetic designs.)
+    newton : bool
+        Whether to take Newton steps on the support once its signs have settled, as
+        `CoordinateDescent` does.
 
     Notes
     -----
+    While coefficients still come and go an epoch is no linear map, and nothing is extrapolated.
     An extrapolated point that is not lower is dropped, so the objective never rises, and the rate
     of `CoordinateDescent` is kept at worst. Epochs and indicator are those of `CoordinateDescent`.
 
@@ -57,8 +64,8 @@ class AndersonCD(Solver):
     unit: ClassVar = "epoch"
     chunk: ClassVar[int] = 10
 
-    def __init__(self, *, memory: int = 6) -> None:
-        self.memory = memory
+    def __init__(self, *, memory: int = 6, newton: bool = True) -> None:
+        self.memory, self.newton = memory, newton
 
     def init(self, problem: Problem, w: Any, rng: Any) -> AndersonState:
         if self.memory < 2:
@@ -81,12 +88,20 @@ class AndersonCD(Solver):
             if len(state.iterates) > self.memory:
                 self._extrapolate(problem, state)
                 state.iterates.clear()
+        if self.newton and state.finish.step(
+            state.model, state.n_iter, state.indicator, state.target
+        ):
+            state.iterates.clear()
         return Status.RUNNING
 
     def _extrapolate(self, problem: Any, state: AndersonState) -> None:
-        xp = problem.xp
-        iterates = xp.stack(list(state.iterates), axis=1)
-        change = _weighted(xp, iterates) - state.w
+        xp, w = problem.xp, state.w
+        support, first = w != 0, state.iterates[1] != 0
+        if not bool(xp.any(support)) or bool(xp.any(support != first)):
+            return
+        at = xp.nonzero(support)[0]
+        iterates = xp.stack([xp.take(v, at) for v in state.iterates], axis=1)
+        change = scatter(at, _weighted(xp, iterates) - xp.take(w, at), w.shape[0])
         if bool(xp.all(xp.isfinite(change))):
             before = problem.nonsmooth_value(state.w)
             after = problem.nonsmooth_value(state.w + change)

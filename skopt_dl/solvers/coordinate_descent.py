@@ -6,28 +6,21 @@ r"""Coordinate descent: exact minimisation over one coefficient at a time.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
-
-# A Newton step on s coefficients takes as long as s / STEP_SHARE epochs on them: s/4 times the
-# operations of an epoch at several times the rate (benchmarks.run lasso_square --solvers cd).
-STEP_SHARE = 10
+from skopt_dl.solvers.newton_finish import NewtonFinish
 
 
 @dataclass
 class CDState(State):
-    """Adds the coordinate model, whose ``w`` is this state's, the random order, and for Newton's
-    step what was seen at the last look: signs, since when they stand, epoch and indicator."""
+    """Adds the coordinate model, whose ``w`` is this state's, the random order, and the finish."""
 
     model: Any = None
     order: Any = None
     rng: Any = None
-    signs: Any = None
-    settled_at: int = 0
-    seen: tuple[int, float] = (0, math.inf)
+    finish: NewtonFinish = field(default_factory=NewtonFinish)
 
 
 class CoordinateDescent(Solver):
@@ -90,26 +83,6 @@ class CoordinateDescent(Solver):
             state.n_epochs += done
             if state.indicator <= state.target:
                 break
-        unfinished = state.indicator > state.target
-        if self.newton and unfinished and hasattr(state.model, "subspace_step"):
-            self._finish(problem, state)
+        if self.newton:
+            state.finish.step(state.model, state.n_iter, state.indicator, state.target)
         return Status.RUNNING
-
-    def _finish(self, problem: Problem, state: CDState) -> None:
-        """Newton's step on the support, where it pays."""
-        xp, signs = problem.xp, state.signs
-        state.signs = xp.sign(state.w)
-        if signs is None or not bool(xp.all(state.signs == signs)):
-            state.settled_at = state.n_iter
-        (epoch, last), now = state.seen, float(state.indicator)
-        if now == last:
-            return  # no sweep over all coefficients since the last look
-        state.seen = (state.n_iter, now)
-        falling = 0 < state.target < now < last < math.inf
-        ahead = math.inf
-        if falling:
-            ahead = math.log(now / state.target) * (state.n_iter - epoch) / math.log(last / now)
-        stood = state.n_iter - state.settled_at
-        if stood > 0 and stood + ahead >= int(xp.count_nonzero(state.signs)) / STEP_SHARE:
-            state.model.subspace_step()
-            state.settled_at = state.n_iter

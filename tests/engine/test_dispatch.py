@@ -170,7 +170,7 @@ def test_auto_leaves_loops_over_coordinates_to_the_host():
     X, y = rng.normal(size=(1100, 1050)), rng.normal(size=1100)
     there = strict.asarray(X, device=strict.Device("device1"))
     target = strict.asarray(y, device=strict.Device("device1"))
-    assert choose(LinearProblem(X, y, Squared(), L1(0.1)))[0] == "cd"
+    assert choose(LinearProblem(X, y, Squared(), L1(0.1)))[0] == "anderson_cd"
     assert choose(LinearProblem(there, target, Squared(), L1(0.1)))[0] == "fista"
     labels = strict.astype(target > 0, strict.float64)
     assert choose(LinearProblem(X, 1.0 * (y > 0), Logistic(), L1(0.1)))[0] == "prox_newton"

@@ -258,7 +258,7 @@ def test_a_solver_that_cannot_says_why_and_who_can(data):
     assert "solver 'lbfgs' cannot fit Lasso(alpha=0.1, solver='lbfgs')" in text
     assert "on this float64 CSC matrix" in text
     assert "the L1 penalty has none" in text
-    assert "'cd' (what 'auto' takes)" in text
+    assert "'anderson_cd' (what 'auto' takes)" in text
     assert "'fista'" in text
 
 

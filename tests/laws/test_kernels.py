@@ -118,6 +118,24 @@ def test_column_moments(layout, dtype, uniform):
         close(a, b, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name.startswith("cs")])
+def test_inner_products_of_sparse_columns(layout, dtype):
+    X, rng = data(layout, dtype)
+    h, some = rng.standard_normal(N).astype(dtype), X[:, [4, 1, 1, 3]]
+    ours = bind(np, X.dtype, "sparse").sparse_products(X.tocsc(), h, some.tocsr())
+    assert ours.dtype == dtype and ours.shape == (P, 4)
+    close(ours, generic.sparse_products(X.tocsc(), h, some.tocsr()), dtype)
+    close(ours, X.toarray().T @ (h[:, None] * some.toarray()), dtype)
+
+
+def test_inner_products_take_the_wider_dtype():
+    X, _ = data("csc int32", np.float32)
+    product = bind(np, X.dtype, "sparse").sparse_products(X, np.ones(N), X.tocsr())
+    assert product.dtype == np.float64
+    close(product, X.toarray().astype(float).T @ X.toarray().astype(float), np.float64)
+
+
 LOSSES = {"squared": Squared(), "logistic": Logistic(), "multinomial": Multinomial()}
 
 

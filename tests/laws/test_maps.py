@@ -85,6 +85,16 @@ def test_a_factor_sees_dependence_not_units():
         PositiveFactor(B.T @ B)
 
 
+def test_a_ridge_of_rounding_solves_with_parallel_columns():
+    B = np.random.default_rng(0).standard_normal((20, 4)) * [1.0, 1e3, 1e-3, 1.0]
+    B = B[:, [0, 1, 2, 3, 1]]
+    t = np.arange(20.0)
+    x = PositiveFactor(B.T @ B, ridge=1e-13).solve(B.T @ t)
+    expected = B[:, :4] @ np.linalg.lstsq(B[:, :4], t)[0]
+    np.testing.assert_allclose(B @ x, expected, rtol=1e-9)
+    assert x[1] == pytest.approx(x[4], rel=1e-2)
+
+
 def test_pseudo_inverse_is_of_least_norm():
     B = rng.standard_normal((3, 6))
     b = B.T @ rng.standard_normal(3)

@@ -73,6 +73,7 @@ MODULES = {
             hogwild_steps="_hogwild",
             saga_steps="_saga_sparse",
             sag_steps="_saga_sparse",
+            sparse_products="_sparse_products",
             svrg_steps="_saga_sparse",
         ),
         GRAM,

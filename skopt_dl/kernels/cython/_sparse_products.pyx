@@ -1,0 +1,51 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Inner products of sparse columns: the compiled twin of ``generic.sparse_products``."""
+
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+
+ctypedef fused floating:
+    float
+    double
+
+
+ctypedef fused integer:
+    int
+    long long
+
+
+def sparse_products(columns, weights, rows):
+    """See `skopt_dl.kernels.generic.sparse_products`."""
+    dtype = np.result_type(columns.dtype, weights.dtype, rows.dtype)
+    kind = columns.indices.dtype
+    out = np.zeros((columns.shape[1], rows.shape[1]), dtype)
+    _products(
+        columns.data.astype(dtype, copy=False), columns.indices, columns.indptr,
+        np.ascontiguousarray(weights, dtype),
+        rows.data.astype(dtype, copy=False), rows.indices.astype(kind, copy=False),
+        rows.indptr.astype(kind, copy=False), out,
+    )
+    return out
+
+
+def _products(const floating[::1] A, const integer[::1] row, const integer[::1] start,
+              const floating[::1] weights, const floating[::1] B, const integer[::1] column,
+              const integer[::1] first, floating[:, ::1] out):
+    # A row of the result stays in the cache while the rows of B that its column meets are added.
+    cdef Py_ssize_t a, i, j, k
+    cdef Py_ssize_t work = 0, beat = 1 << 24
+    cdef floating x
+    with nogil:
+        for a in range(out.shape[0]):
+            for k in range(start[a], start[a + 1]):
+                i = row[k]
+                x = weights[i] * A[k]
+                work += 1 + first[i + 1] - first[i]
+                for j in range(first[i], first[i + 1]):
+                    out[a, column[j]] += x * B[j]
+            if work > beat:
+                work = 0
+                with gil:
+                    PyErr_CheckSignals()
+    PyErr_CheckSignals()
