@@ -24,9 +24,7 @@ def spectral_start(problem: Any) -> Any:
     xp, obs = problem.xp, problem.observed
     # What biases explain is no component's to explain: a factor in a bias's place stays there.
     a, c = _first_biases(problem)
-    left = obs.values - _additive(problem, a, c)
-    if problem.robust is not None:
-        left = problem.robust.within_reach(left, obs.weights)
+    left = _within_reach(problem, obs.values - _additive(problem, a, c))
     plain = obs.matrix(left / xp.where(obs.weights > 0, obs.weights, 1.0))
     weighted = obs.matrix_t(left)
     V = random_columns(problem)
@@ -47,6 +45,13 @@ def random_start(problem: Any) -> Any:
     return _from_cols(problem, V, _first_biases(problem)[1])
 
 
+def _within_reach(problem: Any, values: Any) -> Any:
+    """The values; where the loss is robust, far ones are pulled in."""
+    if problem.robust is None:
+        return values
+    return problem.robust.within_reach(values, problem.observed.weights)
+
+
 def _means(xp: Any, sums: Any, weights: Any) -> Any:
     return xp.where(weights > 0, sums / xp.where(weights > 0, weights, 1.0), xp.zeros_like(sums))
 
@@ -54,9 +59,7 @@ def _means(xp: Any, sums: Any, weights: Any) -> Any:
 def _first_biases(problem: Any) -> tuple[Any, Any]:
     """Row and column biases alone, by a few turns of means; zeros where they are not fitted."""
     xp, obs = problem.xp, problem.observed
-    values = obs.values
-    if problem.robust is not None:
-        values = problem.robust.within_reach(values, obs.weights)
+    values = _within_reach(problem, obs.values)
     a, c = xp.zeros_like(obs.row_weight), xp.zeros_like(obs.col_weight)
     for _ in range(START_ITERATIONS):
         if problem.col_bias:
@@ -85,9 +88,7 @@ def random_columns(problem: Any) -> Any:
 def _from_cols(problem: Any, V: Any, c: Any) -> Any:
     """Start from ``V``, in units of the square root of the values' size."""
     xp, obs = problem.xp, problem.observed
-    values = obs.values
-    if problem.robust is not None:
-        values = problem.robust.within_reach(values, obs.weights)
+    values = _within_reach(problem, obs.values)
     size = xp.sqrt(obs.dot(values, values) / obs.total)
     seen = xp.astype(obs.col_weight > 0, problem.dtype)[:, None]
     V = xp.abs(V) if problem.positive else V
