@@ -47,3 +47,9 @@ def binary(xp=np, dtype="float64", device=None, alpha=1e-2, **kwargs):
 
 def solve(problem, solver, tol=1e-10, max_iter=20_000, **kwargs):
     return run(problem, solver, stopping=Stopping(tol=tol, max_iter=max_iter), **kwargs)
+
+
+def after(problem, solver, n, **kwargs):
+    """The point after ``n`` iterations."""
+    stopping = Stopping(tol=None, max_iter=n)
+    return run(problem, solver, stopping=stopping, rng=np.random.default_rng(0), **kwargs).w

@@ -53,8 +53,7 @@ class DenseSide(Side):
         self.U: Any = None
 
     def add(self, X: Any, decay: float) -> None:
-        self.M = running_mean(self.M, X.T @ X, decay)
-        self.trace = namespace_of(X).linalg.trace(self.M)
+        self.M, self.trace = mean_of_products(self.M, X, decay)
 
     def refresh(self, rng: Any) -> None:
         xp = namespace_of(self.M)
@@ -68,8 +67,8 @@ class DenseSide(Side):
         return self.M @ V
 
 
-class RandomizedSide(Side):
-    r"""M and its largest eigenvectors, found by a randomised range finder.
+class SketchedSide(Side):
+    r"""M and its largest eigenvectors, which each `refresh` finds by a randomised range finder.
 
     .. math::
 
@@ -85,8 +84,7 @@ class RandomizedSide(Side):
 
     References
     ----------
-    N. Halko, P. Martinsson, J. Tropp, "Finding structure with randomness", SIAM Review 53 (2011);
-    C. Puiu, "Randomized K-FACs: speeding up K-FAC with randomized numerical linear algebra" (2022).
+    N. Halko, P. Martinsson, J. Tropp, "Finding structure with randomness", SIAM Review 53 (2011).
     """
 
     def __init__(self, rank: int, oversampling: int = 10, power: int = 3) -> None:
@@ -94,10 +92,6 @@ class RandomizedSide(Side):
         self.M: Any = None
         self.D: Any = None
         self.U: Any = None
-
-    def add(self, X: Any, decay: float) -> None:
-        self.M = running_mean(self.M, X.T @ X, decay)
-        self.trace = namespace_of(X).linalg.trace(self.M)
 
     def refresh(self, rng: Any) -> None:
         self.D, self.U = largest_eigenvectors(
@@ -109,6 +103,32 @@ class RandomizedSide(Side):
 
     def apply(self, V: Any) -> Any:
         return self.M @ V
+
+
+class RandomizedSide(SketchedSide):
+    """The eigenvectors stay as they are between two refreshes.
+
+    References
+    ----------
+    C. Puiu, "Randomized K-FACs: speeding up K-FAC with randomized numerical linear algebra" (2022).
+    """
+
+    def add(self, X: Any, decay: float) -> None:
+        self.M, self.trace = mean_of_products(self.M, X, decay)
+
+
+class BrandRandomizedSide(SketchedSide):
+    """Each addition updates the eigenvectors as that of `BrandSide` does; with each refresh what
+    was cut off is there again.
+
+    References
+    ----------
+    C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition updates" (2022).
+    """
+
+    def add(self, X: Any, decay: float) -> None:
+        self.M, self.trace = mean_of_products(self.M, X, decay)
+        self.D, self.U = with_rows(self.D, self.U, X, decay, self.rank)
 
 
 class BrandSide(Side):
@@ -147,43 +167,6 @@ class BrandSide(Side):
         return self.U @ (self.D[:, None] * (self.U.T @ V))
 
 
-class BrandRandomizedSide(Side):
-    """M, and its largest eigenvectors, which each addition updates as `BrandSide` does and each
-    `refresh` finds anew as `RandomizedSide` does: what was cut off does not stay lost.
-
-    Parameters
-    ----------
-    rank, oversampling, power : int
-        As for `RandomizedSide`.
-
-    References
-    ----------
-    C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition updates" (2022).
-    """
-
-    def __init__(self, rank: int, oversampling: int = 10, power: int = 3) -> None:
-        self.rank, self.oversampling, self.power = rank, oversampling, power
-        self.M: Any = None
-        self.D: Any = None
-        self.U: Any = None
-
-    def add(self, X: Any, decay: float) -> None:
-        self.M = running_mean(self.M, X.T @ X, decay)
-        self.trace = namespace_of(X).linalg.trace(self.M)
-        self.D, self.U = with_rows(self.D, self.U, X, decay, self.rank)
-
-    def refresh(self, rng: Any) -> None:
-        self.D, self.U = largest_eigenvectors(
-            self.M, self.rank, rng, oversampling=self.oversampling, power=self.power
-        )
-
-    def solve(self, V: Any, gamma: Any) -> Any:
-        return low_rank_solve(self.U, self.D, V, gamma)
-
-    def apply(self, V: Any) -> Any:
-        return self.M @ V
-
-
 def largest_eigenvectors(
     M: Any, rank: int, rng: Any, *, oversampling: int, power: int
 ) -> tuple[Any, Any]:
@@ -217,6 +200,8 @@ def low_rank_solve(U: Any, D: Any, V: Any, gamma: Any) -> Any:
     return V / gamma + U @ ((1 / (D + gamma) - 1 / gamma)[:, None] * (U.T @ V))
 
 
-def running_mean(M: Any, new: Any, decay: float) -> Any:
-    """``decay M + (1 - decay) new``; ``new`` where there is no M yet."""
-    return new if M is None else decay * M + (1 - decay) * new
+def mean_of_products(M: Any, X: Any, decay: float) -> tuple[Any, Any]:
+    """``decay M + (1 - decay) X'X``, ``X'X`` where there is no M yet; and its trace."""
+    new = X.T @ X
+    new = new if M is None else decay * M + (1 - decay) * new
+    return new, namespace_of(X).linalg.trace(new)

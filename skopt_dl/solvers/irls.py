@@ -8,14 +8,13 @@ tangent vector, t the tangent vector, r the entries that it leaves, y the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.krylov import pcg
+from skopt_dl.solvers.subspace import first_triplets
 
-# Turns of the subspace iteration: at the start from random vectors, and then from the last ones.
-FIRST_TURNS = 12
 # The smoothing stays this many units of rounding above zero, in units of the largest value.
 ROUNDING = 10
 
@@ -89,11 +88,8 @@ class IRLS(Solver):
         for name in ("max_inner", "extra", "turns"):
             if getattr(self, name) < 1:
                 raise ValueError(f"IRLS: {name}={getattr(self, name)!r}, but it must be at least 1")
-        (m, k), (n, _) = problem.shapes.values()
-        V = rng.standard_normal((n, min(k + self.extra, m, n)))
-        V = problem.xp.asarray(V, dtype=problem.dtype, device=problem.device)
-        state, p = IRLSState(w=w), cast(Any, problem)
-        self._take(p, state, p.leading_triplets(None, None, None, V, FIRST_TURNS))
+        state = IRLSState(w=w)
+        self._take(problem, state, first_triplets(problem, None, self.extra, rng))
         return state
 
     def advance(self, problem: Problem, state: IRLSState, n: int) -> Status:

@@ -6,14 +6,16 @@ that it leaves, g the gradient in T, d the direction, t the step.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.solvers.subspace import first_triplets
 
-# Turns of the subspace iteration for the first triplets, and halvings of a step.
-FIRST_TURNS = 12
+# Singular vectors beyond the rank for the first triplets, and halvings of a step.
+EXTRA = 5
 HALVINGS = 30
 
 
@@ -30,7 +32,27 @@ class RiemannianState(State):
     d: Any = None
 
 
-class RiemannianCG(Solver):
+class RiemannianSolver(Solver):
+    """A method on the matrices of fixed rank. A subclass says how one iteration goes."""
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.TANGENT)
+
+    def advance(self, problem: Problem, state: RiemannianState, n: int) -> Status:
+        for _ in range(n):
+            if to_float(state.indicator) <= state.target:
+                break
+            if not self._iterate(problem, state):
+                return Status.STALLED
+            state.n_iter += 1
+            state.n_epochs += 1.0
+        return Status.RUNNING
+
+    @abstractmethod
+    def _iterate(self, problem: Any, state: Any) -> bool:
+        """One step, or none: whether there was one to take."""
+
+
+class RiemannianCG(RiemannianSolver):
     """Nonlinear conjugate gradients on the matrices of fixed rank.
 
     .. math::
@@ -58,7 +80,6 @@ class RiemannianCG(Solver):
     (2013).
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.TANGENT)
     default_max_iter: ClassVar[int] = 2000
 
     def __init__(self) -> None:
@@ -66,19 +87,9 @@ class RiemannianCG(Solver):
 
     def init(self, problem: Problem, w: Any, rng: Any) -> RiemannianState:
         state = RiemannianState(w=w)
-        stand_at(problem, state, *first_triplets(problem, rng))
+        start_at(problem, state, rng)
         state.d = -state.g
         return state
-
-    def advance(self, problem: Problem, state: RiemannianState, n: int) -> Status:
-        for _ in range(n):
-            if to_float(state.indicator) <= state.target:
-                break
-            if not self._iterate(problem, state):
-                return Status.STALLED
-            state.n_iter += 1
-            state.n_epochs += 1.0
-        return Status.RUNNING
 
     def _iterate(self, problem: Any, state: RiemannianState) -> bool:
         xp = problem.xp
@@ -106,14 +117,12 @@ class RiemannianCG(Solver):
         return True
 
 
-def first_triplets(problem: Any, rng: Any) -> tuple[Any, Any, Any]:
-    """Leading singular triplets of the zero-filled matrix, in the size of the matrix wanted."""
+def start_at(problem: Any, state: RiemannianState, rng: Any) -> None:
+    """Put the state at the zero-filled matrix, in the size of the matrix wanted."""
     (m, k), (n, _) = problem.shapes.values()
-    V = rng.standard_normal((n, min(k + 5, m, n)))
-    V = problem.xp.asarray(V, dtype=problem.dtype, device=problem.device)
-    U, s, V = problem.leading_triplets(None, None, None, V, FIRST_TURNS)
+    U, s, V = first_triplets(problem, None, EXTRA, rng)
     # The zero-filled matrix is smaller than the one wanted by the share of what is seen.
-    return U[:, :k], s[:k] * (m * n / problem.n_samples), V[:, :k]
+    stand_at(problem, state, U[:, :k], s[:k] * (m * n / problem.n_samples), V[:, :k])
 
 
 def stand_at(problem: Any, state: RiemannianState, U: Any, s: Any, V: Any) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from skopt_dl.engine import Needs, Oracle, Problem, Solver, Status
+from skopt_dl.engine import Problem
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.truncated import truncated_cg
-from skopt_dl.solvers.riemannian import RiemannianState, first_triplets, stand_at
+from skopt_dl.solvers.riemannian import RiemannianSolver, RiemannianState, stand_at, start_at
 
 # Ratios of the decrease to the promised one below and above which the radius changes.
 POOR, GOOD = 0.25, 0.75
@@ -30,7 +30,7 @@ class RiemannianTrustState(RiemannianState):
     steepest: float = 0.0
 
 
-class RiemannianTrustRegion(Solver):
+class RiemannianTrustRegion(RiemannianSolver):
     """Newton steps within a trust region on the matrices of fixed rank.
 
     .. math::
@@ -64,7 +64,6 @@ class RiemannianTrustRegion(Solver):
     optimization", SIAM J. Optim. 23 (2013), proposition 2.3 of the extended version.
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.TANGENT)
     default_max_iter: ClassVar[int] = 1000
 
     def __init__(self, *, acceptance: float = 0.1, max_inner: int = 200) -> None:
@@ -81,21 +80,11 @@ class RiemannianTrustRegion(Solver):
                 f"RiemannianTrustRegion: max_inner={self.max_inner!r}, but it must be at least 1"
             )
         state = RiemannianTrustState(w=w)
-        stand_at(problem, state, *first_triplets(problem, rng))
+        start_at(problem, state, rng)
         norm = problem.xp.linalg.vector_norm
         state.radius = FIRST * to_float(norm(state.s))
         state.steepest = to_float(norm(state.g))
         return state
-
-    def advance(self, problem: Problem, state: RiemannianTrustState, n: int) -> Status:
-        for _ in range(n):
-            if to_float(state.indicator) <= state.target:
-                break
-            if not self._iterate(problem, state):
-                return Status.STALLED
-            state.n_iter += 1
-            state.n_epochs += 1.0
-        return Status.RUNNING
 
     def _iterate(self, problem: Any, state: RiemannianTrustState) -> bool:
         xp, norm = problem.xp, problem.xp.linalg.vector_norm

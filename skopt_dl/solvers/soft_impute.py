@@ -11,6 +11,7 @@ from typing import Any, ClassVar, cast
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.solvers.subspace import check_subspace, first_vectors
 
 
 @dataclass
@@ -67,10 +68,7 @@ class SoftImpute(Solver):
         self.momentum, self.extra, self.turns = momentum, extra, turns
 
     def init(self, problem: Problem, w: Any, rng: Any) -> SoftImputeState:
-        for name, least in (("extra", 0), ("turns", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"SoftImpute: {name}={value!r}, but it must be at least {least}")
+        check_subspace(self)
         V = first_vectors(problem, w, self.extra, rng)
         return SoftImputeState(w=w, before=w, V=V)
 
@@ -94,13 +92,3 @@ class SoftImpute(Solver):
             state.n_iter += 1
             state.n_epochs += 1.0 + self.turns
         return Status.RUNNING
-
-
-def first_vectors(problem: Any, w: Any, extra: int, rng: Any) -> Any:
-    """Orthonormal columns near the columns' factors of ``w``, ``extra`` more than these."""
-    xp = problem.xp
-    (m, k), (n, _) = problem.shapes.values()
-    V = rng.standard_normal((n, min(k + extra, m, n)))
-    V = xp.asarray(V, dtype=problem.dtype, device=problem.device)
-    Q = problem.columns_of(w)
-    return xp.linalg.qr(xp.concat([Q, V[:, k:]], axis=1) + 1e-3 * xp.max(xp.abs(Q)) * V).Q

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.solvers.soft_impute import first_vectors
+from skopt_dl.solvers.subspace import check_subspace, first_vectors
 
 # rho is reconsidered at these distances, which grow, so that it settles and the theory applies; it
 # moves by the square root of how far the two residuals are apart, at most by the factor.
@@ -94,10 +94,7 @@ class SpectralADMM(Solver):
                 f"SpectralADMM: relaxation={self.relaxation!r}, but it must lie strictly between 0 "
                 "and 2"
             )
-        for name, least in (("extra", 0), ("turns", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"SpectralADMM: {name}={value!r}, but it must be at least {least}")
+        check_subspace(self)
         p: Any = problem
         obs = p.observed
         z = obs.products(*p.factors(w))

@@ -12,9 +12,7 @@ from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
-
-# Turns of the subspace iteration for the first vectors.
-FIRST_TURNS = 12
+from skopt_dl.solvers.subspace import check_subspace, first_triplets
 
 
 @dataclass
@@ -78,16 +76,10 @@ class SVT(Solver):
             value = getattr(self, name)
             if not value > 0:
                 raise ValueError(f"SVT: {name}={value!r}, but it must be positive")
-        for name, least in (("extra", 0), ("turns", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"SVT: {name}={value!r}, but it must be at least {least}")
+        check_subspace(self)
         p: Any = problem
-        (m, k), (n, _) = p.shapes.values()
-        V = p.xp.asarray(
-            rng.standard_normal((n, min(k + self.extra, m, n))), dtype=p.dtype, device=p.device
-        )
-        _, s, V = p.leading_triplets(None, None, p.targets, V, FIRST_TURNS)
+        m, n = (rows for rows, _ in p.shapes.values())
+        _, s, V = first_triplets(p, p.targets, self.extra, rng)
         square = to_float(p.observed.dot(p.targets, p.targets))
         state = SVTState(w=w, V=V)
         state.step = self.step * m * n / p.n_samples

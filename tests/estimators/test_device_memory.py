@@ -113,10 +113,7 @@ def test_bytes_of_data() -> None:
 
 
 @pytest.mark.gpu
-def test_gpu_room_is_read_and_the_pool_stays() -> None:
-    cupy = pytest.importorskip("cupy")
-    if not cupy.is_available():
-        pytest.skip("CuPy finds no CUDA device")
+def test_gpu_room_is_read_and_the_pool_stays(cupy: Any) -> None:
     pool = cupy.get_default_memory_pool()
     kept = cupy.zeros(2**20)
     free = arrays.free_bytes(Place("cupy", "cuda:0"))

@@ -193,14 +193,6 @@ def test_tensors_on_the_host_are_host_data(kind: Kind) -> None:
     assert np.asarray(tensor).ctypes.data == tensor.data_ptr() == np.from_dlpack(tensor).ctypes.data
 
 
-@pytest.fixture
-def cupy() -> Any:
-    module = pytest.importorskip("cupy")
-    if not module.is_available():
-        pytest.skip("CuPy finds no CUDA device")
-    return module
-
-
 @pytest.mark.gpu
 @pytest.mark.parametrize("form", ["numpy", "pandas", "csr_matrix", "csc_array"])
 def test_gpu_host_data_go_there_once(form: str, cupy: Any, monkeypatch: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_host import HostKernels, on_the_host
+from cuda_host import HostKernels
 from scipy import sparse
 
 from skopt_dl.kernels import generic
@@ -18,15 +18,7 @@ from skopt_dl.linops import design
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
 
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: Any) -> HostKernels:
-    return HostKernels(tmp_path_factory.mktemp("cuda"))
-
-
-@pytest.fixture
-def host(compiled: HostKernels, monkeypatch: Any) -> HostKernels:
-    return on_the_host(monkeypatch, gram, compiled)
+WRAPPERS = gram
 
 
 def model(
@@ -117,10 +109,7 @@ def test_the_epochs_are_bound_on_cupy_alone() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gpu_epochs(dtype: str) -> None:
-    cupy = pytest.importorskip("cupy")
-    if not cupy.is_available():
-        pytest.skip("CuPy finds no CUDA device")
+def test_gpu_epochs(dtype: str, cupy: Any) -> None:
     tolerance = 2e-4 if dtype == "float32" else 1e-10
     ours, again, spec = (model(dtype, xp=xp) for xp in (cupy, cupy, np))
     for n_epochs in (1, 2, 7):

@@ -175,10 +175,7 @@ def test_masked_product(host: Host) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("k", [1, 5, 32, 90])
-def test_on_the_device(dtype: str, k: int) -> None:
-    cupy = pytest.importorskip("cupy")
-    if not cupy.is_available():
-        pytest.skip("CuPy finds no CUDA device")
+def test_on_the_device(dtype: str, k: int, cupy: Any) -> None:
     import cupyx.scipy.sparse
 
     from skopt_dl.kernels.cupy import observed as twin

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_host import HostKernels, on_the_host
+from cuda_host import HostKernels
 
 from skopt_dl.kernels import cupy, generic_network, generic_updates
 from skopt_dl.kernels.cupy import updates
 
+WRAPPERS = updates
 NAMES = sorted(name for name in cupy.MODULES[1]._modules)
 SCALARS = {"beta_1": 0.9, "beta_2": 0.99, "beta_3": 0.999, "decay": 0.9, "momentum": 0.8}
 SCALARS |= {"epsilon": 1e-6, "correction": 1.3, "weight_decay": 0.1}
@@ -40,16 +41,6 @@ def arguments(name: str, dtype: str, *, centred: bool, epsilon: float | None) ->
     if epsilon is not None and "epsilon" in given and name != "adam_update":
         given["epsilon"] = epsilon
     return given
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: Any) -> HostKernels:
-    return HostKernels(tmp_path_factory.mktemp("cuda"))
-
-
-@pytest.fixture
-def host(compiled: HostKernels, monkeypatch: Any) -> HostKernels:
-    return on_the_host(monkeypatch, updates, compiled)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -98,10 +89,7 @@ def test_every_compiled_update_of_the_host_has_its_twin() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gpu_updates(dtype: str) -> None:
-    cupy = pytest.importorskip("cupy")
-    if not cupy.is_available():
-        pytest.skip("CuPy finds no CUDA device")
+def test_gpu_updates(dtype: str, cupy: Any) -> None:
     tolerance = 2e-5 if dtype == "float32" else 1e-12
     for name in NAMES:
         given = arguments(name, dtype, centred=True, epsilon=None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rules import train
 
-from skopt_dl.engine import Stopping, run
 from skopt_dl.linops.kronecker import BrandRandomizedSide, BrandSide, DenseSide, RandomizedSide
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
 from skopt_dl.neural_network.kronecker import drawn
@@ -32,8 +32,7 @@ def linear(n=60, alpha=0.0):
 
 
 def steps(problem, solver, epochs, seed=0, **kwargs):
-    stopping = Stopping(tol=None, max_iter=epochs)
-    return run(problem, solver, stopping=stopping, rng=np.random.RandomState(seed), **kwargs).w
+    return train(problem, solver, epochs, seed, **kwargs).w
 
 
 # --- factors --------------------------------------------------------------------------------------

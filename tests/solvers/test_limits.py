@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from rules import logistic, network, ridge, train
-from smooth import binary, rosenbrock
+from smooth import after, binary, rosenbrock
 
 from skopt_dl.engine import Stopping, run
 from skopt_dl.linops.quasi_newton import DenseInverseHessian, InverseHessian
@@ -33,13 +33,6 @@ from skopt_dl.solvers import (
     SubsampledTrustRegion,
     TrustRegion,
 )
-
-
-def after(problem, solver, n, **kwargs):
-    """The point after ``n`` iterations."""
-    stopping = Stopping(tol=None, max_iter=n)
-    return run(problem, solver, stopping=stopping, rng=np.random.default_rng(0), **kwargs).w
-
 
 # Without damping, radius, cubic term or an early end of the inner iteration.
 EXACT = [

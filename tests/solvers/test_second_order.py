@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimize, rosen_der
-from smooth import binary, quadratic, rosenbrock, solve, with_eigenvalues
+from smooth import after, binary, quadratic, rosenbrock, solve, with_eigenvalues
 
 from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.linops.lanczos import Lanczos
@@ -30,12 +30,6 @@ from skopt_dl.solvers import (
     SubsampledTrustRegion,
     TrustRegion,
 )
-
-
-def steps(problem, solver, n, **kwargs):
-    """The point after ``n`` iterations."""
-    stopping = Stopping(tol=None, max_iter=n)
-    return run(problem, solver, stopping=stopping, rng=np.random.default_rng(0), **kwargs).w
 
 
 def classifier(hidden=(5,), n=60, activation="tanh", outputs=3, alpha=1e-2):
@@ -247,7 +241,7 @@ def test_without_restraint_all_are_newton(solver):
     optimum = np.linalg.solve(X.T @ X / 30 + 0.1 * np.eye(5), X.T @ y / 30)
     # The Krylov step is as exact as its residual asks for.
     close = 2e-2 if getattr(solver, "subproblem", "") == "krylov" else 1e-7
-    np.testing.assert_allclose(steps(problem, solver, 1), optimum, atol=close)
+    np.testing.assert_allclose(after(problem, solver, 1), optimum, atol=close)
 
 
 def test_affine_maps_of_the_parameters_do_not_change_newtons_path():
@@ -264,7 +258,7 @@ def test_affine_maps_of_the_parameters_do_not_change_newtons_path():
 
     plain, mapped = convex(np.eye(3), start), convex(A, np.linalg.solve(A, start))
     for n in (1, 2, 4):
-        ours, there = steps(plain, NewtonCholesky(), n), steps(mapped, NewtonCholesky(), n)
+        ours, there = after(plain, NewtonCholesky(), n), after(mapped, NewtonCholesky(), n)
         np.testing.assert_allclose(A @ there, ours, rtol=1e-9, atol=1e-14)
 
 
@@ -300,7 +294,7 @@ def test_the_space_of_samples_gives_the_step_of_the_space_of_parameters():
     product = problem.ggn(point)
     G = np.stack([product(e) for e in np.eye(problem.size)], axis=1)
     s = -np.linalg.solve(G + 0.1 * np.eye(problem.size), point.grad)
-    moved = steps(problem, exact, 1) - problem.start()
+    moved = after(problem, exact, 1) - problem.start()
     np.testing.assert_allclose(moved, s, rtol=1e-9, atol=1e-12)
 
 
@@ -327,7 +321,7 @@ def test_an_implicit_step_has_its_closed_form(eta):
     A, b = with_eigenvalues(np.linspace(1, 5, 6)), np.linspace(-1, 1, 6)
     start = np.ones(6)
     problem = quadratic(A, b, start)
-    w = steps(problem, ProximalPoint(step=eta, growth=1.0), 1)
+    w = after(problem, ProximalPoint(step=eta, growth=1.0), 1)
     expected = np.linalg.solve(np.eye(6) + eta * A, start + eta * b)
     np.testing.assert_allclose(w, expected, atol=1e-8)
 
@@ -339,7 +333,7 @@ def test_implicit_steps_follow_the_gradient_flow_to_first_order():
     flow = solve_ivp(lambda t, w: -rosen_der(w), (0, 0.02), problem.start(), rtol=1e-10, atol=1e-12)
     errors = []
     for n in (40, 80, 160):
-        w = steps(problem, ProximalPoint(step=0.02 / n, growth=1.0), n)
+        w = after(problem, ProximalPoint(step=0.02 / n, growth=1.0), n)
         errors.append(np.linalg.norm(w - flow.y[:, -1]))
     assert 1.8 < errors[0] / errors[1] < 2.2
     assert 1.8 < errors[1] / errors[2] < 2.2
@@ -349,7 +343,7 @@ def test_implicit_steps_follow_the_gradient_flow_to_first_order():
 def test_implicit_steps_never_raise_the_objective(eta):
     problem = rosenbrock(4)
     values = [
-        problem.value(steps(problem, ProximalPoint(step=eta, growth=1.0), n)) for n in range(1, 8)
+        problem.value(after(problem, ProximalPoint(step=eta, growth=1.0), n)) for n in range(1, 8)
     ]
     assert np.all(np.diff([problem.value(problem.start()), *values]) <= 0)
 
@@ -365,7 +359,7 @@ SADDLE = SmoothProblem(
 
 
 def test_absolute_curvature_leaves_a_saddle_in_its_first_step():
-    w = steps(SADDLE, SaddleFreeNewton(subproblem="exact"), 1)
+    w = after(SADDLE, SaddleFreeNewton(subproblem="exact"), 1)
     assert abs(w[0]) < 1e-10
     assert w[1] > 1.9e-3
 
@@ -426,7 +420,7 @@ def test_betas_agree_on_a_quadratic_with_exact_steps():
     A, b = with_eigenvalues(np.linspace(1, 3, 6)), np.linspace(-1, 1, 6)
     problem = quadratic(A, b, np.zeros(6))
     ends = [
-        steps(problem, NonlinearCG(beta=beta, curvature=1e-3, sufficient_decrease=1e-4), 3)
+        after(problem, NonlinearCG(beta=beta, curvature=1e-3, sufficient_decrease=1e-4), 3)
         for beta in ("pr+", "fr", "hs", "dy")
     ]
     for end in ends[1:]:

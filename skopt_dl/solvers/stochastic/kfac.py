@@ -7,24 +7,34 @@ it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step ta
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from skopt_dl.engine import Needs
 from skopt_dl.linops.kronecker import DenseSide
 from skopt_dl.solvers.stochastic.averaging import Average
-from skopt_dl.solvers.stochastic.base import StochasticSolver
-from skopt_dl.solvers.stochastic.kronecker import (
-    NEEDS,
-    EigenFactored,
-    Factored,
-    KroneckerState,
-    learn,
-    move,
-    start,
-)
+from skopt_dl.solvers.stochastic.kronecker import EigenFactored, Factored, KroneckerSolver
 
 
-class KFAC(StochasticSolver):
+class DenseKFAC(KroneckerSolver):
+    """Factors with all their eigenvectors."""
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float | str = "auto",
+        damping: float | str = "auto",
+        decay: float = 0.95,
+        refresh: int = 20,
+        fisher: str = "sampled",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        average: str | Average | None = None,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.damping, self.decay, self.refresh = damping, decay, refresh
+        self.fisher = fisher
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.average = average
+
+
+class KFAC(DenseKFAC):
     """K-FAC: the natural gradient with a Fisher matrix of Kronecker products, layer by layer.
 
     .. math::
@@ -71,40 +81,11 @@ class KFAC(StochasticSolver):
     curvature", ICML 2015.
     """
 
-    needs: ClassVar[Needs] = NEEDS
-    decreases: ClassVar = "never"
-    schedule = "constant"
-
-    def __init__(
-        self,
-        *,
-        learning_rate: float | str = "auto",
-        damping: float | str = "auto",
-        decay: float = 0.95,
-        refresh: int = 20,
-        fisher: str = "sampled",
-        batch_size: int | str = "auto",
-        shuffle: bool = True,
-        average: str | Average | None = None,
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.damping, self.decay, self.refresh = damping, decay, refresh
-        self.fisher = fisher
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.average = average
-
-    def _start(self, problem: Any, w: Any) -> KroneckerState:
-        return start(self, problem, w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return 1.0
-
-    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
-        learn(self, problem, state, lambda: Factored(DenseSide(), DenseSide()), self.refresh)
-        move(self, problem, state, g)
+    def _metric(self) -> Factored:
+        return Factored(DenseSide(), DenseSide())
 
 
-class EKFAC(StochasticSolver):
+class EKFAC(DenseKFAC):
     """EKFAC: K-FAC's eigenvectors with the true second moments along them.
 
     .. math::
@@ -128,34 +109,5 @@ class EKFAC(StochasticSolver):
     descent in a Kronecker-factored eigenbasis", NeurIPS 2018.
     """
 
-    needs: ClassVar[Needs] = NEEDS
-    decreases: ClassVar = "never"
-    schedule = "constant"
-
-    def __init__(
-        self,
-        *,
-        learning_rate: float | str = "auto",
-        damping: float | str = "auto",
-        decay: float = 0.95,
-        refresh: int = 20,
-        fisher: str = "sampled",
-        batch_size: int | str = "auto",
-        shuffle: bool = True,
-        average: str | Average | None = None,
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.damping, self.decay, self.refresh = damping, decay, refresh
-        self.fisher = fisher
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.average = average
-
-    def _start(self, problem: Any, w: Any) -> KroneckerState:
-        return start(self, problem, w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return 1.0
-
-    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
-        learn(self, problem, state, lambda: EigenFactored(DenseSide(), DenseSide()), self.refresh)
-        move(self, problem, state, g)
+    def _metric(self) -> Factored:
+        return EigenFactored(DenseSide(), DenseSide())

@@ -7,25 +7,52 @@ it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step ta
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from skopt_dl.engine import Needs
-from skopt_dl.linops.kronecker import BrandRandomizedSide, BrandSide, DenseSide, RandomizedSide
-from skopt_dl.solvers.stochastic.averaging import Average
-from skopt_dl.solvers.stochastic.base import StochasticSolver
-from skopt_dl.solvers.stochastic.kronecker import (
-    NEEDS,
-    Factored,
-    KroneckerState,
-    by_layer,
-    learn,
-    move,
-    preconditioned,
-    start,
+from skopt_dl.linops.kronecker import (
+    BrandRandomizedSide,
+    BrandSide,
+    DenseSide,
+    RandomizedSide,
+    SketchedSide,
 )
+from skopt_dl.solvers.stochastic.averaging import Average
+from skopt_dl.solvers.stochastic.kronecker import Factored, KroneckerSolver
 
 
-class RSKFAC(StochasticSolver):
+class SketchedKFAC(KroneckerSolver):
+    """Factors that are decomposed at random every so often. A subclass names their sides."""
+
+    side: ClassVar[type[SketchedSide]]
+
+    def __init__(
+        self,
+        *,
+        rank: int = 220,
+        oversampling: int = 10,
+        power: int = 3,
+        learning_rate: float | str = "auto",
+        damping: float | str = "auto",
+        decay: float = 0.95,
+        refresh: int = 20,
+        fisher: str = "sampled",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        average: str | Average | None = None,
+    ) -> None:
+        self.rank, self.oversampling, self.power = rank, oversampling, power
+        self.learning_rate = learning_rate
+        self.damping, self.decay, self.refresh = damping, decay, refresh
+        self.fisher = fisher
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.average = average
+
+    def _metric(self) -> Factored:
+        A, G = (self.side(self.rank, self.oversampling, self.power) for _ in "AG")
+        return Factored(A, G)
+
+
+class RSKFAC(SketchedKFAC):
     """K-FAC with randomised low-rank inverses of its factors (RS-KFAC).
 
     .. math:: (A + \\gamma I)^{-1} \\approx U \\big((D + \\gamma)^{-1} - \\gamma^{-1}\\big) U'
@@ -52,47 +79,10 @@ class RSKFAC(StochasticSolver):
     2022.
     """
 
-    needs: ClassVar[Needs] = NEEDS
-    decreases: ClassVar = "never"
-    schedule = "constant"
-
-    def __init__(
-        self,
-        *,
-        rank: int = 220,
-        oversampling: int = 10,
-        power: int = 3,
-        learning_rate: float | str = "auto",
-        damping: float | str = "auto",
-        decay: float = 0.95,
-        refresh: int = 20,
-        fisher: str = "sampled",
-        batch_size: int | str = "auto",
-        shuffle: bool = True,
-        average: str | Average | None = None,
-    ) -> None:
-        self.rank, self.oversampling, self.power = rank, oversampling, power
-        self.learning_rate = learning_rate
-        self.damping, self.decay, self.refresh = damping, decay, refresh
-        self.fisher = fisher
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.average = average
-
-    def _start(self, problem: Any, w: Any) -> KroneckerState:
-        return start(self, problem, w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return 1.0
-
-    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
-        def side() -> RandomizedSide:
-            return RandomizedSide(self.rank, self.oversampling, self.power)
-
-        learn(self, problem, state, lambda: Factored(side(), side()), self.refresh)
-        move(self, problem, state, g)
+    side = RandomizedSide
 
 
-class BKFAC(StochasticSolver):
+class BKFAC(KroneckerSolver):
     """K-FAC whose factors are known by their largest eigenvectors alone, updated online (B-KFAC).
 
     .. math:: U D U' \\leftarrow \\big[\\rho\\, U D U' + (1 - \\rho) X'X\\big]_r
@@ -120,9 +110,8 @@ class BKFAC(StochasticSolver):
     C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition updates" (2022).
     """
 
-    needs: ClassVar[Needs] = NEEDS
-    decreases: ClassVar = "never"
-    schedule = "constant"
+    # There are no inverses to keep: the eigenvectors are those of the last update.
+    refresh = 1
 
     def __init__(
         self,
@@ -143,21 +132,11 @@ class BKFAC(StochasticSolver):
         self.batch_size, self.shuffle = batch_size, shuffle
         self.average = average
 
-    def _start(self, problem: Any, w: Any) -> KroneckerState:
-        return start(self, problem, w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return 1.0
-
-    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
-        def side() -> BrandSide:
-            return BrandSide(self.rank)
-
-        learn(self, problem, state, lambda: Factored(side(), side()), 1)
-        move(self, problem, state, g)
+    def _metric(self) -> Factored:
+        return Factored(BrandSide(self.rank), BrandSide(self.rank))
 
 
-class BRKFAC(StochasticSolver):
+class BRKFAC(SketchedKFAC):
     """K-FAC with eigenvectors that are updated online and now and then found anew (B-R-KFAC).
 
     .. math:: U D U' \\leftarrow \\big[\\rho\\, U D U' + (1 - \\rho) X'X\\big]_r
@@ -187,47 +166,10 @@ class BRKFAC(StochasticSolver):
     C. Puiu, "Brand new K-FACs: speeding up K-FAC with online decomposition updates" (2022).
     """
 
-    needs: ClassVar[Needs] = NEEDS
-    decreases: ClassVar = "never"
-    schedule = "constant"
-
-    def __init__(
-        self,
-        *,
-        rank: int = 220,
-        oversampling: int = 10,
-        power: int = 3,
-        learning_rate: float | str = "auto",
-        damping: float | str = "auto",
-        decay: float = 0.95,
-        refresh: int = 20,
-        fisher: str = "sampled",
-        batch_size: int | str = "auto",
-        shuffle: bool = True,
-        average: str | Average | None = None,
-    ) -> None:
-        self.rank, self.oversampling, self.power = rank, oversampling, power
-        self.learning_rate = learning_rate
-        self.damping, self.decay, self.refresh = damping, decay, refresh
-        self.fisher = fisher
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.average = average
-
-    def _start(self, problem: Any, w: Any) -> KroneckerState:
-        return start(self, problem, w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return 1.0
-
-    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
-        def side() -> BrandRandomizedSide:
-            return BrandRandomizedSide(self.rank, self.oversampling, self.power)
-
-        learn(self, problem, state, lambda: Factored(side(), side()), self.refresh)
-        move(self, problem, state, g)
+    side = BrandRandomizedSide
 
 
-class KLDWRM(StochasticSolver):
+class KLDWRM(KroneckerSolver):
     """K-FAC that stays near all its past models, not the present one alone (KLD-WRM).
 
     .. math::
@@ -258,9 +200,7 @@ class KLDWRM(StochasticSolver):
     C. Puiu, "Rethinking exponential averaging of the Fisher", ECML PKDD 2022.
     """
 
-    needs: ClassVar[Needs] = NEEDS
-    decreases: ClassVar = "never"
-    schedule = "constant"
+    own_rate: ClassVar[float] = 0.3
 
     def __init__(
         self,
@@ -280,25 +220,5 @@ class KLDWRM(StochasticSolver):
         self.batch_size, self.shuffle = batch_size, shuffle
         self.average = average
 
-    def _start(self, problem: Any, w: Any) -> KroneckerState:
-        return start(self, problem, w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return 0.3
-
-    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
-        learn(
-            self,
-            problem,
-            state,
-            lambda: Factored(DenseSide(), DenseSide()),
-            self.refresh,
-            self.wake,
-        )
-        pulled = g if state.wake is None else g + state.wake / state.rate
-        s = state.rate * preconditioned(problem, state, pulled, state.gamma)
-        if self.wake:
-            seen = by_layer(problem, state, s, lambda metric, V: metric.apply(V))
-            state.wake = self.wake * (seen if state.wake is None else state.wake + seen)
-        state.w += s
-        state.model = None
+    def _metric(self) -> Factored:
+        return Factored(DenseSide(), DenseSide())

@@ -8,15 +8,16 @@ it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step ta
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.kronecker import DenseSide, Side
 from skopt_dl.solvers.ratio import GOOD, POOR
-from skopt_dl.solvers.stochastic.base import StochasticState
+from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
 
 NEEDS = Needs.of(
     Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE, Oracle.KRONECKER, Trait.SMOOTH, Trait.MATRICES
@@ -123,54 +124,79 @@ class EigenFactored(Factored):
         return A @ ((A.T @ V @ G) / (self.S + gamma**2)) @ G.T
 
 
-def start(solver: Any, problem: Any, w: Any) -> KroneckerState:
-    """The state before the first update.
+class KroneckerSolver(StochasticSolver):
+    """A step by the Kronecker factors of each layer. A subclass says how it stores them.
 
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and its range.
+    Its constructor has the parameters of `KFAC`; one that makes no sense for it it may fix as a
+    class attribute.
+
+    Attributes
+    ----------
+    own_rate : float
+        What ``learning_rate="auto"`` stands for where the quadratic model is not asked.
+    wake : float, optional
+        How long a past model pulls its way (`KLDWRM`); it is the decay of the factors then.
     """
-    name, damping = type(solver).__name__, solver.damping
-    if damping == "auto":
-        damping = MUCH if problem.n_samples >= MANY_SAMPLES else LITTLE
-    if not (isinstance(damping, int | float) and damping > 0):
-        raise ValueError(f"{name}: damping={damping!r}, but it must be 'auto' or a number > 0")
-    if solver.fisher not in ("sampled", "exact"):
-        raise ValueError(f"{name}: fisher={solver.fisher!r}, but it must be 'sampled' or 'exact'")
-    return KroneckerState(w=w, damping=float(damping))
 
+    needs: ClassVar[Needs] = NEEDS
+    decreases: ClassVar = "never"
+    schedule = "constant"
+    own_rate: ClassVar[float] = 1.0
 
-def learn(
-    solver: Any,
-    problem: Any,
-    state: KroneckerState,
-    metric: Callable[[], Factored],
-    refresh: int,
-    decay: float | None = None,
-) -> None:
-    """Bring the factors up to date with the batch at hand, and every so often their inverses.
+    damping: float | str
+    refresh: int
+    fisher: str
+    decay: float
+    wake: float | None = None
 
-    The k-th update of a running mean keeps ``min(1 - 1/k, solver.decay)`` of it, or ``decay``.
-    """
-    k = state.n_updates
-    state.model = problem.kronecker(state.w, state.batch[0])
-    if solver.fisher == "sampled":
-        size = state.batch[0].shape[0]
-        part = max(min(size, LEAST_PART), math.ceil(FISHER_SHARE * size))
-        layers = state.model.first(part).layers(state.rng)
-    else:
-        layers = state.model.layers()
-    if not state.metrics:
-        state.metrics = [metric() for _ in layers]
-        state.blocks = [(layer.coef, layer.intercept) for layer in layers]
-        state.gamma = math.sqrt(state.damping + state.model.ridge)
-    for each, layer in zip(state.metrics, layers, strict=True):
-        kept = min(1 - 1 / k, solver.decay) if decay is None else decay
-        each.add(problem.xp, layer, kept)
-    if k <= EARLY or k % refresh == 0:
-        for each in state.metrics:
-            each.refresh(state.rng)
+    @abstractmethod
+    def _metric(self) -> Factored:
+        """An empty store of the factors of one layer."""
+
+    def _start(self, problem: Any, w: Any) -> KroneckerState:
+        name, damping = type(self).__name__, self.damping
+        if damping == "auto":
+            damping = MUCH if problem.n_samples >= MANY_SAMPLES else LITTLE
+        if not (isinstance(damping, int | float) and damping > 0):
+            raise ValueError(f"{name}: damping={damping!r}, but it must be 'auto' or a number > 0")
+        if self.fisher not in ("sampled", "exact"):
+            raise ValueError(f"{name}: fisher={self.fisher!r}, but it must be 'sampled' or 'exact'")
+        return KroneckerState(w=w, damping=float(damping))
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return self.own_rate
+
+    def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
+        self._learn(problem, state)
+        if self.wake is not None:
+            _move_in_the_wake(problem, state, g, self.wake)
+        elif self.learning_rate != "auto":
+            state.w += state.rate * preconditioned(problem, state, g, state.gamma)
+        else:
+            _move_by_model(problem, state, g)
+        # A state is kept with the fitted model: not the batch with it.
+        state.model = None
+
+    def _learn(self, problem: Any, state: KroneckerState) -> None:
+        """Bring the factors up to date with the batch at hand, every so often their inverses."""
+        k = state.n_updates
+        state.model = problem.kronecker(state.w, state.batch[0])
+        if self.fisher == "sampled":
+            size = state.batch[0].shape[0]
+            part = max(min(size, LEAST_PART), math.ceil(FISHER_SHARE * size))
+            layers = state.model.first(part).layers(state.rng)
+        else:
+            layers = state.model.layers()
+        if not state.metrics:
+            state.metrics = [self._metric() for _ in layers]
+            state.blocks = [(layer.coef, layer.intercept) for layer in layers]
+            state.gamma = math.sqrt(state.damping + state.model.ridge)
+        kept = min(1 - 1 / k, self.decay) if self.wake is None else self.wake
+        for each, layer in zip(state.metrics, layers, strict=True):
+            each.add(problem.xp, layer, kept)
+        if k <= EARLY or k % self.refresh == 0:
+            for each in state.metrics:
+                each.refresh(state.rng)
 
 
 def by_layer(problem: Any, state: KroneckerState, v: Any, act: Callable[[Any, Any], Any]) -> Any:
@@ -191,14 +217,14 @@ def preconditioned(problem: Any, state: KroneckerState, g: Any, gamma: float) ->
     return by_layer(problem, state, g, lambda metric, V: -metric.solve(xp, V, gamma))
 
 
-def move(solver: Any, problem: Any, state: KroneckerState, g: Any) -> None:
-    """One step: by the learning rate, or by what the quadratic model of the batch says."""
-    if solver.learning_rate != "auto":
-        state.w += state.rate * preconditioned(problem, state, g, state.gamma)
-    else:
-        _move_by_model(problem, state, g)
-    # A state is kept with the fitted model: not the batch with it.
-    state.model = None
+def _move_in_the_wake(problem: Any, state: KroneckerState, g: Any, wake: float) -> None:
+    """A step of the gradient and the pull of past models together."""
+    pulled = g if state.wake is None else g + state.wake / state.rate
+    s = state.rate * preconditioned(problem, state, pulled, state.gamma)
+    if wake:
+        seen = by_layer(problem, state, s, lambda metric, V: metric.apply(V))
+        state.wake = wake * (seen if state.wake is None else state.wake + seen)
+    state.w += s
 
 
 def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
