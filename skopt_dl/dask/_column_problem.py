@@ -18,7 +18,7 @@ import numpy as np
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels import bind
 from skopt_dl.matrix_completion.balance import mixed
-from skopt_dl.matrix_completion.observed import observe
+from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.matrix_completion.rank import rank_for
 from skopt_dl.matrix_completion.starts import START_FLOOR, START_ITERATIONS

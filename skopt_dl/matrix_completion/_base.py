@@ -22,7 +22,8 @@ from skopt_dl._sklearn.base import EngineEstimator
 from skopt_dl._sklearn.validation import check_X
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
 from skopt_dl.matrix_completion.columns import Columns
-from skopt_dl.matrix_completion.observed import ObservedMatrix, observe
+from skopt_dl.matrix_completion.observe import observe
+from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.pairs import check_pairs, positions
 from skopt_dl.matrix_completion.posterior import Draws
 

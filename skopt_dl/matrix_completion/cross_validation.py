@@ -16,6 +16,7 @@ from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion._base import CompletionModel
+from skopt_dl.matrix_completion.building import factor_problem
 from skopt_dl.matrix_completion.estimator import MatrixCompletion
 from skopt_dl.matrix_completion.prepared import Prepared
 from skopt_dl.matrix_completion.rank import is_rank, rank_for
@@ -178,7 +179,7 @@ class MatrixCompletionCV(CompletionModel):
         part = replace(data, observed=kept, mean=to_float(kept.mean()))
         model, w, errors = self._model(rank, 1.0), None, []
         for alpha in alphas:
-            problem = model._factor_problem(part, float(alpha))
+            problem = factor_problem(model, part, float(alpha))
             problem.seed = seed
             solver = resolve(self.solver, problem)[0]
             budget = solver.default_max_iter if self.max_iter is None else self.max_iter

@@ -8,23 +8,22 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skopt_dl._sklearn.arrays import put_beside
 from skopt_dl._sklearn.base import fit_method
-from skopt_dl.dispatch import SOLVERS, resolve
-from skopt_dl.dispatch.resolve import IncompatibleSolverError
-from skopt_dl.engine import Oracle, Problem, SolveResult
+from skopt_dl.dispatch import SOLVERS
+from skopt_dl.engine import Problem, SolveResult
 from skopt_dl.matrix_completion._base import CompletionModel
+from skopt_dl.matrix_completion.building import (
+    factor_problem,
+    has_posterior,
+    learns,
+    posterior_problem,
+)
 from skopt_dl.matrix_completion.checks import check_parameters
-from skopt_dl.matrix_completion.columns import biases
 from skopt_dl.matrix_completion.fitted import fitted_attributes
-from skopt_dl.matrix_completion.pairs import positions
 from skopt_dl.matrix_completion.pilot import Pilot
-from skopt_dl.matrix_completion.posterior import PosteriorProblem
 from skopt_dl.matrix_completion.prepared import Prepared
-from skopt_dl.matrix_completion.problem import FactorProblem
-from skopt_dl.matrix_completion.rank import rank_for
-from skopt_dl.matrix_completion.robust import RobustLoss
-from skopt_dl.matrix_completion.training import Training, training_data
+from skopt_dl.matrix_completion.solving import solved
+from skopt_dl.matrix_completion.training import training_data
 
 
 class MatrixCompletion(CompletionModel):
@@ -293,83 +292,18 @@ class MatrixCompletion(CompletionModel):
         training = training_data(self, X, y, sample_weight)
         rng = check_random_state(self.random_state)
         data = Prepared.of(training, self)
-        problem, best = self._solved(data, rng)
+
+        def interim(problem: Any, w: Any) -> dict[str, Any]:
+            return fitted_attributes(self, problem, None, data, w)
+
+        problem, best = solved(self, data, rng, interim)
         for name in ("row_ids_", "col_ids_", "indicator_features_", "loss_delta_"):
             if hasattr(self, name):
                 delattr(self, name)
-        for name, value in self._attributes(problem, best, data).items():
+        for name, value in fitted_attributes(self, problem, best, data).items():
             setattr(self, name, value)
         self._store_report(best)
         return self
-
-    def _solved(self, data: Prepared, rng: Any) -> tuple[Any, SolveResult]:
-        """The problem whose answer is the model, and the best solve of it."""
-        if self.loss != "squared":
-            return self._robustly_solved(data, rng)
-        if not self._learns:
-            if self.alpha == 0:
-                data.warn_if_undetermined(self._rank(data))
-            problem = self._factor_problem(data, self.alpha)
-            return problem, self._best(problem, data, rng)
-        learned = self._posterior_problem(data)
-        if self._smooth_ridge and self._fits(learned):
-            return learned, self._best(learned, data, rng)
-        # The solver minimises the penalised objective: at the strength that the evidence takes.
-        start = self._best(learned, data, rng, solver="auto")
-        alpha = learned.penalty_per_entry(learned.unpack(start.w))
-        problem = self._factor_problem(data, alpha)
-        return problem, self._best(problem, data, rng)
-
-    def _robustly_solved(self, data: Prepared, rng: Any) -> tuple[Any, SolveResult]:
-        """The same with a robust loss, whose delta and penalty a first fit may have to find."""
-        pilot = Pilot(self, data, int(rng.randint(2**31 - 1)))
-        loss, alpha = pilot.loss(), self.alpha
-        if self._learns:
-            alpha = pilot.strength()
-        problem = self._factor_problem(data, alpha, loss)
-        return problem, self._best(problem, data, rng, start=None if self.positive else pilot.start)
-
-    @property
-    def _learns(self) -> bool:
-        return isinstance(self.alpha, str)
-
-    @property
-    def _smooth_ridge(self) -> bool:
-        """Whether the model is that of the posterior: Gaussian factors without bounds."""
-        return self.penalty == "ridge" and not self.positive and self.loss == "squared"
-
-    def _fits(self, problem: Problem) -> bool:
-        """Whether the solver can work on this problem."""
-        try:
-            resolve(self.solver, problem)
-        except IncompatibleSolverError:
-            return False
-        return True
-
-    def _best(
-        self, problem: Any, data: Prepared, rng: Any, solver: Any = None, start: Any = None
-    ) -> SolveResult:
-        """The best of ``n_init`` solves; ``start(problem)`` is another first start."""
-        chosen = resolve(self.solver if solver is None else solver, problem)[0]
-        # Draws have no optimum: such a method ends by itself.
-        draws = Oracle.CONDITIONAL_DRAW in chosen.needs.oracles
-        results = []
-        for k in range(self.n_init):
-            problem.seed = int(rng.randint(2**31 - 1))
-            first = self._start(problem, data.training, start) if k == 0 else None
-            results.append(
-                self._solve(
-                    problem,
-                    start=problem.random_start() if first is None else first,
-                    tol=None if draws else self.tol,
-                    max_iter=self.max_iter,
-                    unpack=lambda w: self._interim(problem, w, data),
-                    rng=rng,
-                    part=(k, self.n_init),
-                    solver=solver,
-                )
-            )
-        return min(results, key=lambda r: r.certificate.objective)
 
     def _store_report(self, result: SolveResult) -> None:
         curve = [float(v) for v in result.history["objective"] if not math.isnan(v)]
@@ -383,38 +317,6 @@ class MatrixCompletion(CompletionModel):
     def _check_parameters(self) -> None:
         check_parameters(self)
 
-    # --- problems -----------------------------------------------------------------------------
-
-    def _describe(self, data: Prepared) -> str:
-        (m, n), obs = data.observed.shape, data.observed
-        return f"{self!r} on this {m} x {n} matrix of {obs.n_entries} {obs.dtype} entries"
-
-    def _rank(self, data: Prepared) -> int:
-        return rank_for(type(self).__name__, self.n_components, data.observed.shape)
-
-    def _factor_problem(
-        self, data: Prepared, alpha: float, robust: RobustLoss | None = None
-    ) -> FactorProblem:
-        return FactorProblem(
-            data.centred(self.fit_bias),
-            self._rank(data),
-            alpha,
-            **biases(self.fit_bias),
-            constants=data.per_side() if self.penalty == "nuclear" else None,
-            positive=self.positive,
-            robust=robust,
-            description=self._describe(data),
-        )
-
-    def _posterior_problem(self, data: Prepared, observed: Any = None) -> PosteriorProblem:
-        return PosteriorProblem(
-            data.centred(self.fit_bias) if observed is None else observed,
-            self._rank(data),
-            **biases(self.fit_bias),
-            row_copies=data.training.row_copies,
-            description=self._describe(data),
-        )
-
     def _build_problem(self, X: Any, y: Any = None, sample_weight: Any = None) -> Problem:
         """The problem that `fit` would solve (first) on these raw data.
 
@@ -425,41 +327,9 @@ class MatrixCompletion(CompletionModel):
         problem: Any
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         loss = None if self.loss == "squared" else Pilot(self, data, seed).loss()
-        if self._learns and self._smooth_ridge:
-            problem = self._posterior_problem(data)
+        if learns(self) and has_posterior(self):
+            problem = posterior_problem(self, data)
         else:
-            problem = self._factor_problem(data, 0.05 if self._learns else self.alpha, loss)
+            problem = factor_problem(self, data, 0.05 if learns(self) else self.alpha, loss)
         problem.seed = seed
         return problem
-
-    def _start(self, problem: Any, training: Training, otherwise: Any = None) -> Any:
-        """The spectral (or another) start, or with ``warm_start`` the earlier column factors."""
-        if not (self.warm_start and hasattr(self, "components_")):
-            return problem.start() if otherwise is None else otherwise(problem)
-        xp, (n, kq) = problem.xp, problem.column_shape
-        old = xp.astype(self._columns.Q, problem.dtype)
-        pairs = training.col_ids is not None
-        known = getattr(self, "col_ids_", None)
-        same = (known is not None) if pairs else (known is None and old.shape[0] == n)
-        if not same or old.shape[1] != kq:
-            raise ValueError(
-                "MatrixCompletion: warm_start=True needs the columns, the rank and fit_bias of the "
-                f"previous fit: it had column parameters of shape {tuple(old.shape)}, and now they "
-                f"would be {(n, kq)}. Use warm_start=False"
-            )
-        if pairs:
-            place, found = (put_beside(old, a) for a in positions(training.col_ids, known))
-            fresh = problem.columns_of(problem.start())
-            old = xp.where(found[:, None], xp.take(old, place, axis=0), fresh)
-        return problem.from_cols(old)
-
-    # --- attributes ---------------------------------------------------------------------------
-
-    def _interim(self, problem: Any, w: Any, data: Prepared) -> dict[str, Any]:
-        """Fitted attributes for callbacks, while a solve is under way."""
-        return self._attributes(problem, None, data, w)
-
-    def _attributes(
-        self, problem: Any, result: SolveResult | None, data: Prepared, w: Any = None
-    ) -> dict[str, Any]:
-        return fitted_attributes(self, problem, result, data, w)

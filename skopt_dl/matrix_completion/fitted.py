@@ -8,6 +8,7 @@ import numpy as np
 
 from skopt_dl.engine import SolveResult
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion.building import rank_of
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
 from skopt_dl.matrix_completion.prepared import Prepared
@@ -18,7 +19,7 @@ def fitted_attributes(
     estimator: Any, problem: Any, result: SolveResult | None, data: Prepared, w: Any = None
 ) -> dict[str, Any]:
     """What `fit` sets, from the result of a solve or from a point ``w`` on its way."""
-    xp, k = problem.xp, estimator._rank(data)
+    xp, k = problem.xp, rank_of(estimator, data)
     draws = getattr(result.state, "draws", None) if result is not None else None
     if result is not None:
         w = result.w

@@ -11,6 +11,7 @@ import numpy as np
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion.building import posterior_problem
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
 from skopt_dl.matrix_completion.prepared import Prepared
 from skopt_dl.matrix_completion.robust import (
@@ -83,7 +84,7 @@ class Pilot:
         obs = whole.without(xp.where(far, whole.weights, xp.zeros_like(whole.weights)))
         Q, noise, least = None, self.spread, LEAST_NOISE * self.spread
         for _ in range(CUTS):
-            problem = self.estimator._posterior_problem(self.data, obs)
+            problem = posterior_problem(self.estimator, self.data, obs)
             problem.seed = self.seed
             result = run(
                 problem,

@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from skopt_dl._sklearn.arrays import is_foreign, workplace
 from skopt_dl._sklearn.validation import FLOATS, check_weights, check_X
 from skopt_dl.kernels.namespace import to_numpy
-from skopt_dl.matrix_completion.observed import Entries, ObservedMatrix, observe, sorted_entries
+from skopt_dl.matrix_completion.entries import Entries, sorted_entries
+from skopt_dl.matrix_completion.observe import observe
+from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.pairs import check_pairs, looks_like_pairs
 
 

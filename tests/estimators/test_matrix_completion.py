@@ -20,7 +20,9 @@ from zoo import is_stochastic
 
 from skopt_dl.dispatch import IncompatibleSolverError, fitting
 from skopt_dl.matrix_completion import MatrixCompletion
-from skopt_dl.matrix_completion.observed import Entries, Masked, observe, sorted_entries
+from skopt_dl.matrix_completion.entries import Entries, sorted_entries
+from skopt_dl.matrix_completion.masked import Masked
+from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.solvers.quasi_newton import LBFGS
 

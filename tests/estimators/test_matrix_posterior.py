@@ -17,7 +17,7 @@ from skopt_dl.dispatch import IncompatibleSolverError, fitting
 from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels import bind, generic_observed
 from skopt_dl.matrix_completion import MatrixCompletion
-from skopt_dl.matrix_completion.observed import observe
+from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
 from skopt_dl.solvers.alternating import VariationalBayes
 from skopt_dl.solvers.gibbs import Gibbs

@@ -12,7 +12,7 @@ from zoo import is_stochastic
 
 from skopt_dl.dispatch import IncompatibleSolverError, fitting
 from skopt_dl.matrix_completion import MatrixCompletion
-from skopt_dl.matrix_completion.observed import observe
+from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.matrix_completion.robust import RobustLoss, deviation, weighted_median
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt_dl.matrix_completion import EntryKFold, MatrixCompletion, MatrixCompletionCV
-from skopt_dl.matrix_completion.observed import observe
+from skopt_dl.matrix_completion.observe import observe
 
 
 def noisy(m=60, n=40, rank=2, noise=0.3, share=0.4, seed=0):

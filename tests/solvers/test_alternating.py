@@ -9,7 +9,7 @@ from skopt_dl.dispatch import IncompatibleSolverError
 from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.linear_model import Lasso
 from skopt_dl.matrix_completion import MatrixCompletion
-from skopt_dl.matrix_completion.observed import observe
+from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.solvers.alternating import ALS
 

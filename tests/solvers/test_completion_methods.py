@@ -9,7 +9,7 @@ from completion import SEEN, X, dense, distance, exact, nuclear
 from skopt_dl.dispatch import IncompatibleSolverError, fitting
 from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.matrix_completion import MatrixCompletion
-from skopt_dl.matrix_completion.observed import observe
+from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.matrix_completion.robust import RobustLoss
 from skopt_dl.solvers import (

@@ -1,0 +1,60 @@
+"""The problems that an estimator's parameters and its prepared entries stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.matrix_completion.columns import biases
+from skopt_dl.matrix_completion.posterior import PosteriorProblem
+from skopt_dl.matrix_completion.prepared import Prepared
+from skopt_dl.matrix_completion.problem import FactorProblem
+from skopt_dl.matrix_completion.rank import rank_for
+from skopt_dl.matrix_completion.robust import RobustLoss
+
+
+def rank_of(estimator: Any, data: Prepared) -> int:
+    """The rank that the estimator asks for on these data."""
+    return rank_for(type(estimator).__name__, estimator.n_components, data.observed.shape)
+
+
+def factor_problem(
+    estimator: Any, data: Prepared, alpha: float, robust: RobustLoss | None = None
+) -> FactorProblem:
+    """The penalised objective at the strength ``alpha``, with squares or another loss."""
+    return FactorProblem(
+        data.centred(estimator.fit_bias),
+        rank_of(estimator, data),
+        alpha,
+        **biases(estimator.fit_bias),
+        constants=data.per_side() if estimator.penalty == "nuclear" else None,
+        positive=estimator.positive,
+        robust=robust,
+        description=_describe(estimator, data),
+    )
+
+
+def posterior_problem(estimator: Any, data: Prepared, observed: Any = None) -> PosteriorProblem:
+    """The free energy, of other entries at the same places if ``observed`` has them."""
+    return PosteriorProblem(
+        data.centred(estimator.fit_bias) if observed is None else observed,
+        rank_of(estimator, data),
+        **biases(estimator.fit_bias),
+        row_copies=data.training.row_copies,
+        description=_describe(estimator, data),
+    )
+
+
+def learns(estimator: Any) -> bool:
+    """Whether the strength of the penalty is to be found."""
+    return isinstance(estimator.alpha, str)
+
+
+def has_posterior(estimator: Any) -> bool:
+    """Whether the model is that of the posterior: Gaussian factors without bounds."""
+    ridge = bool(estimator.penalty == "ridge")
+    return ridge and not estimator.positive and bool(estimator.loss == "squared")
+
+
+def _describe(estimator: Any, data: Prepared) -> str:
+    (m, n), obs = data.observed.shape, data.observed
+    return f"{estimator!r} on this {m} x {n} matrix of {obs.n_entries} {obs.dtype} entries"

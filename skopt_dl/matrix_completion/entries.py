@@ -1,0 +1,102 @@
+"""A partly observed matrix as its observed entries alone, in CSR order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.kernels import bind
+from skopt_dl.kernels.namespace import is_numpy, namespace_of
+from skopt_dl.matrix_completion.observed import ObservedMatrix
+
+
+class Entries(ObservedMatrix):
+    """The observed entries alone; one position may have several.
+
+    Parameters
+    ----------
+    pattern : sparse matrix in CSR format
+        Of SciPy or CuPy; its stored data are the values. Stored zeros count.
+    weights : array of shape (q,)
+        Their weights, in the order of the stored data.
+    """
+
+    layout = "sparse"
+
+    def __init__(self, pattern: Any, weights: Any) -> None:
+        xp = self.xp = namespace_of(weights)
+        self._csr, self.shape = type(pattern), pattern.shape
+        self.values, self.weights = pattern.data, weights
+        self.cols, self._ptr = pattern.indices, pattern.indptr
+        m, n = self.shape
+        self.n_entries = weights.shape[0]
+        self.rows = xp.repeat(xp.arange(m, dtype=self.cols.dtype), self._ptr[1:] - self._ptr[:-1])
+        # The order of the entries by columns; as floats, which every sparse library can carry.
+        order = self._csr(
+            (xp.arange(self.n_entries, dtype=xp.float64), self.cols, self._ptr), (m, n)
+        )
+        by_column = order.tocsc()
+        self._order = by_column.data.astype(xp.int64)
+        self._rows_t, self._ptr_t = by_column.indices, by_column.indptr
+        self.kernels = bind(xp, weights.dtype, self.layout)
+        self._measure()
+
+    def _sums(self) -> tuple[Any, Any]:
+        add, each = self.kernels.segment_sum, self.weights[:, None]
+        return add(each, self.rows, self.shape[0])[:, 0], add(each, self.cols, self.shape[1])[:, 0]
+
+    def _positions(self) -> tuple[Any, Any]:
+        return self.rows, self.cols
+
+    def _per_row(self, E: Any) -> Any:
+        return self.kernels.segment_sum(E[:, None], self.rows, self.shape[0])[:, 0]
+
+    def _spread(self, a: Any) -> Any:
+        return self.xp.take(a, self.rows)
+
+    def _row_ranks(self, keys: Any) -> Any:
+        # Sorted by row and, within it, by key: the place in the row's run is the rank.
+        xp = self.xp
+        order = xp.argsort(self.rows + keys)
+        place = xp.arange(self.n_entries) - xp.take(self._ptr, self.rows)
+        return xp.take(place, xp.argsort(order))
+
+    def products(self, L: Any, R: Any) -> Any:
+        return self.kernels.entry_products(self.rows, self.cols, L, R)
+
+    def filled(self, M: Any) -> Any:
+        M = self.xp.asarray(M, copy=True)
+        M[self.rows, self.cols] = self.values
+        return M
+
+    def matrix(self, E: Any) -> Any:
+        return self._csr((self.weights * E, self.cols, self._ptr), self.shape)
+
+    def matrix_t(self, E: Any) -> Any:
+        data = self.xp.take(self.weights * E, self._order)
+        return self._csr((data, self._rows_t, self._ptr_t), self.shape[::-1])
+
+    def entries(self, index: Any) -> tuple[Any, Any, Any, Any]:
+        take = self.xp.take
+        arrays = (self.rows, self.cols, self.values, self.weights)
+        return tuple(take(a, index) for a in arrays)
+
+
+def sorted_entries(
+    rows: Any, cols: Any, values: Any, weights: Any, shape: tuple[int, int], csr: Any = None
+) -> tuple[Any, Any]:
+    """``(pattern, weights)`` for `Entries` from coordinates in any order.
+
+    Repeated positions stay apart. ``csr`` is the CSR class to use; SciPy's by default.
+    """
+    if csr is None:
+        from scipy.sparse import csr_array
+
+        csr = csr_array
+    xp = namespace_of(values)
+    order = xp.argsort(rows, stable=True) if is_numpy(xp) else xp.argsort(rows)
+    counts = xp.bincount(rows, minlength=shape[0])
+    # One integer type for all positions, the narrow one where it suffices.
+    wide = max(*shape, rows.shape[0]) >= 2**31
+    dtype = xp.int64 if wide else xp.int32
+    ptr = xp.concatenate([xp.zeros(1, dtype=counts.dtype), xp.cumsum(counts)]).astype(dtype)
+    return csr((values[order], cols[order].astype(dtype), ptr), shape), weights[order]
