@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from skopt_dl.kernels import (
     cupy,
     cython,
@@ -93,17 +95,12 @@ def bind(xp: Any, dtype: Any, layout: str = "dense") -> KernelSet:
     layout : {"dense", "sparse"}
         Layout of the design matrix.
     """
-    if _is_compiled(dtype):
-        if is_numpy(xp):
-            return KernelSet("cython", COMPILED[layout])
-        if xp.__name__ == "cupy":
-            return KernelSet("cuda", (*cupy.MODULES, *GENERIC))
+    # NumPy's dtypes are CuPy's too.
+    if is_numpy(xp) and np.dtype(dtype).char in "fd":
+        return KernelSet("cython", COMPILED[layout])
+    if xp.__name__ == "cupy" and np.dtype(dtype).char in "fd":
+        return KernelSet("cuda", (*cupy.MODULES, *GENERIC))
     return KernelSet("generic", GENERIC)
-
-
-@cache
-def _is_compiled(dtype: Any) -> bool:
-    return str(dtype) in ("float32", "float64")
 
 
 def kernels_of(a: Any) -> KernelSet:
