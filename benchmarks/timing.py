@@ -20,6 +20,8 @@ from typing import Any  # noqa: E402
 TOLERANCES = [10.0**-k for k in range(2, 15)]
 # No single trial may take longer than this many processor seconds; the candidate is then out.
 PATIENCE = 60.0
+# Calls shorter than so many seconds are repeated to fill them, so many times at most.
+SHORT, MOST_CALLS = 0.02, 100
 
 
 @dataclass
@@ -53,6 +55,18 @@ def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
         return time.process_time() - start, result
 
 
+def seconds_a_call(call: Callable[[], Any]) -> float:
+    """Processor seconds of one call, of a run of them where one is too short to be timed.
+
+    A call of a millisecond, alone after seconds of other work, is a measurement of cold caches.
+    """
+    spent, calls = seconds_of(call)[0], 1
+    if spent < SHORT:
+        calls = min(MOST_CALLS, max(1, round(SHORT / max(spent, 1e-6))))
+        spent = seconds_of(lambda: [call() for _ in range(calls)])[0]
+    return spent / calls
+
+
 def fitting(estimator: Any, X: Any, y: Any, **parameters: Any) -> Callable[[float], Any]:
     """From a tolerance to ``estimator(tol=tol, ...)`` fitted to these data."""
     return lambda tol: estimator(tol=tol, **parameters).fit(X, y)
@@ -83,7 +97,7 @@ def compare(
         for name, timing in found.items():
             if timing.tol > 0:
                 fit, tol = candidates[name], timing.tol
-                timing.seconds.append(seconds_of(lambda fit=fit, tol=tol: fit(tol))[0])
+                timing.seconds.append(seconds_a_call(lambda fit=fit, tol=tol: fit(tol)))
     return found
 
 
@@ -165,7 +179,7 @@ def race(
     for _ in range(repeat):
         for name, curve in curves.items():
             for tol in {curve.tol_for(t) for t in targets} - {None}:
-                seconds, _ = seconds_of(lambda fit=candidates[name], tol=tol: fit(tol))
+                seconds = seconds_a_call(lambda fit=candidates[name], tol=tol: fit(tol))
                 curve.timed.setdefault(tol, []).append(seconds)
     return curves
 

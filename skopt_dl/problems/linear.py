@@ -119,7 +119,7 @@ class LinearProblem(ByColumns, BySamples, Problem):
         if self.centred:
             self.y_mean = self.omega @ y
             y = y - self.y_mean
-            self.map: Any = Centred(self.base, self.base.column_sums(self.omega))
+            self.map: Any = Centred(self.base, self.base.column_means(self.omega))
         else:
             self.map = WithIntercept(self.base) if fit_intercept else self.base
         self.intercept_in_map = fit_intercept and not self.centred
@@ -245,13 +245,12 @@ class LinearProblem(ByColumns, BySamples, Problem):
         grad[: self.n_coef] += self.penalty.grad(w[: self.n_coef])  # type: ignore[attr-defined]
         return Point(w, loss_value + penalty_value, grad, z)
 
-    def keep(self, w: Any, z: Any, g: Any, loss_value: Any) -> None:
+    def keep(self, w: Any, z: Any = None, g: Any = None, loss_value: Any = None) -> None:
         """Remember the prediction, and gradient and value of the loss at ``w``, for `known_at`."""
         self._known = (self.xp.asarray(w, copy=True), z, g, loss_value)
 
     def known_at(self, w: Any) -> tuple[Any, Any, Any]:
-        """Prediction at ``w``, gradient and value of the loss; ``None`` each if the last point was
-        not there.
+        """Prediction at ``w``, gradient and value of the loss; ``None`` where it is not known.
 
         A certificate asks for what the solver has just computed.
         """

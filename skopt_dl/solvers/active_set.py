@@ -68,7 +68,7 @@ class ActiveSet(Solver):
     needs: ClassVar[Needs] = Needs.of(Oracle.WORKING_SET)
     default_max_iter: ClassVar[int] = 1000
 
-    def __init__(self, *, shrinkage: float = 0.4) -> None:
+    def __init__(self, *, shrinkage: float = 0.3) -> None:
         self.shrinkage = shrinkage
 
     def init(self, problem: Problem, w: Any, rng: Any) -> ActiveSetState:
@@ -99,12 +99,12 @@ class ActiveSet(Solver):
         if state.work is None:
             self._begin(problem, state)
         for _ in range(n):
-            status = self._pass(state)
+            status = self._pass(problem, state)
             if status is not Status.RUNNING:
                 return status
         return Status.RUNNING
 
-    def _pass(self, s: ActiveSetState) -> Status:
+    def _pass(self, problem: Problem, s: ActiveSetState) -> Status:
         work, xp = s.work, s.work.xp
         last, s.level = s.level, max(1.0, self.shrinkage * s.level)
         if not work.complete:
@@ -130,6 +130,9 @@ class ActiveSet(Solver):
             (s.c,), s.slope = work.correlations(s.v), None
             s.indicator = self._violation(work, s.c, s.v)
         s.w = work.full(s.v)
+        if s.level == 1 and not work.complete:
+            # The certificate need not read X again.
+            problem.keep(s.w, g=-xp.astype(s.c, work.dtype))  # type: ignore[attr-defined]
         s.n_iter += 1
         return Status.RUNNING
 
