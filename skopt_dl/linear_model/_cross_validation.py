@@ -19,6 +19,7 @@ from skopt_dl.linear_model._exact_path import Path, gram_path
 from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
 from skopt_dl.linops import design
+from skopt_dl.linops.design import nearly_centred
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import LinearProblem
@@ -157,7 +158,9 @@ class _Tall:
         self.origin: tuple[Any, Any] = (np.zeros(X.shape[1]), 0.0)
         if fit_intercept:
             share = omega / np.sum(omega)
-            self.origin = ((share @ X).astype(np.float64), float(share @ y))
+            mean = (share @ X).astype(np.float64)
+            near = X.dtype == np.float64 and nearly_centred(X, mean)
+            self.origin = (np.zeros_like(mean) if near else mean, float(share @ y))
         self.blocks = [Moments.of_rows(X, y, omega, fold.test, self.origin) for fold in folds]
 
     def _path(self, moments: Moments, ratio: float, alphas: Any) -> tuple[Path, float]:

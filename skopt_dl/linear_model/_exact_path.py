@@ -96,7 +96,9 @@ def gram_path(
     W = coefs[:, :done]
     C = q[:, None] - G @ W
     rest = np.maximum(square - np.sum(W * (q[:, None] + C), axis=0), 0)
-    gaps[:done] = _gaps(C, W, rest, square - q @ W, l1, l2, strengths[:done], positive)
+    at = np.flatnonzero(np.any(W != 0, axis=1))
+    cross = square - q @ W
+    gaps[:done] = _gaps(C, at, W[at], rest, cross, l1, l2, strengths[:done], positive)
     return Path(coefs, gaps, np.ones(K, dtype=int), done)
 
 
@@ -239,10 +241,8 @@ class _Blocks:
         """Correlations of all columns (the slope's in the last one) and duality gaps."""
         work = self.work
         C, rest, cross = work.block_correlations(W, u)
-        full = np.zeros((work.n_features, W.shape[1]))
-        full[work.index] = W
-        gaps = _gaps(C[:, :-1], full, rest, cross, work.l1, work.l2, block, work.positive)
-        return C, gaps
+        at, l1, l2 = work.index, work.l1, work.l2
+        return C, _gaps(C[:, :-1], at, W, rest, cross, l1, l2, block, work.positive)
 
     def _accepted(self, C: Any, gaps: Any, block: Any) -> int:
         """How many strengths of the block stand: all before the first that is not certified."""
@@ -270,6 +270,7 @@ class _Blocks:
 
 def _gaps(
     C: Any,
+    index: Any,
     W: Any,
     rest: Any,
     cross: Any,
@@ -278,28 +279,42 @@ def _gaps(
     strengths: Any,
     positive: bool = False,
 ) -> Any:
-    """Duality gaps of several solutions.
+    """Duality gaps of several solutions ``W`` on the columns ``index``, zero on the others.
 
     ``C = B'(t - B w)``, ``rest = |t - B w|^2``, ``cross = t'(t - B w)``, a column or entry per
     strength. Of two dual points the better one counts: the residual scaled until it is feasible,
     a quadratic penalty taken as further rows; or, where every coefficient has a quadratic penalty,
     the residual itself, which is then feasible.
     """
-    t = np.asarray(strengths)
-    l1, l2 = t * l1[:, None], t * l2[:, None]
-    ridge = np.sum(l2 * W**2, axis=0)
-    primal = rest / 2 + np.sum(l1 * np.abs(W), axis=0) + ridge / 2
-    # Further rows sqrt(t l2) with target 0: their residual is -sqrt(t l2) w.
-    size = C - l2 * W
-    size = size if positive else np.abs(size)
-    ratio = np.where(size > l1, l1 / np.where(size > 0, size, 1), np.inf)
-    bound = np.min(ratio, axis=0, initial=np.inf)
+    t, ridged = np.asarray(strengths), bool(np.any(l2 > 0))
+    ridge = t * (l2[index] @ W**2)
+    primal = rest / 2 + t * (l1[index] @ np.abs(W)) + ridge / 2
+    residual = C
+    if ridged:
+        # Further rows sqrt(t l2) with target 0: their residual is -sqrt(t l2) w.
+        residual = C.copy()
+        residual[index] -= t * l2[index][:, None] * W
+    largest = _largest_ratio(residual, l1, positive)
+    violated = largest > t
+    bound = np.where(violated, t / np.where(violated, largest, 1.0), np.inf)
     norm = rest + ridge
     scale = np.minimum(cross / np.where(norm > 0, norm, 1), bound)
     if not positive:
         scale = np.maximum(scale, -bound)
     dual = scale * cross - scale**2 * norm / 2
-    if np.all(l2 > 0):
-        over = np.maximum((C if positive else np.abs(C)) - l1, 0)
-        dual = np.maximum(dual, cross - rest / 2 - np.sum(over**2 / (2 * l2), axis=0))
+    if ridged and np.all(l2 > 0) and np.all(t > 0):
+        over = np.maximum((C if positive else np.abs(C)) - t * l1[:, None], 0)
+        rows = np.sum(over**2 / (2 * l2[:, None]), axis=0) / t
+        dual = np.maximum(dual, cross - rest / 2 - rows)
     return np.maximum(primal - dual, 0)
+
+
+def _largest_ratio(C: Any, l1: Any, positive: bool) -> Any:
+    """The strength from which on each column of correlations is feasible: ``max_j |c_j| / l1_j``."""
+    if len(l1) and l1[0] > 0 and np.all(l1 == l1[0]):
+        largest = np.max(C, axis=0)
+        return (largest if positive else np.maximum(largest, -np.min(C, axis=0))) / l1[0]
+    size, free = C if positive else np.abs(C), l1 == 0
+    ratio = size / np.where(free, 1.0, l1)[:, None]
+    ratio[free] = np.where(size[free] > 0, np.inf, 0.0)
+    return np.max(ratio, axis=0, initial=0.0)

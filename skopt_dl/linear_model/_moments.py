@@ -47,6 +47,7 @@ class Moments:
         total = cls(np.zeros((p, p)), np.zeros(p), np.zeros(p), 0.0, 0.0, 0.0)
         size = max(1, BLOCK // max(1, p))
         rows = as_slice(rows)
+        plain = X.dtype == np.float64 and not np.any(x0)
         length = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         for i in range(0, length, size):
             if isinstance(rows, slice):
@@ -54,15 +55,22 @@ class Moments:
             else:
                 part = rows[i : i + size]
             w = omega[part].astype(np.float64)
-            root = np.sqrt(w)
-            t = root * (y[part].astype(np.float64) - y0)
-            Z = np.subtract(X[part], x0, dtype=np.float64)
-            Z *= root[:, None]
-            total.G += Z.T @ Z
-            total.c += Z.T @ t
-            total.a += root @ Z
-            total.tt += float(t @ t)
-            total.t += float(root @ t)
+            t = y[part].astype(np.float64) - y0
+            Z = X[part] if plain else np.subtract(X[part], x0, dtype=np.float64)
+            scale = w[0]
+            if np.any(w != scale):
+                # Unequal weights go into the rows.
+                root, scale = np.sqrt(w), 1.0
+                t = root * t
+                Z = root[:, None] * Z if plain else np.multiply(Z, root[:, None], out=Z)
+                ones = root
+            else:
+                ones = np.ones_like(t)
+            total.G += scale * (Z.T @ Z)
+            total.c += scale * (Z.T @ t)
+            total.a += scale * (ones @ Z)
+            total.tt += float(scale * (t @ t))
+            total.t += float(scale * (ones @ t))
             total.weight += float(np.sum(w))
         return total
 

@@ -39,6 +39,20 @@ def far_from_zero(mean: Any, spread: Any) -> Any:
     return mean**2 > FAR_FROM_ZERO**2 * spread
 
 
+def spread_of_few(X: Any, mean: Any) -> Any:
+    """Mean squared deviations of a few rows of an array from ``mean``."""
+    few = X[:: max(1, X.shape[0] // FIRST_ROWS), :]
+    return namespace_of(X).mean((few - mean) ** 2, axis=0)
+
+
+def nearly_centred(X: Any, mean: Any) -> bool:
+    """Whether no column's mean exceeds its spread, as judged by few rows.
+
+    Moments about zero then lose no digits to those about the means, and need no copy of X.
+    """
+    return bool(namespace_of(X).all(mean**2 <= spread_of_few(X, mean)))
+
+
 def along_rows(weights: Any, a: Any) -> Any:
     """``diag(weights) a`` for a vector or a matrix ``a``."""
     return weights * a if a.ndim == 1 else weights[:, None] * a
@@ -147,10 +161,8 @@ class Dense(LinearMap):
         """
         xp, X, n = self.xp, self.X, self.shape[0]
         mean = self.column_means(weights)
-        few = X[:: max(1, n // FIRST_ROWS), :]
         # Most designs need no closer look: no column is anywhere near.
-        off = FAR_FROM_ZERO**2 * xp.mean((few - mean) ** 2, axis=0)
-        if not bool(xp.any(off < SAFETY * mean**2)):
+        if not bool(xp.any(FAR_FROM_ZERO**2 * spread_of_few(X, mean) < SAFETY * mean**2)):
             return self, None
         sample = X[:: max(1, n // FAR_ROWS), :]
         middle = xp.mean(sample, axis=0)

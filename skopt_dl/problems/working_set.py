@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
-from skopt_dl.linops.design import blocks_of
+from skopt_dl.linops.design import blocks_of, nearly_centred
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
@@ -128,31 +128,45 @@ class WorkingSet:
         self.inside = scatter(self.index, xp.ones_like(self.index), self.n_features) > 0
 
     def add_all(self) -> None:
-        """Take every column: one Gram of the whole matrix, of a copy made in row blocks.
+        """Take every column: one Gram of the whole matrix, copied in blocks of rows if at all.
 
         The design keeps it for the other targets of the same fit.
         """
         xp, p = self.xp, self.n_features
         kept, centred = self.base.kept_gram, self.mean is not None
         known = kept is not None and kept[1] == centred and bool(xp.all(kept[0] == self.omega))
-        if not known:
-            self._G = xp.zeros((p, p), dtype=xp.float64, device=self.device)
-        self._q = xp.zeros(p, dtype=xp.float64, device=self.device)
-        for part in blocks_of(*self.base.shape):
-            B = xp.astype(self.base.X[part, :], xp.float64)
-            if self.mean is not None:
-                B -= self.mean
-            B *= self.root[part][:, None]
-            if not known:
-                self._G += B.T @ B
-            self._q += B.T @ self.target[part]
-        if known:
-            self._G = kept[2]
-        else:
-            self.base.kept_gram = (self.omega, centred, self._G)
+        G, self._q = self._moments_of_all(kept[2] if known else None)
+        self._G = G
+        self.base.kept_gram = (self.omega, centred, G)
         self._everything = True
         self.index = xp.arange(p, dtype=xp.int64, device=self.device)
         self.inside = ~self.inside | self.inside
+
+    def _moments_of_all(self, G: Any) -> tuple[Any, Any]:
+        """``B'B``, unless it is known, and ``B't`` with all columns in B."""
+        xp, X, mean, root, y = self.xp, self.base.X, self.mean, self.root, self.target
+        alike = X.dtype == xp.float64 and bool(xp.all(root == root[:1]))
+        if alike and (mean is None or nearly_centred(X, mean)):
+            q = self.base.rmatvec(root * y)
+            if G is None:
+                G = X.T @ X
+                G *= root[0] ** 2
+                if mean is not None:
+                    G -= xp.sum(root**2) * mean[:, None] * mean
+            return G, q if mean is None else q - (root @ y) * mean
+        known, p = G is not None, self.n_features
+        if not known:
+            G = xp.zeros((p, p), dtype=xp.float64, device=self.device)
+        q = xp.zeros(p, dtype=xp.float64, device=self.device)
+        for part in blocks_of(*X.shape):
+            B = xp.astype(X[part, :], xp.float64)
+            if mean is not None:
+                B -= mean
+            B *= root[part][:, None]
+            if not known:
+                G += B.T @ B
+            q += B.T @ y[part]
+        return G, q
 
     def thinned(self, chosen: Any, strength: Any, level: float) -> Any:
         """Those of ``chosen`` that one sweep of coordinate descent makes nonzero.
