@@ -310,7 +310,7 @@ def _gaps(
 
 
 def _largest_ratio(C: Any, l1: Any, positive: bool) -> Any:
-    """The strength from which on each column of correlations is feasible: ``max_j |c_j| / l1_j``."""
+    """The strength from which on a column of correlations is feasible: ``max_j |c_j| / l1_j``."""
     if len(l1) and l1[0] > 0 and np.all(l1 == l1[0]):
         largest = np.max(C, axis=0)
         return (largest if positive else np.maximum(largest, -np.min(C, axis=0))) / l1[0]

@@ -42,7 +42,7 @@ def far_from_zero(mean: Any, spread: Any) -> Any:
 def spread_of_few(X: Any, mean: Any) -> Any:
     """Mean squared deviations of a few rows of an array from ``mean``."""
     few = X[:: max(1, X.shape[0] // FIRST_ROWS), :]
-    return namespace_of(X).mean((few - mean) ** 2, axis=0)
+    return namespace_of(X).sum((few - mean) ** 2, axis=0) / few.shape[0]
 
 
 def nearly_centred(X: Any, mean: Any) -> bool:

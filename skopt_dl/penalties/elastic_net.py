@@ -9,9 +9,10 @@ JASA 101 (2006).
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
-from skopt_dl.kernels.namespace import device_of, namespace_of
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
 from skopt_dl.penalties.base import Penalty, check_strength, is_array, per_coefficient
 
 
@@ -114,7 +115,11 @@ class ElasticNet(Penalty):
         if not is_array(l2) and l2 > 0:
             return xp.sum(xp.clip(size - l1, 0, None) ** 2) / (2 * l2)
         # A point scaled to the border by feasible_scale overshoots by rounding only.
-        tiny = 64 * xp.finfo(v.dtype).eps * (l1 + xp.abs(v))
+        rounding = 64 * xp.finfo(v.dtype).eps
+        if not (is_array(l1) or is_array(l2)) and v.shape[0]:
+            largest = to_float(xp.max(size))
+            return math.inf if largest > l1 + rounding * (l1 + largest) else 0.0
+        tiny = rounding * (l1 + xp.abs(v))
         hard = xp.where(size > l1 + tiny, xp.full_like(v, xp.inf), xp.zeros_like(v))
         if not is_array(l2):
             return xp.sum(hard)
@@ -123,13 +128,13 @@ class ElasticNet(Penalty):
 
     def feasible_scale(self, v: Any) -> Any:
         xp, (l1, l2) = namespace_of(v), self._terms(v)
-        one = xp.ones((), dtype=v.dtype, device=device_of(v))
         if v.shape[0] == 0 or (not is_array(l2) and l2 > 0):
-            return one
+            return 1.0
         size = v if self.positive else xp.abs(v)
         if not (is_array(l1) or is_array(l2)):
-            largest = xp.max(size)
-            return xp.where(largest > l1, l1 / xp.where(largest > l1, largest, one), one)
+            largest = to_float(xp.max(size))
+            return l1 / largest if largest > l1 else 1.0
+        one = xp.ones((), dtype=v.dtype, device=device_of(v))
         excess = (size > l1) & (l2 <= 0)
         ratio = xp.where(excess, l1 / xp.where(excess, size, one), one)
         return xp.min(ratio)

@@ -66,9 +66,9 @@ class WorkingSet:
         self.map, self.base, self.kernels, self.positive = map_, base, kernels, positive
         self.dtype, self.device = y.dtype, device_of(y)
         self.omega = omega
-        self.root = xp.sqrt(xp.astype(omega, xp.float64))
-        self.target = self.root * xp.astype(y, xp.float64)
-        self.l1, self.l2 = xp.astype(l1, xp.float64), xp.astype(l2, xp.float64)
+        self.root = xp.sqrt(xp.astype(omega, xp.float64, copy=False))
+        self.target = self.root * xp.astype(y, xp.float64, copy=False)
+        self.l1, self.l2 = (xp.astype(strength, xp.float64, copy=False) for strength in (l1, l2))
         self.mean = getattr(map_, "mean", None)
         # A divisor for strengths: 1 where nothing is charged.
         self.positive_l1 = xp.where(self.l1 > 0, self.l1, xp.ones_like(self.l1))
