@@ -219,7 +219,7 @@ class MatrixCompletion(DaskEstimator):
             k=problem.k,
             bias=False,
             mean=mean,
-            seen=problem.col_weight > 0,
+            weight=problem.col_weight,
             scale=np.ones(len(Q)),
             alpha=float(self.alpha),
         )

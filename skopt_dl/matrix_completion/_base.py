@@ -60,6 +60,7 @@ class CompletionModel(TransformerMixin, EngineEstimator):
     _columns: Columns
     _draws: Draws | None
     _range: Any
+    _row_weight: Any
 
     def _new_rows(self, X: Any, method: str) -> Any:
         """Validated rows of a matrix, for a model that was fitted on one."""
@@ -252,7 +253,7 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         """
         check_is_fitted(self)
         pairs = check_pairs("MatrixCompletion.predict_entries", pairs)
-        rows, seen_r = self._known(pairs[:, 0], "row_ids_", self._row_seen)
+        rows, seen_r = self._known(pairs[:, 0], "row_ids_", self._row_weight > 0)
         cols, seen_c = self._known(pairs[:, 1], "col_ids_", self._columns.seen)
         if return_std and self._draws is None:
             raise self._no_uncertainty()

@@ -57,8 +57,8 @@ class Columns:
     bias : {False, "rows", "cols", "both"}
     mean : float
         Constant of the model, also without biases the answer where nothing else is known.
-    seen : array of bool, shape (n,)
-        Columns with an entry.
+    weight : array of shape (n,)
+        Sum of the weights of each column's entries, zero for one without.
     scale : array of shape (n,)
         Unit of each column.
     alpha : float
@@ -69,8 +69,8 @@ class Columns:
         Whether rows have non-negative parameters.
     robust : RobustLoss or None
         Loss of the residuals, where it is not squared.
-    spread, tau, gamma : arrays or None
-        Variances of Q, precisions of the noise and of the rows' priors.
+    spread, tau, gamma, delta : arrays or None
+        Variances of Q, precisions of the noise and of the rows' and the columns' priors.
     draws : tuple of arrays or None
         Q, tau and gamma of draws, stacked, where these stand for the posterior.
     """
@@ -79,7 +79,7 @@ class Columns:
     k: int
     bias: Any
     mean: float
-    seen: Any
+    weight: Any
     scale: Any
     alpha: float
     constant: float | None = None
@@ -88,14 +88,23 @@ class Columns:
     spread: Any = None
     tau: Any = None
     gamma: Any = None
+    delta: Any = None
     draws: Any = None
 
-    def fold_in(self, observed: ObservedMatrix) -> Rows:
-        """The parameters of rows, each from its own entries (in units of the columns)."""
+    @property
+    def seen(self) -> Any:
+        """Which columns have an entry."""
+        return self.weight > 0
+
+    def fold_in(self, observed: ObservedMatrix, copies: Any = None) -> Rows:
+        """The parameters of rows, each from its own entries (in units of the columns).
+
+        ``copies`` says how often each row is given, where its weights are as many times larger.
+        """
         if self.draws is not None or self.tau is None:
             constants = None if self.constant is None else (self.constant, 1.0)
             problem = FactorProblem(
-                self._centred(observed),
+                self.centred(observed),
                 self.k,
                 self.alpha,
                 constants=constants,
@@ -106,10 +115,15 @@ class Columns:
             Q = problem.xp.astype(self.Q, observed.dtype)
             w = problem.from_cols(Q)
             return Rows(problem.unpack(w)[0], None, *problem.factors(w), None, None)
-        return self._posterior_rows(observed, self.Q, self.spread, self.tau, self.gamma)
+        arrays = self.Q, self.spread, self.tau, self.gamma
+        return self._posterior_rows(observed, *arrays, copies)
 
-    def _posterior_rows(self, observed: Any, Q: Any, T: Any, tau: Any, gamma: Any) -> Rows:
-        problem = PosteriorProblem(self._centred(observed), self.k, **biases(self.bias))
+    def _posterior_rows(
+        self, observed: Any, Q: Any, T: Any, tau: Any, gamma: Any, copies: Any = None
+    ) -> Rows:
+        problem = PosteriorProblem(
+            self.centred(observed), self.k, row_copies=copies, **biases(self.bias)
+        )
         astype = problem.xp.astype
         arrays = (astype(a, observed.dtype) for a in (Q, T, tau, gamma))
         return Rows(*problem.rows_given(*arrays))
@@ -149,7 +163,8 @@ class Columns:
             mean = xp.where(known > 0, mean, xp.full_like(mean, self.mean))
         return mean * unit, variance * unit * unit
 
-    def _centred(self, observed: ObservedMatrix) -> ObservedMatrix:
+    def centred(self, observed: ObservedMatrix) -> ObservedMatrix:
+        """Entries without the constant of a model with biases."""
         return observed.shifted(self.mean) if self.bias else observed
 
     def in_units(self, observed: ObservedMatrix) -> ObservedMatrix:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from skopt_dl._sklearn.base import fit_method
-from skopt_dl.dispatch import SOLVERS
-from skopt_dl.engine import Problem, SolveResult
+from skopt_dl.engine import Problem
 from skopt_dl.matrix_completion._base import CompletionModel
 from skopt_dl.matrix_completion.building import (
     factor_problem,
@@ -23,7 +22,15 @@ from skopt_dl.matrix_completion.fitted import fitted_attributes
 from skopt_dl.matrix_completion.pilot import Pilot
 from skopt_dl.matrix_completion.prepared import Prepared
 from skopt_dl.matrix_completion.solving import solved
-from skopt_dl.matrix_completion.training import training_data
+from skopt_dl.matrix_completion.streaming import (
+    adds_up,
+    check_new_rows,
+    check_streams,
+    equations_of,
+    expected_equations,
+    grown,
+)
+from skopt_dl.matrix_completion.training import Training, training_data
 
 
 class MatrixCompletion(CompletionModel):
@@ -289,7 +296,63 @@ class MatrixCompletion(CompletionModel):
             The fitted estimator.
         """
         self._check_parameters()
-        training = training_data(self, X, y, sample_weight)
+        return self._fit(training_data(self, X, y, sample_weight))[0]
+
+    @available_if(adds_up)
+    @fit_method
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Add rows to the model, and let the columns learn from them.
+
+        The first call is a `fit`. Later ones fold the new rows in, add their normal equations to
+        those of the columns, solve these (one ridge regression a column, whose entries are all so
+        far) and fold the new rows in once more. The rows themselves are not kept, and what they
+        said stays as it was under the columns of that time: a `fit` on all rows is at least as
+        good. Penalty, mean, units of the columns and noise stay those of the first call.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_columns), or (n_entries, 2)
+            More rows, of the form of the first; pairs name new rows, and known or new columns.
+        y : array-like of shape (n_entries,), optional
+            Values of the pairs; ignored for a matrix.
+        sample_weight : array-like of shape (n_rows,) or (n_entries,), optional
+            Non-negative weights of the rows, or of the pairs.
+
+        Returns
+        -------
+        self : object
+            The model of all the rows so far. `row_factors_` grows by the new rows, the earlier
+            ones' stay as they were.
+
+        Raises
+        ------
+        ValueError
+            For a robust loss or draws of the posterior, which have no such equations; for pairs
+            with a row that is known already.
+
+        Notes
+        -----
+        After a `fit`, which keeps no equations, each column begins with those of the mean row, at
+        which it stands where it is: the new rows count as if the old ones had been a draw from all.
+        """
+        self._check_parameters()
+        if not hasattr(self, "components_"):
+            training = training_data(self, X, y, sample_weight)
+            _, data = self._fit(training)
+            check_streams(self)
+            self._equations = equations_of(self._columns, data.observed, training.row_copies)
+            return self
+        check_streams(self)
+        training = training_data(self, X, y, sample_weight, more=True)
+        if training.row_ids is not None:
+            check_new_rows(training.row_ids, self.row_ids_)
+        before = getattr(self, "_equations", None)
+        before = expected_equations(self) if before is None else before
+        for name, value in grown(self, before, training).items():
+            setattr(self, name, value)
+        return self
+
+    def _fit(self, training: Training) -> tuple[Self, Prepared]:
         rng = check_random_state(self.random_state)
         data = Prepared.of(training, self)
 
@@ -297,22 +360,12 @@ class MatrixCompletion(CompletionModel):
             return fitted_attributes(self, problem, None, data, w)
 
         problem, best = solved(self, data, rng, interim)
-        for name in ("row_ids_", "col_ids_", "indicator_features_", "loss_delta_"):
+        for name in ("row_ids_", "col_ids_", "indicator_features_", "loss_delta_", "_equations"):
             if hasattr(self, name):
                 delattr(self, name)
         for name, value in fitted_attributes(self, problem, best, data).items():
             setattr(self, name, value)
-        self._store_report(best)
-        return self
-
-    def _store_report(self, result: SolveResult) -> None:
-        curve = [float(v) for v in result.history["objective"] if not math.isnan(v)]
-        if not curve or curve[-1] != result.certificate.objective:
-            curve.append(result.certificate.objective)
-        self.loss_curve_ = curve
-        self.n_iter_ = max(1, result.n_iter)
-        self.solver_ = SOLVERS.name_of(result.solver)
-        self.solve_report_ = result.report()
+        return self, data
 
     def _check_parameters(self) -> None:
         check_parameters(self)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import SolveResult
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.building import rank_of
@@ -25,7 +27,7 @@ def fitted_attributes(
         w = result.w
     learned = isinstance(problem, PosteriorProblem)
     known: dict[str, Any] = {"k": k, "bias": estimator.fit_bias, "mean": data.mean}
-    known |= {"scale": data.scale, "seen": data.observed.col_weight > 0}
+    known |= {"scale": data.scale, "weight": data.observed.col_weight}
     if learned:
         fitted, alpha = problem.fitted(w, draws or None)
         known |= fitted
@@ -38,7 +40,7 @@ def fitted_attributes(
     robust = None if learned else problem.robust
     known |= {"positive": estimator.positive, "robust": robust}
     columns = Columns(alpha=alpha, **known)
-    rows = columns.fold_in(data.observed)
+    rows = columns.fold_in(data.observed, data.training.row_copies)
     centred = data.centred(estimator.fit_bias)
     E = centred.products(rows.left, rows.right) - centred.values
     noise = to_float(centred.dot(E, E) / centred.total)
@@ -58,7 +60,7 @@ def fitted_attributes(
         # What transform needs of the parameters, which may have been set anew since.
         "_columns": columns,
         "_draws": (problem.entry_draws(w, draws or None, rows.P, rows.spread) if learned else None),
-        "_row_seen": data.observed.row_weight > 0,
+        "_row_weight": data.observed.row_weight,
         "_range": data.limits(estimator.clip),
     }
     if robust is not None:
@@ -68,4 +70,16 @@ def fitted_attributes(
     if data.training.row_ids is not None:
         attributes["row_ids_"] = data.training.row_ids
         attributes["col_ids_"] = data.training.col_ids
-    return attributes
+    return attributes | (_reported(result) if result is not None else {})
+
+
+def _reported(result: SolveResult) -> dict[str, Any]:
+    curve = [float(v) for v in result.history["objective"] if not math.isnan(v)]
+    if not curve or curve[-1] != result.certificate.objective:
+        curve.append(result.certificate.objective)
+    return {
+        "loss_curve_": curve,
+        "n_iter_": max(1, result.n_iter),
+        "solver_": SOLVERS.name_of(result.solver),
+        "solve_report_": result.report(),
+    }

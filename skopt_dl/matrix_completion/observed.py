@@ -137,10 +137,10 @@ class ObservedMatrix(ABC):
         other.values = xp.where(self.weights > 0, self.values - offset, xp.zeros_like(self.values))
         return other
 
-    def converted(self, dtype: str) -> Self:
-        """The same entries in another floating dtype."""
+    def converted(self, dtype: Any) -> Self:
+        """The same entries in another floating dtype, by name or as the namespace has it."""
         other, xp = copy.copy(self), self.xp
-        kind = getattr(xp, dtype)
+        kind = getattr(xp, dtype) if isinstance(dtype, str) else dtype
         for name in ("values", "weights", "row_weight", "col_weight", "total"):
             setattr(other, name, xp.astype(xp.asarray(getattr(self, name)), kind))
         other.kernels = bind(xp, other.values.dtype, self.layout)

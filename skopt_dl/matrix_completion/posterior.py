@@ -35,6 +35,8 @@ from skopt_dl.matrix_completion.problem import FactorProblem
 
 # The noise variance stays above this many units of rounding of the values' mean square.
 NOISE_FLOOR = 100.0
+# What `Columns` calls the parts that it keeps.
+KEPT = ("Q", "spread", "tau", "gamma", "delta")
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ class PosteriorProblem(Problem):
         xp, b = self.xp, self.unpack(w)
         copied = {
             name: xp.asarray(getattr(b, field), copy=True)
-            for name, field in (("Q", "Q"), ("spread", "T"), ("tau", "tau"), ("gamma", "gamma"))
+            for name, field in zip(KEPT, ("Q", "T", "tau", "gamma", "delta"), strict=True)
         }
         stacked = None
         if draws is not None:

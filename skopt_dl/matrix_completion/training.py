@@ -40,8 +40,13 @@ class Training:
         return to_numpy(xp.round(count)) < rows
 
 
-def training_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training:
+def training_data(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, *, more: bool = False
+) -> Training:
     """Validate the data of a fit and number their entries; sets the estimator's feature names.
+
+    If ``more``, they are rows for the fitted ``estimator``: of the same kind and features, and
+    pairs keep the columns that are known beside those that they name.
 
     Raises
     ------
@@ -51,11 +56,20 @@ def training_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Trainin
     pairs = estimator.input == "pairs"
     if estimator.input == "auto":
         pairs = y is not None and looks_like_pairs(X)
+    if more:
+        pairs = hasattr(estimator, "row_ids_")
     if pairs:
-        training = _from_pairs(estimator, X, y, sample_weight)
+        training = _from_pairs(estimator, X, y, sample_weight, more)
     else:
         nan = math.isnan(estimator.missing_values)
-        X = check_X(estimator, X, reset=True, accept_sparse=("csr",), allow_nan=nan)
+        X = check_X(
+            estimator,
+            X,
+            reset=not more,
+            method="partial_fit",
+            accept_sparse=("csr",),
+            allow_nan=nan,
+        )
         weights = check_weights(sample_weight, X)
         observed = observe(X, estimator.missing_values, weights)
         training = Training(observed, row_copies=weights)
@@ -67,7 +81,7 @@ def training_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Trainin
     return training
 
 
-def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training:
+def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any, more: bool) -> Training:
     if y is None:
         raise ValueError(
             "MatrixCompletion: pairs need their values y, which is None; pass y, or input='matrix' "
@@ -77,9 +91,9 @@ def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training:
     if place.namespace not in ("numpy", "cupy"):
         raise TypeError(f"MatrixCompletion: pairs must be NumPy or CuPy arrays, but X is {place}")
     pairs = check_pairs("MatrixCompletion.fit", X)
-    validate_data(estimator, X, skip_check_array=True)
+    validate_data(estimator, X, skip_check_array=True, reset=not more)
     y = to_numpy(y) if is_foreign(y) else y
-    y = validate_data(estimator, X="no_validation", y=y, y_numeric=True)
+    y = validate_data(estimator, X="no_validation", y=y, y_numeric=True, reset=not more)
     check_consistent_length(pairs, y)
     values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
     weights = check_weights(sample_weight, values)
@@ -87,7 +101,10 @@ def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Training:
         weights = np.ones_like(values)
     kept = weights > 0
     row_ids, rows = np.unique(pairs[kept, 0], return_inverse=True)
-    col_ids, cols = np.unique(pairs[kept, 1], return_inverse=True)
+    col_ids = np.unique(pairs[kept, 1])
+    if more:
+        col_ids = np.union1d(col_ids, estimator.col_ids_)
+    cols = np.searchsorted(col_ids, pairs[kept, 1])
     shape = (len(row_ids), len(col_ids))
     pattern, weights = sorted_entries(rows, cols, values[kept], weights[kept], shape)
     return Training(Entries(place.put(pattern), place.put(weights)), row_ids, col_ids)
