@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from skopt_dl.engine import Point
+from skopt_dl.engine import Point, Trait
 from skopt_dl.linops import along_rows
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def _batch(problem: LinearProblem, index: Any, weights: Any) -> tuple[Any, Any, 
 def _product(
     problem: LinearProblem, w: Any, rows: Any, y: Any, omega: Any, z: Any
 ) -> Callable[[Any], Any]:
-    diagonal = problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]
+    # A penalty without a gradient is left to the prox, as it is by the gradients of batches.
+    smooth = Trait.SMOOTH in problem.traits
+    diagonal = problem.on_coef(problem.penalty.curvature, w) if smooth else 0.0  # type: ignore[attr-defined]
     loss: Any = problem.loss
     if problem.y.ndim == 1:
         h = omega * loss.curvature(y, z)

@@ -38,6 +38,7 @@ from skopt_dl.problems.curvature import (
 )
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.reasons import (
+    no_batch_gauss_newton,
     no_bounds,
     no_curvature,
     no_gauss_newton,
@@ -316,9 +317,10 @@ class LinearProblem(ByColumns, BySamples, Problem):
         """``d -> H d`` of what `sample_grad` differentiates, each sample times its weight."""
         return batch_product(self, w, index, weights)
 
-    @offers(Oracle.SAMPLE_GGN, lacks=no_gauss_newton)
+    @offers(Oracle.SAMPLE_GGN, lacks=no_batch_gauss_newton)
     def sample_ggn(self, w: Any, index: Any, weights: Any = None) -> Any:
-        """The same: the model is linear in its parameters."""
+        """The same: the model is linear in its parameters. A penalty without a gradient is left
+        out, as it is by `sample_grad`."""
         return batch_product(self, w, index, weights)
 
     @offers(Oracle.SAMPLE_HESSIAN, lacks=no_curvature)

@@ -49,16 +49,28 @@ def no_curvature(problem: Any) -> str | None:
         return reason
     if not hasattr(problem.penalty, "curvature"):
         return f"{problem.penalty.label} has none"
-    if not (hasattr(problem.loss, "curvature") or hasattr(problem.loss, "curvature_map")):
-        return f"the {type(problem.loss).__name__} loss has none"
-    return None
+    return _no_loss_curvature(problem)
+
+
+def _no_loss_curvature(problem: Any) -> str | None:
+    if hasattr(problem.loss, "curvature") or hasattr(problem.loss, "curvature_map"):
+        return None
+    return f"the {type(problem.loss).__name__} loss has none"
 
 
 def no_gauss_newton(problem: Any) -> str | None:
-    reason = no_curvature(problem)
-    if reason is None and not problem.loss.convex:
-        return f"the {type(problem.loss).__name__} loss is not convex"
-    return reason
+    return no_curvature(problem) or _not_convex(problem)
+
+
+def _not_convex(problem: Any) -> str | None:
+    return None if problem.loss.convex else f"the {type(problem.loss).__name__} loss is not convex"
+
+
+def no_batch_gauss_newton(problem: Any) -> str | None:
+    # Of a penalty without a gradient nothing is asked: batches have none of it in theirs either.
+    if Trait.SMOOTH in problem.traits:
+        return no_gauss_newton(problem)
+    return no_smooth_loss(problem) or _no_loss_curvature(problem) or _not_convex(problem)
 
 
 def no_root(problem: Any) -> str | None:

@@ -123,10 +123,10 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         PolyakStep as PolyakStep,
     )
     from skopt_dl.solvers.stochastic.preconditioned import (
-        PROMISE as PROMISE,
         SVRGLBFGS as SVRGLBFGS,
         SketchySGD as SketchySGD,
     )
+    from skopt_dl.solvers.stochastic.promise import PROMISE as PROMISE, SAPPHIRE as SAPPHIRE
     from skopt_dl.solvers.stochastic.quasi_newton import (
         SQN as SQN,
         BlockBFGS as BlockBFGS,
@@ -239,7 +239,7 @@ _HOME = {
     "NonlinearCG": "nonlinear_cg",
     "NystromCG": "nystrom_cg",
     "OnlineBFGS": "stochastic.quasi_newton",
-    "PROMISE": "stochastic.preconditioned",
+    "PROMISE": "stochastic.promise",
     "PolyakStep": "stochastic.polyak",
     "Prodigy": "stochastic.distance",
     "ProgressiveLBFGS": "stochastic.growing",
@@ -256,6 +256,7 @@ _HOME = {
     "SAGA": "variance_reduced",
     "Rprop": "rprop",
     "SAM": "stochastic.sharpness",
+    "SAPPHIRE": "stochastic.promise",
     "SDCA": "dual_ascent",
     "SGD": "stochastic.sgd",
     "SOAP": "stochastic.shampoo",

@@ -243,6 +243,18 @@ def _check_sample_curvature(p: _Probe) -> None:
         )
 
 
+def _check_sample_gauss_newton(p: _Probe) -> None:
+    q, d, n = p.problem, p.draw(p.problem.size), p.problem.n_samples
+    half = p.xp.asarray(np.arange((n + 1) // 2), device=q.device)
+    product = q.sample_ggn(p.w, half)(d)
+    require("a batch's Gauss-Newton matrix is semi-definite", to_float(d @ product) >= -1e-12)
+    if Trait.LINEAR_MODEL in q.traits:
+        difference = _difference(
+            p, lambda w: p.xp.asarray(q.sample_grad(w, half)[1], copy=True), p.w, d
+        )
+        require_close("of a linear model it is the gradients'", product, difference, 1e-4, 1e-7)
+
+
 def _check_curvature_scores(p: _Probe) -> None:
     q = p.problem
     scores = q.curvature_scores(q.point(p.w))
@@ -390,6 +402,7 @@ _CHECKS = {
     Oracle.HVP: _check_curvature,
     Oracle.GGN: _check_gauss_newton,
     Oracle.SAMPLE_HVP: _check_sample_curvature,
+    Oracle.SAMPLE_GGN: _check_sample_gauss_newton,
     Oracle.CURVATURE_SCORES: _check_curvature_scores,
     Oracle.COORDS: _check_coordinates,
     Oracle.QUADRATIC_MODEL: _check_quadratic_model,

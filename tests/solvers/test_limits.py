@@ -7,15 +7,19 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from rules import logistic, network, ridge, train
-from smooth import after, binary, rosenbrock
+from smooth import after, binary, classes, rosenbrock
 
 from skopt_dl.engine import Stopping, run
 from skopt_dl.linops.quasi_newton import DenseInverseHessian, InverseHessian
+from skopt_dl.losses import Logistic
+from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
+from skopt_dl.problems import LinearProblem
 from skopt_dl.solvers import (
     ARC,
     BFGS,
     LBFGS,
     PROMISE,
+    SAPPHIRE,
     SQN,
     STORM,
     SVRGLBFGS,
@@ -175,9 +179,6 @@ TWINS = [
 
 def large(n=700, p=5):
     """More samples than a sample of curvature has at least."""
-    from skopt_dl.losses import Logistic
-    from skopt_dl.penalties import L2
-    from skopt_dl.problems import LinearProblem
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, p)) * np.logspace(0, 1, p)
@@ -211,9 +212,6 @@ def test_a_factor_of_all_samples_is_newton_by_cholesky_and_one_of_few_is_near():
 
 def test_a_singular_sample_is_left_to_conjugate_gradients():
     """Two columns that are the same, and no penalty."""
-    from skopt_dl.losses import Logistic
-    from skopt_dl.penalties import L2
-    from skopt_dl.problems import LinearProblem
 
     source = large()
     X = source.map.to_dense()
@@ -259,6 +257,43 @@ def test_a_whole_sketch_on_all_samples_is_newton():
         np.testing.assert_allclose(
             after(problem, solver, n), after(problem, NewtonCholesky(), n), atol=1e-5
         )
+
+
+@pytest.mark.parametrize("penalty", [L1(0.03), ElasticNet(0.02, 0.05), L1Ball(0.5)], ids=repr)
+def test_a_whole_sketch_with_a_prox_is_proximal_newton(penalty):
+    """SAPPHIRE with every direction, all samples and a full step: each iterate minimises the
+    second-order model of the last with the shift and the penalty itself."""
+    X, y = classes()
+    problem = LinearProblem(X, y.astype(float), Logistic(), penalty)
+    solver = SAPPHIRE(
+        learning_rate=1.0,
+        rank=problem.size,
+        regularization=1e-3,
+        refresh=1,
+        snapshot_every=1,
+        batch_size=150,
+    )
+
+    def hessian(w):
+        return X.T @ (X * problem.loss.curvature(problem.y, X @ w)[:, None]) / 150
+
+    before = problem.start()
+    # A logistic loss bends most at zero, and the shift is in units of the largest curvature met.
+    shift = 1e-3 * np.linalg.eigvalsh(hessian(before))[-1]
+    for n in (1, 2, 3):
+        w = after(problem, solver, n)
+        P = hessian(before) + shift * np.eye(problem.size)
+        slope = problem.smooth_value_grad(before)[1] + P @ (w - before)
+        length = 1 / np.linalg.eigvalsh(P)[-1]
+        np.testing.assert_allclose(penalty.prox(w - length * slope, length), w, atol=1e-9)
+        before = w
+
+
+def test_without_a_kink_there_is_no_prox_to_take():
+    problem = binary(alpha=0.1)
+    for n in (1, 4):
+        ours = after(problem, SAPPHIRE(batch_size=20), n)
+        np.testing.assert_array_equal(ours, after(problem, PROMISE(batch_size=20), n))
 
 
 # --- trust regions --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.losses import Logistic, Multinomial, Squared
 from skopt_dl.penalties import L1, L2, ElasticNet, L1Ball
 from skopt_dl.problems import LinearProblem
+from skopt_dl.solvers import SAPPHIRE
 from skopt_dl.solvers.proximal_gradient import FISTA
 from skopt_dl.solvers.variance_reduced import SAG, SAGA
 
@@ -214,6 +215,27 @@ def test_an_intercept_alone():
     coef, intercept = problem.unpack(result.w)
     np.testing.assert_array_equal(coef, 0)
     assert intercept == pytest.approx(np.log(3), abs=1e-2)
+
+
+@pytest.mark.parametrize("name", ["cancer l1", "diabetes lasso", "iris l2", "digits l1"])
+def test_a_sketched_metric_reaches_the_certificate(name):
+    result = solve(case(*CASES[name]), SAPPHIRE(), max_iter=300)
+    assert result.status is Status.CONVERGED
+    assert result.certificate.value <= TOL
+
+
+def test_a_sketched_metric_does_not_mind_columns_that_bend_differently():
+    """Rotated columns of scales 1 to 1e-2, L1 penalty: passes over the data to the certificate."""
+    rng = np.random.default_rng(0)
+    n, p = 2000, 40
+    Q, _ = np.linalg.qr(rng.standard_normal((p, p)))
+    X = (rng.standard_normal((n, p)) * np.geomspace(1, 1e-2, p)) @ Q
+    y = (rng.random(n) < 1 / (1 + np.exp(-3 * X @ rng.standard_normal(p)))).astype(float)
+    problem = LinearProblem(X, y, Logistic(), L1(1e-4))
+    ours = solve(problem, SAPPHIRE(rank=20, batch_size=100), max_iter=100)
+    assert ours.success
+    plain = solve(problem, SAGA(), max_iter=2 * int(ours.n_epochs))
+    assert not plain.success
 
 
 def test_sag_declines_a_penalty_without_gradient():

@@ -1,5 +1,4 @@
-r"""Stochastic gradients in the metric of a sketched curvature, with and without variance reduction;
-variance-reduced quasi-Newton steps.
+r"""Stochastic gradients in the metric of a sketched curvature; variance-reduced quasi-Newton steps.
 
 Letters: w the iterate, g the gradient on a batch, :math:`\tilde w` the snapshot and
 :math:`\tilde g` the gradient of the objective there, P the metric, :math:`\eta` the learning rate.
@@ -8,43 +7,16 @@ Letters: w the iterate, g the gradient on a batch, :math:`\tilde w` the snapshot
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
-from skopt_dl.kernels.namespace import to_float
-from skopt_dl.linops.nystrom import NystromPreconditioner
 from skopt_dl.linops.quasi_newton import InverseHessian
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, curvature_step
-from skopt_dl.solvers.stochastic.metrics import (
-    random_directions,
-    sample_of,
-    stable_length,
-    warm_length,
-)
-from skopt_dl.solvers.stochastic.quasi_newton import PairState, averaged_pair
-
-# Samples of a sketch at most, where their number is automatic: the root of all, as the authors
-# take, but enough for small data.
-LEAST_SKETCH = 256
-
-
-@dataclass
-class SketchState(PairState):
-    """Adds the sketch with its shift, the snapshot with its value and gradient, the direction that
-    was steepest in the metric when last looked at, and a factor that shortens steps."""
-
-    U: Any = None
-    values: Any = None
-    shift: Any = None
-    snapshot: Any = None
-    full: Any = None
-    taken: int = -1
-    steepest: Any = None
-    value: float = math.inf
-    caution: float = 1.0
+from skopt_dl.solvers.stochastic.metrics import warm_length
+from skopt_dl.solvers.stochastic.quasi_newton import averaged_pair
+from skopt_dl.solvers.stochastic.sketch import SketchState, reduced, sketch, solve
 
 
 class SketchySGD(StochasticSolver):
@@ -108,75 +80,8 @@ class SketchySGD(StochasticSolver):
 
     def _step(self, problem: Any, state: SketchState, g: Any) -> None:
         g = problem.xp.asarray(g, copy=True)
-        _sketch(self, problem, state)
-        state.w = state.w - (state.rate * state.length) * _solve(state, g)
-
-
-class PROMISE(StochasticSolver):
-    """Variance-reduced gradients in the metric of a sketched curvature (PROMISE's SketchySVRG).
-
-    .. math::
-
-        w \\leftarrow w - \\eta\\, P^{-1}\\big(g_B(w) - g_B(\\tilde w) + \\tilde g\\big)
-
-    with P as for `SketchySGD`, and the snapshot renewed every ``snapshot_every`` epochs.
-
-    Needs a gradient of the whole objective, gradients and Gauss-Newton products on batches of
-    samples and a smooth objective.
-
-    Parameters
-    ----------
-    learning_rate, rank, regularization, refresh, batch_size, shuffle, average
-        As for `SketchySGD`.
-    snapshot_every : int
-        Epochs between two snapshots, at least 1. A snapshot is a pass of its own.
-
-    Notes
-    -----
-    The noise of a step vanishes with the distance to the snapshot, so the rate need not: the
-    iterates converge linearly on a strongly convex objective.
-
-    References
-    ----------
-    Z. Frangella, P. Rathore, S. Zhao, M. Udell, "PROMISE: preconditioned stochastic optimization
-    methods by incorporating scalable curvature estimates", JMLR 25 (2024); J. Sun, Z. Frangella,
-    M. Udell, "SAPPHIRE: preconditioned stochastic variance reduction for faster large-scale
-    statistical learning" (2025), for penalties with a prox.
-    """
-
-    needs: ClassVar[Needs] = Needs.of(
-        Oracle.GRAD, Oracle.SAMPLE_GRAD, Oracle.SAMPLE_GGN, Trait.SMOOTH
-    )
-    decreases: ClassVar = "never"
-    schedule = "constant"
-
-    def __init__(
-        self,
-        *,
-        learning_rate: float | str = "auto",
-        rank: int = 10,
-        regularization: float = 1e-3,
-        refresh: int = 2,
-        snapshot_every: int = 2,
-        batch_size: int | str = "auto",
-        shuffle: bool = True,
-        average: str | Average | None = None,
-    ) -> None:
-        self.learning_rate, self.rank = learning_rate, rank
-        self.regularization, self.refresh = regularization, refresh
-        self.snapshot_every, self.batch_size = snapshot_every, batch_size
-        self.shuffle, self.average = shuffle, average
-
-    def _start(self, problem: Any, w: Any) -> SketchState:
-        return SketchState(w=w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return 1.0
-
-    def _step(self, problem: Any, state: SketchState, g: Any) -> None:
-        g = _reduced(self, problem, state, g)
-        _sketch(self, problem, state)
-        state.w = state.w - (state.rate * state.length) * _solve(state, g)
+        sketch(self, problem, state)
+        state.w = state.w - (state.rate * state.length) * solve(state, g)
 
 
 class SVRGLBFGS(StochasticSolver):
@@ -252,7 +157,7 @@ class SVRGLBFGS(StochasticSolver):
 
     def _step(self, problem: Any, state: SketchState, g: Any) -> None:
         before = state.snapshot, state.full, state.value
-        g = _reduced(self, problem, state, g)
+        g = reduced(self, problem, state, g)
         if state.snapshot is not before[0] and not _as_low(problem, state.value, before[2]):
             g = self._back(state, *before)
         if self.learning_rate == "auto" and state.fresh_epoch < 0:
@@ -275,48 +180,7 @@ class SVRGLBFGS(StochasticSolver):
         return full
 
 
-def _reduced(solver: Any, problem: Any, state: SketchState, g: Any) -> Any:
-    """The gradient on the batch, corrected by the snapshot, which is renewed when it is time."""
-    g = problem.xp.asarray(g, copy=True)
-    due = state.n_iter % solver.snapshot_every == 0 and state.taken != state.n_iter
-    if state.snapshot is None or due:
-        state.taken = state.n_iter
-        point = problem.point(state.w)
-        state.snapshot, state.full, state.value = state.w, point.grad, to_float(point.value)
-        state.n_epochs += 1
-        return state.full
-    return g - problem.sample_grad(state.snapshot, state.batch[0])[1] + state.full
-
-
 def _as_low(problem: Any, value: float, before: float) -> bool:
     """Whether ``value`` is no higher than ``before``, but for rounding."""
     blur = 10 * float(problem.xp.finfo(problem.dtype).eps) * abs(before)
     return value <= before + (blur if math.isfinite(before) else 0.0)
-
-
-def _sketch(solver: Any, problem: Any, state: SketchState) -> None:
-    """Renew the metric, and the length of steps in it, when it is time."""
-    if state.U is not None and (state.n_iter % solver.refresh or state.fresh_epoch == state.n_iter):
-        return
-    xp, n = problem.xp, problem.n_samples
-    state.fresh_epoch = state.n_iter
-    if not bool(xp.all(xp.isfinite(state.w))):
-        return  # there is no curvature; the next report ends the run
-    index = sample_of(problem, state.rng, max(LEAST_SKETCH, int(n**0.5)))
-    product = problem.sample_ggn(state.w, index)
-    sketch = NystromPreconditioner(
-        lambda V: xp.stack([product(V[:, j]) for j in range(V.shape[1])], axis=1),
-        random_directions(problem, state.draws, solver.rank),
-    )
-    state.largest = xp.maximum(xp.max(sketch.values), state.largest + 0 * sketch.values[0])
-    rho = solver.regularization * state.largest
-    state.U, state.values = sketch.U, sketch.values
-    state.shift = xp.where(rho > 0, rho, xp.ones_like(rho))
-    if solver.learning_rate == "auto":
-        state.length = stable_length(problem, state.w, state.batch[0], lambda v: _solve(state, v))
-
-
-def _solve(state: SketchState, v: Any) -> Any:
-    """``P^-1 v``: what the sketch does not see has the shift alone."""
-    ratio = 1 / (state.values + state.shift) - 1 / state.shift
-    return v / state.shift + state.U @ (ratio * (state.U.T @ v))
