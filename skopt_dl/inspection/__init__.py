@@ -1,20 +1,36 @@
 """Looking at solvers and solves: which fit, what is missing, how they converged, and the landscape
-of the objective around a point."""
+of the objective around a point and between points."""
 
 from skopt_dl.inspection.convergence import convergence_plot
-from skopt_dl.inspection.displays import LossLineDisplay, LossPlaneDisplay, SpectrumDisplay
+from skopt_dl.inspection.deep_linear import DeepLinear, DeepLinearTrace
+from skopt_dl.inspection.displays import (
+    DeepLinearDisplay,
+    LossLineDisplay,
+    LossPlaneDisplay,
+    ModeCurveDisplay,
+    SpectrumDisplay,
+)
+from skopt_dl.inspection.hidden_units import align_units
 from skopt_dl.inspection.landscape import Landscape, Saddle, SpectralDensity
+from skopt_dl.inspection.mode_curves import ModeCurve, connect
 from skopt_dl.inspection.table import SolverRow, SolverTable, solver_table
 
 __all__ = [
+    "DeepLinear",
+    "DeepLinearDisplay",
+    "DeepLinearTrace",
     "Landscape",
     "LossLineDisplay",
     "LossPlaneDisplay",
+    "ModeCurve",
+    "ModeCurveDisplay",
     "Saddle",
     "SolverRow",
     "SolverTable",
     "SpectralDensity",
     "SpectrumDisplay",
+    "align_units",
+    "connect",
     "convergence_plot",
     "solver_table",
 ]

@@ -1,4 +1,5 @@
-"""Pictures of a landscape: its spectrum, and its sections by lines and planes."""
+"""Pictures of a landscape: its spectrum, its sections by lines, planes and curves between optima,
+and how a deep linear network learns."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.inspection.deep_linear import DeepLinearTrace
 from skopt_dl.inspection.landscape import Landscape, SpectralDensity
+from skopt_dl.inspection.mode_curves import ModeCurve
 
 
 class _Display:
@@ -136,4 +139,64 @@ class LossPlaneDisplay(_Display):
         ax.clabel(drawn, fontsize="small")
         ax.set_xlabel("first direction")
         ax.set_ylabel("second direction")
+        return self
+
+
+class ModeCurveDisplay(_Display):
+    """The objective along a curve between two optima, beside the straight line.
+
+    Parameters
+    ----------
+    ts : array of shape (k,)
+        Times on the curve, from 0 to 1.
+    values, straight : arrays of shape (k,)
+        The objective on the curve and on the straight line between its ends.
+    """
+
+    def __init__(self, ts: Any, values: Any, straight: Any) -> None:
+        self.ts, self.values = np.asarray(ts), np.asarray(values)
+        self.straight = np.asarray(straight)
+
+    @classmethod
+    def from_curve(cls, curve: ModeCurve, *, ts: Any = None, ax: Any = None) -> Any:
+        """Compute and draw the objective along ``curve``."""
+        ts = np.linspace(0, 1, 61) if ts is None else ts
+        return cls(ts, curve.values(ts), curve.straight().values(ts)).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> ModeCurveDisplay:
+        """Draw the two."""
+        ax = self._axes(ax)
+        ax.plot(self.ts, self.straight, linestyle="--", label="straight line")
+        ax.plot(self.ts, self.values, label="curve")
+        ax.set_xlabel("time from one optimum to the other")
+        ax.set_ylabel("objective")
+        ax.legend()
+        return self
+
+
+class DeepLinearDisplay(_Display):
+    """The singular values of a deep linear network's product, as it learns.
+
+    Parameters
+    ----------
+    epochs : array of shape (k,)
+        When they were looked at.
+    singular_values : array of shape (k, r)
+        The largest first.
+    """
+
+    def __init__(self, epochs: Any, singular_values: Any) -> None:
+        self.epochs, self.singular_values = np.asarray(epochs), np.asarray(singular_values)
+
+    @classmethod
+    def from_trace(cls, trace: DeepLinearTrace, *, ax: Any = None) -> Any:
+        """Draw what an observer has noted."""
+        return cls(trace.epochs, trace.singular_values).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> DeepLinearDisplay:
+        """Draw a curve for each."""
+        ax = self._axes(ax)
+        ax.plot(self.epochs, self.singular_values)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel("singular values of the product")
         return self
