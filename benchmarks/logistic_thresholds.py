@@ -2,6 +2,7 @@
 
 Two classes: tall designs with decaying column scales (what slows quasi-Newton methods), L2 penalty.
 Ten classes: correlated columns, L1 penalty, where the Hessian makes the models of proximal Newton.
+Fewer samples than columns: neighbours correlated, columns in units that differ, L2 penalty.
 """
 
 from __future__ import annotations
@@ -43,6 +44,30 @@ def main(arguments: list[str] | None = None) -> None:
     for columns in (5,) if options.smoke else (20, 50, 100, 190):
         for C in (0.05, 1.0):
             several(200 if options.smoke else 4000, columns, C, 1 if options.smoke else 3)
+    shapes = ((60, 500),) if options.smoke else ((200, 500), (1000, 1200), (500, 2000))
+    for n, columns in shapes:
+        for spread in (0, 1, 2):
+            wide(n, columns, spread, options.target, 1 if options.smoke else options.repeat)
+
+
+def wide(n: int, columns: int, spread: float, target: float, repeat: int) -> None:
+    """Proximal Newton against L-BFGS where columns differ by up to ``10^(2 spread)`` in scale."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, columns))
+    X[:, 1:] += 0.5 * X[:, :-1]
+    z = X @ (rng.standard_normal(columns) * (rng.random(columns) < 0.1))
+    y = (3 * z / z.std() + rng.logistic(size=n) > 0).astype(float)
+    X *= 10.0 ** (spread * rng.uniform(-1, 1, columns))
+    timings = compare(
+        {
+            s: fitting(LogisticRegression, X, y, C=1.0, solver=s, max_iter=5000)
+            for s in ("prox_newton", "lbfgs")
+        },
+        Objective(X, y, 1.0).error,
+        target=target,
+        repeat=repeat,
+    )
+    show(f"{n} x {columns}, scales 10^+-{spread:g}", timings, reference="prox_newton")
 
 
 def stationarity(model: LogisticRegression, X: np.ndarray, y: np.ndarray, C: float) -> float:
