@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.linops.base import LinearMap
-from skopt_dl.linops.design import blocks_of, weighted_gram
+from skopt_dl.linops.design import blocks_of, nearly_centred, weighted_gram
 
 
 class Centred(LinearMap):
@@ -36,14 +36,17 @@ class Centred(LinearMap):
         return Centred(self.base.take_rows(index), self.mean)
 
     def gram(self, weights: Any) -> Any:
-        if self.layout == "dense":
+        if self.layout == "dense" and not nearly_centred(self.base.to_dense(), self.mean):
             return weighted_gram(self.base.to_dense(), weights, self.mean)
-        total, sums = self.xp.sum(weights), self.base.column_sums(weights)
+        total, sums = self.xp.sum(weights), self.base.column_means(weights)
         gram = self.base.gram(weights)
-        # The term of rank two is a matrix and its transpose: no more arrays of this size than one.
-        half = self.mean[:, None] * (sums - (0.5 * total) * self.mean)
-        gram -= half
-        gram -= half.T
+        # The correction by blocks of rows: no second array of this size.
+        for rows in blocks_of(*gram.shape):
+            if sums is self.mean:
+                gram[rows, :] -= (2 - total) * self.mean[rows, None] * self.mean
+            else:
+                gram[rows, :] -= self.mean[rows, None] * sums
+                gram[rows, :] -= (sums - total * self.mean)[rows, None] * self.mean
         return gram
 
     def column_squares(self, weights: Any) -> Any:

@@ -61,10 +61,13 @@ def along_rows(weights: Any, a: Any) -> Any:
 def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
     """``(X - mean)' diag(weights) (X - mean)`` of an array, by blocks of rows: no copy of X.
 
-    Where no weight is negative it is a sum of ``B'B``, half the work; equal weights are taken out.
+    Where no weight is negative it is a sum of ``B'B``, half the work; equal weights are taken out,
+    and without a mean there is nothing to be copied then.
     """
     xp = namespace_of(X)
     equal = X.shape[0] > 0 and bool(xp.all(weights == weights[0]))
+    if equal and mean is None:
+        return weights[0] * (X.T @ X)
     positive = equal or bool(xp.all(weights >= 0))
     factors = xp.sqrt(weights) if positive and not equal else weights
     total: Any = 0.0

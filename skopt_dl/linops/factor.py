@@ -25,9 +25,11 @@ class PositiveFactor:
     Parameters
     ----------
     G : array of shape (m, m)
-        Never written.
+        Not written, unless ``overwrite``.
     ridge : float
         Added to the unit diagonal: a multiple of rounding makes parallel columns solvable.
+    overwrite : bool
+        Whether G may be written over: it is as large as the factor.
 
     Attributes
     ----------
@@ -41,7 +43,7 @@ class PositiveFactor:
         If a pivot is not clear of rounding.
     """
 
-    def __init__(self, G: Any, ridge: float = 0.0) -> None:
+    def __init__(self, G: Any, ridge: float = 0.0, overwrite: bool = False) -> None:
         xp = self.xp = namespace_of(G)
         m = G.shape[0]
         diagonal = xp.linalg.diagonal(G)
@@ -50,10 +52,11 @@ class PositiveFactor:
         if m == 0:
             self.L, self.smallest = G, 1.0
             return
-        scaled = G / self.unit[:, None]
+        scaled = G if overwrite else xp.asarray(G, copy=True)
+        scaled /= self.unit[:, None]
         scaled /= self.unit
         if ridge > 0:
-            scaled += ridge * xp.eye(m, dtype=G.dtype, device=device_of(G))
+            scaled = with_diagonal(scaled, ridge)
         self.L = _cholesky(xp, scaled)
         # The pivots of a unit diagonal are at most 1; NaN (CuPy's way to fail) fails the test too.
         smallest = xp.min(xp.linalg.diagonal(self.L)) ** 2
@@ -73,6 +76,15 @@ class PositiveFactor:
         column = b if b.ndim > 1 else b[:, None]
         x = self.xp.linalg.solve(self.L.T, self.xp.linalg.solve(self.L, column))
         return x if b.ndim > 1 else x[:, 0]
+
+
+def with_diagonal(G: Any, d: Any) -> Any:
+    """``G + diag(d)`` for a number or a vector ``d``; in place where the namespace can."""
+    xp, m = namespace_of(G), G.shape[0]
+    if is_numpy(xp):
+        G.reshape(-1)[:: m + 1] += d
+        return G
+    return G + d * xp.eye(m, dtype=G.dtype, device=device_of(G))
 
 
 def _cholesky(xp: Any, G: Any) -> Any:

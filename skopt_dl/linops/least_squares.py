@@ -13,13 +13,18 @@ from typing import Any
 
 from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.linops.base import LinearMap
-from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor, PseudoInverse
+from skopt_dl.linops.factor import (
+    NotPositiveDefiniteError,
+    PositiveFactor,
+    PseudoInverse,
+    with_diagonal,
+)
 
 # A smallest squared pivot (of a unit diagonal) from which on a solve loses no more than two digits.
 WELL_CONDITIONED = 1e-2
 
 
-def solve_gram(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
+def solve_gram(A: LinearMap, omega: Any, Y: Any, ridge: Any, rhs: Any = None) -> tuple[Any, Any]:
     """The minimiser by a factorisation of the smaller Gram, refined once.
 
     The larger side is never formed: ``A' Omega A + rho`` where there are more samples than
@@ -35,16 +40,20 @@ def solve_gram(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
         Targets.
     ridge : array of shape (p, K)
         Non-negative.
+    rhs : array of shape (p, K), optional
+        ``A' Omega Y``, where it is known.
 
     Returns
     -------
-    array of shape (p, K)
+    W : array of shape (p, K)
+    gradient : array of shape (p, K) or None
+        ``A' Omega (A W - Y)``, where the Gram is so well conditioned that it tells, in float64.
     """
     xp, (n, p) = A.xp, A.shape
     uniform = p > 0 and bool(xp.all((ridge == ridge[:1, :]) & (ridge > 0)))
     if n < p and (uniform or (A.layout == "sparse" and bool(xp.all(ridge == 0)))):
-        return _dual(A, omega, Y, ridge)
-    return _primal(A, omega, Y, ridge)
+        return _dual(A, omega, Y, ridge), None
+    return _primal(A, omega, Y, ridge, rhs)
 
 
 def solve_svd(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
@@ -83,20 +92,26 @@ def _cutoff(M: Any, s: Any) -> Any:
     return largest * max(M.shape) * namespace_of(s).finfo(s.dtype).eps
 
 
-def _primal(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
+def _primal(A: LinearMap, omega: Any, Y: Any, ridge: Any, rhs: Any) -> tuple[Any, Any]:
     weigh = omega[:, None]
     G = A.gram(omega)
-    rhs = A.rmatvec(weigh * Y)
+    rhs = A.rmatvec(weigh * Y) if rhs is None else rhs
 
     def product(W: Any, rho: Any) -> Any:
         return A.rmatvec(weigh * A.matvec(W)) + rho * W
 
     try:
-        return _each_ridge(G, rhs, ridge, product, PositiveFactor)
+        W, refined = _each_ridge(G, rhs, ridge, product, _positive_factor)
     except NotPositiveDefiniteError:
         if A.layout == "dense":
-            return solve_svd(A, omega, Y, ridge)
-        return _each_ridge(G, rhs, ridge, product, PseudoInverse)
+            return solve_svd(A, omega, Y, ridge), None
+        return _each_ridge(G, rhs, ridge, product, PseudoInverse)[0], None
+    tells = not refined and G.dtype == A.xp.float64
+    return W, G @ W - rhs if tells else None
+
+
+def _positive_factor(G: Any) -> PositiveFactor:
+    return PositiveFactor(G, overwrite=True)
 
 
 def _dual(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
@@ -108,30 +123,31 @@ def _dual(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
         return root * A.matvec(A.rmatvec(root * C)) + rho * C
 
     try:
-        C = _each_ridge(K, root * Y, strength, product, PositiveFactor)
+        C, _ = _each_ridge(K, root * Y, strength, product, _positive_factor)
     except NotPositiveDefiniteError:
-        C = _each_ridge(K, root * Y, strength, product, PseudoInverse)
+        C, _ = _each_ridge(K, root * Y, strength, product, PseudoInverse)
     return A.rmatvec(root * C)
 
 
 def _each_ridge(
     G: Any, rhs: Any, ridge: Any, product: Callable[[Any, Any], Any], factorise: Any
-) -> Any:
+) -> tuple[Any, bool]:
     """``(G + diag ridge_k)^-1 rhs_k`` for each target k; one factor where the ridges agree.
 
     ``product`` applies the same matrix through the map itself. One step of refinement with it
-    takes away most of the error of forming the Gram, where there is one to speak of.
+    takes away most of the error of forming the Gram, where there is one to speak of; the second
+    answer says whether there was.
     """
     xp = namespace_of(G)
-    eye = xp.eye(G.shape[0], dtype=G.dtype, device=G.device)
     same = bool(xp.all(ridge == ridge[:, :1]))
     groups = [slice(None)] if same else [slice(k, k + 1) for k in range(rhs.shape[1])]
-    solved = []
+    solved, refined = [], False
     for group in groups:
         rho = ridge[:, group]
-        factor = factorise(G + rho[:, :1] * eye)
+        factor = factorise(with_diagonal(xp.asarray(G, copy=True), rho[:, 0]))
         W = factor.solve(rhs[:, group])
         if factor.smallest < WELL_CONDITIONED:
+            refined = True
             W = W + factor.solve(rhs[:, group] - product(W, rho))
         solved.append(W)
-    return xp.concat(solved, axis=1)
+    return xp.concat(solved, axis=1), refined

@@ -37,9 +37,9 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     itself, whose own objective is the primal value.
     """
     z, g, value = problem.known_at(w)
-    if z is None:
+    if z is None and (g is None or value is None or problem.criterion == GAP):
         z = problem.predict_raw(w)
-        value = problem.loss_value(z)
+    value = problem.loss_value(z) if value is None else value
     objective = to_float(value + problem.nonsmooth_value(w))
     bound: Any = None
     if problem.criterion == GAP:
@@ -49,7 +49,7 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     g = problem.loss_grad(z) if g is None else g
     if problem.criterion != GAP:
         # No rule looks at it here, and the best intercept of a dual point is not free.
-        bound = partial(_gap, problem, z, objective, g)
+        bound = partial(_later_gap, problem, w, z, objective, g)
     unit = _unit(problem, STATIONARITY, units)
     return Certificate(STATIONARITY, _stationarity(problem, w, z, g) / unit, objective, bound)
 
@@ -63,17 +63,31 @@ def _unit(problem: LinearProblem, kind: str, known: dict[str, float]) -> float:
     """
     if kind in known:
         return known[kind]
-    z = problem.xp.zeros_like(problem.y)
     if kind == GAP:
+        z = problem.xp.zeros_like(problem.y)
         best = best_intercept(problem, z) if problem.intercept_in_map else z
         lowest = -(problem.omega @ problem.loss.conjugate(problem.y, z))  # type: ignore[attr-defined]
         size = to_float(problem.loss_value(z if best is None else best) - lowest)
     elif problem.scale == "null" or problem.criterion == GAP:
-        size = to_float(problem.xp.max(problem.xp.abs(problem.loss_grad(z)))) if problem.size else 1
+        size = to_float(problem.xp.max(problem.xp.abs(problem.at_zero()[1]))) if problem.size else 1
     else:
         size = float(problem.scale)
     known[kind] = size if 0 < size < math.inf else 1.0
     return known[kind]
+
+
+def _later_gap(problem: LinearProblem, w: Any, z: Any, objective: float, g: Any) -> float | None:
+    """The gap where another criterion decides.
+
+    At the slopes of the loss themselves the loss and its conjugate meet (Fenchel--Young), and what
+    is left is of the size of w: ``Omega(w) + Omega*(v) - w'v``.
+    """
+    penalty = problem.penalty
+    if not problem.intercept_in_map and hasattr(penalty, "feasible_scale"):
+        conjugate = to_float(penalty.conjugate(-g))  # type: ignore[attr-defined]
+        if 0 < conjugate < math.inf and hasattr(problem.loss, "conjugate"):
+            return max(to_float(problem.nonsmooth_value(w) + conjugate + w @ g), 0.0)
+    return _gap(problem, problem.predict_raw(w) if z is None else z, objective, g)
 
 
 def _gap(problem: LinearProblem, z: Any, objective: float, g: Any) -> float | None:
@@ -135,6 +149,7 @@ def _stationarity(problem: LinearProblem, w: Any, z: Any, g: Any) -> float:
     if hasattr(problem.penalty, "distance"):
         residual = problem.penalty.distance(coef, head)
     else:
+        z = problem.predict_raw(w) if z is None else z
         step = 1.0 / max(to_float(_curvature_bound(problem, z)), 1e-300)
         residual = xp.abs(coef - problem.penalty.prox(coef - step * head, step)) / step
     return to_float(xp.max(xp.abs(xp.concat([residual, tail])))) if problem.size else 0.0

@@ -135,6 +135,7 @@ class LinearProblem(ByColumns, BySamples, Problem):
         self.criterion, self.scale = criterion, scale
         self._known: tuple[Any, Any, Any, Any] | None = None
         self._units: dict[str, float] = {}
+        self._at_zero: tuple[Any, Any] | None = None
         self._lipschitz: Any = None
 
     @property
@@ -245,6 +246,13 @@ class LinearProblem(ByColumns, BySamples, Problem):
         grad = self.xp.asarray(g, copy=True)
         grad[: self.n_coef] += self.penalty.grad(w[: self.n_coef])  # type: ignore[attr-defined]
         return Point(w, loss_value + penalty_value, grad, z)
+
+    def at_zero(self) -> tuple[Any, Any]:
+        """Value and gradient of the loss term at zero, kept."""
+        if self._at_zero is None:
+            z = self.xp.zeros_like(self.y)
+            self._at_zero = self.loss_value(z), self.loss_grad(z)
+        return self._at_zero
 
     def keep(self, w: Any, z: Any = None, g: Any = None, loss_value: Any = None) -> None:
         """Remember the prediction, and gradient and value of the loss at ``w``, for `known_at`."""

@@ -13,9 +13,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skopt_dl.dispatch import SOLVERS, IncompatibleSolverError, fitting
-from skopt_dl.engine import Oracle
+from skopt_dl.engine import Oracle, run
 from skopt_dl.linear_model import Ridge
-from skopt_dl.solvers import FISTA
+from skopt_dl.problems.certificates import dual_point
+from skopt_dl.solvers import FISTA, Cholesky
 
 OFFSETS = np.array([1e6, 1e3, -1e6, 0.0])
 
@@ -209,3 +210,23 @@ def test_lbfgs_with_bounds_is_what_lbfgs_means_where_coefficients_are_positive(d
     assert "LBFGSB" in model.solve_report_[0].solver
     assert np.max(model.n_iter_) < 100
     np.testing.assert_array_equal(model.coef_ == 0, best.coef_ == 0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_what_the_gram_tells_is_what_the_rows_say(weighted, n_targets):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5)) + 0.3
+    y = rng.standard_normal((60, n_targets))
+    s = rng.uniform(0.5, 2, 60) if weighted else None
+    problem, fresh = (Ridge()._build_problem(X, y, s) for _ in range(2))
+    result = run(problem, Cholesky())
+    ours, theirs = result.certificate, fresh.certificate(result.w)
+    assert problem.known_at(result.w)[0] is None, "the predictions were not needed"
+    assert ours.objective == pytest.approx(theirs.objective, rel=1e-13)
+    assert ours.value <= 1e-14 and theirs.value <= 1e-14
+    assert 0 <= ours.gap <= 1e-14 * ours.objective
+    # Away from the optimum: the gap of the coefficients alone, and of the definition.
+    w = result.w + 0.1
+    expected, _ = dual_point(fresh, fresh.predict_raw(w), float(fresh.value(w)))
+    assert fresh.certificate(w).gap == pytest.approx(expected, rel=1e-10) and expected > 1e-3
