@@ -33,6 +33,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"alpha": 0.05},
         {"alpha": 0.0},
         {"alpha": 0.05, "penalty": "nuclear"},
+        {"penalty": "nuclear_ball", "radius": 1.0},
+        {"penalty": "nuclear_ball", "radius": 1.0, "solver": "frank_wolfe"},
         {"alpha": 0.05, "positive": True},
     ]
 }
@@ -89,7 +91,10 @@ def rows() -> list[Row]:
     table = []
     for name in SOLVERS.names():
         solver = SOLVERS.get(name)
-        needs = (*sorted(solver.needs.oracles), *sorted(solver.needs.traits))
+        needs = [*sorted(solver.needs.oracles), *sorted(solver.needs.traits)]
+        other = solver.needs.instead
+        if other is not None:
+            needs.append("or else " + "; ".join([*sorted(other.oracles), *sorted(other.traits)]))
         table.append(
             Row(
                 name=name,

@@ -32,12 +32,12 @@ def distance(problem, w, full):
     return np.linalg.norm(L @ R.T - full) / np.linalg.norm(full)
 
 
-def data(m=40, n=30, seed=0):
+def data(m=40, n=30, seed=0, missing=0.6):
     """A noisy matrix of rank 3, NaN in 60 % of its cells."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((m, 3)) @ rng.standard_normal((3, n))
     X += 0.3 * rng.standard_normal((m, n))
-    return np.where(rng.random((m, n)) < 0.6, np.nan, X)
+    return np.where(rng.random((m, n)) < missing, np.nan, X)
 
 
 X = data()

@@ -119,6 +119,7 @@ ROWS: tuple[Row, ...] = (
         lambda q: q.alpha == 0,
     ),
     Row("als", Oracle.BLOCK_SOLVE, "the blocks have exact solutions"),
+    Row("fista", Oracle.SPECTRAL_PROX, "matrices of low rank with a prox"),
     Row(
         "cholesky",
         Oracle.LEAST_SQUARES,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,7 @@ class Trait(StrEnum):
     SMOOTH = "a smooth objective"
     CONTINUOUS_CURVATURE = "a loss whose curvature has no jumps"
     CONSTRAINED = "a constraint set as the penalty"
+    ROUND = "a constraint set with vertices in every direction"
     UNIFORM_ROWS = "a penalty that treats every parameter alike"
     FINITE_SUM = "an objective that is a mean over samples"
     MATRICES = "matrices among its parameters"
@@ -84,10 +85,14 @@ class Trait(StrEnum):
 
 @dataclass(frozen=True)
 class Needs:
-    """What a solver requires of a problem."""
+    """What a solver requires of a problem.
+
+    ``instead`` is what else would do: the same method by other questions.
+    """
 
     oracles: frozenset[Oracle] = field(default_factory=frozenset)
     traits: frozenset[Trait] = field(default_factory=frozenset)
+    instead: Needs | None = None
 
     @classmethod
     def of(cls, *wanted: Oracle | Trait) -> Needs:
@@ -97,8 +102,14 @@ class Needs:
             frozenset(w for w in wanted if isinstance(w, Trait)),
         )
 
+    def or_else(self, other: Needs) -> Needs:
+        """These needs, in the place of which ``other`` would do."""
+        return replace(self, instead=other)
+
     def missing(self, problem: Problem) -> list[str]:
         """Phrases for what ``problem`` lacks, each with the problem's reason; empty if it fits."""
+        if self.instead is not None and not self.instead.missing(problem):
+            return []
         phrases = []
         for oracle in sorted(self.oracles):
             reason = problem.why_not(oracle)

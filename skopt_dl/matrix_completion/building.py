@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from skopt_dl.dispatch import SOLVERS
+from skopt_dl.engine import Needs, Oracle
+from skopt_dl.matrix_completion.ball import BallEntries, BallFactors
 from skopt_dl.matrix_completion.columns import biases
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
 from skopt_dl.matrix_completion.prepared import Prepared
@@ -31,6 +34,21 @@ def factor_problem(
         robust=robust,
         description=_describe(estimator, data),
     )
+
+
+def ball_problem(estimator: Any, data: Prepared) -> BallFactors | BallEntries:
+    """The problem in the nuclear-norm ball, in the form that suits the estimator's solver.
+
+    Methods that ask for vertices combine matrices, for which the form without factors is.
+    """
+    form: type[BallFactors | BallEntries] = BallFactors
+    solver = estimator.solver
+    if isinstance(solver, str) and solver != "auto":
+        solver = SOLVERS.get(solver)
+    if not isinstance(solver, str) and Oracle.LMO in getattr(solver, "needs", Needs()).oracles:
+        form = BallEntries
+    rank, observed = rank_of(estimator, data), data.observed
+    return form(observed, rank, float(estimator.radius), _describe(estimator, data))
 
 
 def posterior_problem(estimator: Any, data: Prepared, observed: Any = None) -> PosteriorProblem:

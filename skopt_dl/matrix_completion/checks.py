@@ -25,7 +25,8 @@ def check_parameters(estimator: Any) -> None:
         check_choice(estimator, "dtype", ("float32", "float64"))
     check_clip(estimator)
     check_choice(estimator, "loss", ("squared", "huber", "absolute"))
-    check_choice(estimator, "penalty", ("ridge", "nuclear"))
+    check_choice(estimator, "penalty", ("ridge", "nuclear", "nuclear_ball"))
+    check_number(estimator, "radius", low=0, open_low=True, optional=True)
     check_choice(estimator, "fit_bias", (False, "rows", "cols", "both"))
     check_choice(estimator, "input", ("auto", "matrix", "pairs"))
     check_number(estimator, "max_iter", Integral, low=1, optional=True)
@@ -56,7 +57,17 @@ def _check_number_or_auto(estimator: Any, name: str, open_low: bool = False) -> 
 
 
 def _check_together(estimator: Any) -> None:
-    nuclear = estimator.penalty == "nuclear"
+    nuclear = estimator.penalty != "ridge"
+    if estimator.penalty == "nuclear_ball" and estimator.radius is None:
+        raise ValueError(
+            "MatrixCompletion: penalty='nuclear_ball' needs a radius, but radius=None; give the "
+            "bound of the nuclear norm over sqrt(n_rows * n_columns)"
+        )
+    if estimator.penalty == "nuclear_ball" and not isinstance(estimator.alpha, str):
+        raise ValueError(
+            "MatrixCompletion: penalty='nuclear_ball' finds the strength from the radius, but "
+            f"alpha={estimator.alpha!r}; use alpha='auto', or penalty='nuclear' for a strength"
+        )
     if estimator.positive and (estimator.fit_bias or nuclear):
         raise ValueError(
             "MatrixCompletion: positive=True has neither biases nor a nuclear norm, but "
@@ -64,12 +75,12 @@ def _check_together(estimator: Any) -> None:
         )
     if nuclear and estimator.fit_bias:
         raise ValueError(
-            f"MatrixCompletion: penalty='nuclear' has no biases, but fit_bias="
+            f"MatrixCompletion: penalty={estimator.penalty!r} has no biases, but fit_bias="
             f"{estimator.fit_bias!r}; use fit_bias=False, or centre the columns of X before"
         )
     if nuclear and estimator.loss != "squared":
         raise ValueError(
-            f"MatrixCompletion: penalty='nuclear' has the squared loss alone, but "
+            f"MatrixCompletion: penalty={estimator.penalty!r} has the squared loss alone, but "
             f"loss={estimator.loss!r}; use penalty='ridge', or loss='squared'"
         )
 

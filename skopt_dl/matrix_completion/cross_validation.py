@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -11,15 +10,17 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skopt_dl._sklearn.base import fit_method
-from skopt_dl._sklearn.parameters import check_number
+from skopt_dl._sklearn.parameters import check_choice, check_number
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion._base import CompletionModel
 from skopt_dl.matrix_completion.building import factor_problem
 from skopt_dl.matrix_completion.estimator import MatrixCompletion
+from skopt_dl.matrix_completion.pilot import Pilot
 from skopt_dl.matrix_completion.prepared import Prepared
 from skopt_dl.matrix_completion.rank import is_rank, rank_for
+from skopt_dl.matrix_completion.robust import RobustLoss, deviation
 from skopt_dl.matrix_completion.training import training_data
 
 # The default ranks.
@@ -34,7 +35,8 @@ class MatrixCompletionCV(CompletionModel):
     The entries of each row are spread over ``cv`` folds; for each rank and fold the strengths are
     tried from the smallest to the largest, each from the answer of the one before (the other way
     round no component that has vanished would return). The best pair is fitted to all entries.
-    ``MatrixCompletion(alpha="auto")`` needs no such search.
+    ``MatrixCompletion(alpha="auto")`` needs no such search. Gross errors among the hidden entries
+    must not decide: with a robust loss that loss is what is compared, with one ``delta`` for all.
 
     Parameters
     ----------
@@ -43,10 +45,12 @@ class MatrixCompletionCV(CompletionModel):
         is 2, 5 and 10, or those of them that fit.
     alphas : sequence of float or None, default=None
         Strengths to try. ``None`` is 7 of them from 0.001 to 1 times the standard deviation of the
-        entries.
+        entries (beside the absolute loss they have no unit).
     cv : int, default=5
         Number of folds.
-    solver, penalty, fit_bias, scale, positive, input, missing_values, clip, add_indicator
+    penalty : {"ridge", "nuclear"}, default="ridge"
+        As in `MatrixCompletion`.
+    solver, loss, delta, fit_bias, scale, positive, input, missing_values, clip, add_indicator
         As in `MatrixCompletion`.
     keep_empty_features, max_iter, tol, random_state, device, dtype, n_jobs, max_time, verbose
         As in `MatrixCompletion`.
@@ -54,7 +58,7 @@ class MatrixCompletionCV(CompletionModel):
     Attributes
     ----------
     mse_path_ : array of shape (n_ranks, n_alphas, cv)
-        Mean squared errors of the hidden entries.
+        Mean squared errors of the hidden entries; for a robust loss twice its mean.
     alphas_ : array of shape (n_alphas,)
         The strengths tried, in increasing order.
     alpha_, n_components_ : float, int
@@ -80,6 +84,8 @@ class MatrixCompletionCV(CompletionModel):
         alphas: Any = None,
         cv: int = 5,
         solver: Any = "auto",
+        loss: str = "squared",
+        delta: Any = "auto",
         penalty: str = "ridge",
         fit_bias: Any = False,
         scale: bool = False,
@@ -102,6 +108,8 @@ class MatrixCompletionCV(CompletionModel):
         self.alphas = alphas
         self.cv = cv
         self.solver = solver
+        self.loss = loss
+        self.delta = delta
         self.penalty = penalty
         self.fit_bias = fit_bias
         self.scale = scale
@@ -140,6 +148,7 @@ class MatrixCompletionCV(CompletionModel):
             If a rank or a strength is not valid.
         """
         check_number(self, "cv", Integral, low=2)
+        check_choice(self, "penalty", ("ridge", "nuclear"))
         given, alphas = self._ranks(), self._alphas()
         model = self._model(given[0], 1.0)
         model._check_parameters()
@@ -148,11 +157,12 @@ class MatrixCompletionCV(CompletionModel):
         ranks = [rank_for(type(self).__name__, rank, shape) for rank in given]
         if self._is_auto:
             ranks = [rank for rank in RANKS if rank <= min(shape)] or [min(shape)]
-        if alphas is None:
-            centred = data.centred(True)
-            unit = to_float(centred.dot(centred.values, centred.values) / centred.total) ** 0.5
-            alphas = (unit if unit > 0 else 1.0) * np.asarray(ALPHAS)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        robust = None
+        if self.loss != "squared":
+            robust = Pilot(self._model(max(ranks), "auto"), data, seed).loss()
+        if alphas is None:
+            alphas = self._unit(data) * np.asarray(ALPHAS)
         errors = np.empty((len(ranks), len(alphas), self.cv))
         folds = data.observed.folds(self.cv, seed)
         for k in range(self.cv):
@@ -160,11 +170,11 @@ class MatrixCompletionCV(CompletionModel):
                 folds == k, data.observed.weights, data.observed.xp.zeros_like(folds)
             )
             for r, rank in enumerate(ranks):
-                errors[r, :, k] = self._path(data, hidden, rank, alphas, seed)
+                errors[r, :, k] = self._path(data, hidden, rank, alphas, seed, robust)
         means = np.mean(errors, axis=2)
         r, a = divmod(int(np.argmin(means)), len(alphas))
         best = self._model(ranks[r], float(alphas[a])).fit(X, y, sample_weight)
-        for name in ("row_ids_", "col_ids_", "indicator_features_"):
+        for name in ("row_ids_", "col_ids_", "indicator_features_", "loss_delta_"):
             if hasattr(self, name):
                 delattr(self, name)
         fitted = {n: v for n, v in vars(best).items() if n not in best.get_params(deep=False)}
@@ -173,20 +183,43 @@ class MatrixCompletionCV(CompletionModel):
         self.mse_path_, self.alphas_ = errors, np.asarray(alphas)
         return self
 
-    def _path(self, data: Prepared, hidden: Any, rank: int, alphas: Any, seed: int) -> list[float]:
+    def _unit(self, data: Prepared) -> float:
+        """What the default strengths are multiples of."""
+        if self.loss == "absolute":
+            return 1.0
+        E = data.centred(True)
+        if self.loss == "huber":
+            unit = deviation(E.values, E.weights)
+        else:
+            unit = to_float(E.dot(E.values, E.values) / E.total) ** 0.5
+        return unit if unit > 0 else 1.0
+
+    def _path(
+        self,
+        data: Prepared,
+        hidden: Any,
+        rank: int,
+        alphas: Any,
+        seed: int,
+        robust: RobustLoss | None,
+    ) -> list[float]:
         """Errors on the hidden entries from the smallest strength to the largest."""
-        kept = data.observed.without(hidden)
-        part = replace(data, observed=kept, mean=to_float(kept.mean()))
-        model, w, errors = self._model(rank, 1.0), None, []
+        part, model = data.without(hidden, self.loss), self._model(rank, 1.0)
+        kept, w, errors = part.observed, None, []
+        pilot = None
+        if robust is not None and not self.positive:
+            pilot = Pilot(model, part, seed)
         for alpha in alphas:
-            problem = factor_problem(model, part, float(alpha))
+            problem = factor_problem(model, part, float(alpha), robust)
             problem.seed = seed
+            if w is None:
+                w = problem.start() if pilot is None else pilot.start(problem)
             solver = resolve(self.solver, problem)[0]
             budget = solver.default_max_iter if self.max_iter is None else self.max_iter
             result = run(
                 problem,
                 solver,
-                start=problem.start() if w is None else w,
+                start=w,
                 stopping=Stopping(tol=self.tol, max_iter=budget, max_time=self.max_time),
                 rng=np.random.default_rng(seed),
             )
@@ -195,11 +228,12 @@ class MatrixCompletionCV(CompletionModel):
             if self.fit_bias:
                 predicted = predicted + part.mean
             E = predicted - data.observed.values
+            each = E * E if robust is None else 2 * robust.value(E)
             total = to_float(kept.xp.sum(hidden))
-            errors.append(to_float(kept.xp.sum(hidden * E * E)) / max(total, 1e-300))
+            errors.append(to_float(kept.xp.sum(hidden * each)) / max(total, 1e-300))
         return errors
 
-    def _model(self, rank: Any, alpha: float) -> MatrixCompletion:
+    def _model(self, rank: Any, alpha: Any) -> MatrixCompletion:
         own: Mapping[str, Any] = self.get_params(deep=False)
         shared = {k: v for k, v in own.items() if k not in ("n_components", "alphas", "cv")}
         return MatrixCompletion(rank, alpha=alpha, **shared)

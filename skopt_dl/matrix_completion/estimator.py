@@ -12,6 +12,7 @@ from skopt_dl._sklearn.base import fit_method
 from skopt_dl.engine import Problem
 from skopt_dl.matrix_completion._base import CompletionModel
 from skopt_dl.matrix_completion.building import (
+    ball_problem,
     factor_problem,
     has_posterior,
     learns,
@@ -75,12 +76,17 @@ class MatrixCompletion(CompletionModel):
         Where Huber's loss goes straight on, in the units of the entries; or how much the corner
         of the absolute loss is rounded. "auto" is 1.345 standard deviations of the noise, as a
         first fit finds it; and a hundredth of that of the entries.
-    penalty : {"ridge", "nuclear"}, default="ridge"
+    penalty : {"ridge", "nuclear", "nuclear_ball"}, default="ridge"
         "ridge" counts each factor by its number of entries, as in the formula above. "nuclear" is
         the convex :math:`\alpha |Z|_* / \sqrt{mn}` of the completed matrix Z, in factors of rank
         ``n_components``: ``solve_report_`` then has a duality gap, which closes if that rank is
         enough, and ``tol`` bounds it relative to the objective of Z = 0. Where entries are spread
-        evenly both penalties are the same.
+        evenly both penalties are the same. "nuclear_ball" is the constraint
+        :math:`|Z|_* / \sqrt{mn} \le` ``radius`` in the place of a penalty, with such a gap too;
+        ``alpha_`` is then the strength that has the same answer, by which rows are folded in.
+    radius : float or None, default=None
+        Bound of the nuclear norm over :math:`\sqrt{mn}`, in the units of the entries; needed by
+        ``penalty="nuclear_ball"`` alone.
     fit_bias : {False, "rows", "cols", "both"}, default=False
         Model the mean of the observed entries and a bias of each row, each column, or both.
     scale : bool, default=False
@@ -231,6 +237,7 @@ class MatrixCompletion(CompletionModel):
         loss: str = "squared",
         delta: Any = "auto",
         penalty: str = "ridge",
+        radius: float | None = None,
         fit_bias: Any = False,
         scale: bool = False,
         positive: bool = False,
@@ -256,6 +263,7 @@ class MatrixCompletion(CompletionModel):
         self.loss = loss
         self.delta = delta
         self.penalty = penalty
+        self.radius = radius
         self.fit_bias = fit_bias
         self.scale = scale
         self.positive = positive
@@ -380,7 +388,9 @@ class MatrixCompletion(CompletionModel):
         problem: Any
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         loss = None if self.loss == "squared" else Pilot(self, data, seed).loss()
-        if learns(self) and has_posterior(self):
+        if self.penalty == "nuclear_ball":
+            problem = ball_problem(self, data)
+        elif learns(self) and has_posterior(self):
             problem = posterior_problem(self, data)
         else:
             problem = factor_problem(self, data, 0.05 if learns(self) else self.alpha, loss)

@@ -10,6 +10,7 @@ import numpy as np
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import SolveResult
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion.ball import BallEntries, BallFactors
 from skopt_dl.matrix_completion.building import rank_of
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
@@ -25,6 +26,8 @@ def fitted_attributes(
     draws = getattr(result.state, "draws", None) if result is not None else None
     if result is not None:
         w = result.w
+    if isinstance(problem, (BallFactors, BallEntries)):
+        problem, w = problem.as_factors(w)
     learned = isinstance(problem, PosteriorProblem)
     known: dict[str, Any] = {"k": k, "bias": estimator.fit_bias, "mean": data.mean}
     known |= {"scale": data.scale, "weight": data.observed.col_weight}
@@ -35,7 +38,7 @@ def fitted_attributes(
         # End with the row solve of `transform`, whatever solver ran.
         best = problem.ordered(w) if result is not None else w
         known["Q"], alpha = xp.asarray(problem.unpack(best)[1], copy=True), problem.alpha
-    if estimator.penalty == "nuclear":
+    if estimator.penalty != "ridge":
         known["constant"] = data.per_side()[0]
     robust = None if learned else problem.robust
     known |= {"positive": estimator.positive, "robust": robust}

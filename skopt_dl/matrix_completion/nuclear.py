@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from skopt_dl.kernels.namespace import to_float
+from skopt_dl.kernels.namespace import namespace_of, to_float
 from skopt_dl.matrix_completion.tangent import leading_triplets
 
 # Singular vectors and turns of the iteration for a spectral norm.
@@ -38,35 +38,51 @@ def strength(problem: Any) -> float:
 
 def duality_gap(problem: Any, P: Any, Q: Any) -> tuple[float, float]:
     """Objective at ``P Q'`` and an upper bound of its distance from the minimum."""
-    xp, obs = problem.xp, problem.observed
+    obs = problem.observed
     E = obs.values - obs.products(P, Q)
     loss = to_float(obs.dot(E, E) / obs.total)
-    norm = to_float(xp.sum(xp.linalg.svdvals(xp.linalg.qr(P).R @ xp.linalg.qr(Q).R.T)))
+    norm = nuclear_norm(P, Q)
     penalty = strength(problem)
     objective = 0.5 * loss + penalty * norm
     # The best multiple c of the residual among the feasible ones.
     along = to_float(obs.dot(E, obs.values) / obs.total)
-    bound = spectral_norm(problem, E / obs.total, Q)
+    bound = spectral_norm(obs, E / obs.total)
     c = along / loss if loss > 0 else 0.0
     if bound > 0:
         c = min(c, penalty / bound)
     return objective, max(0.0, objective - c * along + 0.5 * c * c * loss)
 
 
-def spectral_norm(problem: Any, E: Any, near: Any) -> float:
+def nuclear_norm(P: Any, Q: Any) -> float:
+    """The sum of the singular values of ``P Q'``."""
+    xp = namespace_of(P)
+    return to_float(xp.sum(xp.linalg.svdvals(xp.linalg.qr(P).R @ xp.linalg.qr(Q).R.T)))
+
+
+def spectral_norm(obs: Any, E: Any) -> float:
     """The largest singular value of the entries ``E``, and what the iteration may lack of it."""
-    xp, obs = problem.xp, problem.observed
-    m, n = obs.shape
-    # Cosines of irrational frequencies: a start without symmetry, and no random state.
-    rows = xp.arange(1, n + 1, dtype=obs.dtype, device=obs.device)[:, None]
-    each = xp.arange(1, min(WIDTH, m, n) + 1, dtype=obs.dtype, device=obs.device)[None, :]
-    V = xp.cos(1.6180339887 * rows * each)
-    none = near[:, :0], xp.zeros((m, 0), dtype=obs.dtype, device=obs.device)
-    U, s, V = leading_triplets(obs, none[1], none[0], E, xp.linalg.qr(V).Q, TURNS)
+    U, s, V = top_triplets(obs, E, first_columns(obs, WIDTH), TURNS)
     left = obs.matrix_t(E) @ U[:, :1] - s[0] * V[:, :1]
     right = obs.matrix(E) @ V[:, :1] - s[0] * U[:, :1]
-    missing = to_float(xp.linalg.vector_norm(left)) + to_float(xp.linalg.vector_norm(right))
-    return to_float(s[0]) + missing
+    norm = obs.xp.linalg.vector_norm
+    return to_float(s[0]) + to_float(norm(left)) + to_float(norm(right))
+
+
+def first_columns(obs: Any, width: int) -> Any:
+    """Orthonormal columns to start a subspace iteration from, ``width`` of them if there is room.
+
+    Cosines of irrational frequencies: without symmetry, and without a random state.
+    """
+    xp, (m, n) = obs.xp, obs.shape
+    rows = xp.arange(1, n + 1, dtype=obs.dtype, device=obs.device)[:, None]
+    each = xp.arange(1, min(width, m, n) + 1, dtype=obs.dtype, device=obs.device)[None, :]
+    return xp.linalg.qr(xp.cos(1.6180339887 * rows * each)).Q
+
+
+def top_triplets(obs: Any, E: Any, V: Any, turns: int) -> tuple[Any, Any, Any]:
+    """Leading singular triplets of the entries ``E`` alone."""
+    left, right = (obs.xp.zeros((a, 0), dtype=obs.dtype, device=obs.device) for a in obs.shape)
+    return leading_triplets(obs, left, right, E, V, turns)
 
 
 def shrunk(problem: Any, before: Any, w: Any, beta: float, V: Any, turns: int) -> Any:
@@ -90,17 +106,22 @@ def shrunk(problem: Any, before: Any, w: Any, beta: float, V: Any, turns: int) -
     w, V : arrays
         The new point and its right singular vectors.
     """
-    xp, obs, k = problem.xp, problem.observed, problem.k
+    obs, k = problem.observed, problem.k
+    U, s, V = stepped(problem, before, w, beta, V, turns)
+    threshold = strength(problem) * obs.total / problem.xp.max(obs.weights)
+    s = problem.xp.clip(s - threshold, 0.0, None)
+    return problem.from_triplets(U[:, :k], s[:k], V[:, :k]), V
+
+
+def stepped(problem: Any, before: Any, w: Any, beta: float, V: Any, turns: int) -> Any:
+    """Leading singular triplets of ``Y - (Y - x) / L``, as in `shrunk`."""
+    xp, obs = problem.xp, problem.observed
     (P0, Q0), (P, Q) = problem.unpack(before), problem.unpack(w)
     left = xp.concat([(1 + beta) * P, -beta * P0], axis=1)
     right = xp.concat([Q, Q0], axis=1)
     # The curvature of the loss is the largest weight's, over their sum; `matrix` has the weights.
-    largest = xp.max(obs.weights)
-    E = (obs.values - obs.products(left, right)) / largest
-    U, s, V = leading_triplets(obs, left, right, E, V, turns)
-    threshold = strength(problem) * obs.total / largest
-    s = xp.clip(s - threshold, 0.0, None)
-    return problem.from_triplets(U[:, :k], s[:k], V[:, :k]), V
+    E = (obs.values - obs.products(left, right)) / xp.max(obs.weights)
+    return leading_triplets(obs, left, right, E, V, turns)
 
 
 def shrunk_sum(problem: Any, w: Any, E: Any, threshold: float, V: Any, turns: int) -> Any:

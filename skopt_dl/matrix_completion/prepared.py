@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from joblib import effective_n_jobs
@@ -48,11 +48,12 @@ class Prepared:
             scale = observed.column_deviations()
             observed = observed.divided(scale)
         observed.n_threads = effective_n_jobs(estimator.n_jobs)
-        if estimator.loss == "squared":
-            centre = to_float(observed.mean())
-        else:
-            centre = weighted_median(observed.values, observed.weights)
-        return cls(training, observed, scale, centre)
+        return cls(training, observed, scale, centre_of(observed, estimator.loss))
+
+    def without(self, hidden: Any, loss: str) -> Self:
+        """Less the weights ``hidden``, around the centre of what is left."""
+        kept = self.observed.without(hidden)
+        return replace(self, observed=kept, mean=centre_of(kept, loss))
 
     def centred(self, bias: Any) -> ObservedMatrix:
         """The entries without the constant of a model with biases."""
@@ -97,3 +98,10 @@ class Prepared:
             high = xp.where(known, obs.values, xp.full_like(obs.values, -float("inf")))
             return to_float(xp.min(low)), to_float(xp.max(high))
         return float(clip[0]), float(clip[1])
+
+
+def centre_of(observed: ObservedMatrix, loss: str) -> float:
+    """The weighted mean of the entries; their median for a robust loss."""
+    if loss == "squared":
+        return to_float(observed.mean())
+    return weighted_median(observed.values, observed.weights)

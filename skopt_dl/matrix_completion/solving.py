@@ -10,6 +10,7 @@ from skopt_dl.dispatch import resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.engine import Oracle, Problem, SolveResult
 from skopt_dl.matrix_completion.building import (
+    ball_problem,
     factor_problem,
     has_posterior,
     learns,
@@ -31,6 +32,9 @@ def solved(estimator: Any, data: Prepared, rng: Any, interim: Unpack) -> tuple[A
     """
     if estimator.loss != "squared":
         return _robustly_solved(estimator, data, rng, interim)
+    if estimator.penalty == "nuclear_ball":
+        ball = ball_problem(estimator, data)
+        return ball, _best(estimator, ball, data, rng, interim)
     if not learns(estimator):
         if estimator.alpha == 0:
             data.warn_if_undetermined(rank_of(estimator, data))

@@ -24,9 +24,9 @@ class FrankWolfeState(State):
     ----------
     g, s : arrays of shape (size,)
         Gradient at ``w`` and the vertex that it points away from.
-    vertices : array of shape (k, size)
-        What ``w`` is a convex combination of.
-    weights : array of shape (k,)
+    vertices : array of shape (k, size), or None
+        What ``w`` is a convex combination of; kept for steps away alone.
+    weights : array of shape (k,), or None
         Its positive weights.
     lipschitz : float
         Bound of the curvature, where the smooth part is not quadratic.
@@ -57,17 +57,18 @@ class FrankWolfe(Solver):
 
     Parameters
     ----------
-    away_steps : bool
+    away_steps : bool, optional
         Also step away from the worst vertex in use. The convergence is then linear on a polytope;
-        without it the error falls like 1/k.
+        without it the error falls like 1/k. Default: unless the set has vertices in every
+        direction, where a step would be wanted away from each of many.
 
     Notes
     -----
     The indicator is the Frank-Wolfe gap :math:`g'(w - s)`, which bounds the suboptimality and costs
-    nothing. The vertices in use are kept (as many arrays as w has vertices), the start counts as
-    one of them. A start outside the set gives way to the vertex that its gradient points away from.
-    On a quadratic the exact step costs no second gradient: the one at w + d gives :math:`Hd`, and
-    with it the gradient at the new point.
+    nothing. For steps away the vertices in use are kept (as many arrays as w has vertices), the
+    start counts as one of them. A start outside the set gives way to the vertex that its gradient
+    points away from. On a quadratic the exact step costs no second gradient: the one at w + d gives
+    :math:`Hd`, and with it the gradient at the new point.
 
     References
     ----------
@@ -83,14 +84,16 @@ class FrankWolfe(Solver):
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 10
 
-    def __init__(self, *, away_steps: bool = True) -> None:
+    def __init__(self, *, away_steps: bool | None = None) -> None:
         self.away_steps = away_steps
 
     def init(self, problem: Problem, w: Any, rng: Any) -> FrankWolfeState:
         p: Any = problem
         if not bool(p.xp.isfinite(p.value(w))):
             w = p.linear_minimiser(p.smooth_value_grad(w)[1])
-        state = FrankWolfeState(w=w, vertices=w[None, :], weights=p.xp.ones_like(w[:1]))
+        state = FrankWolfeState(w=w)
+        if Trait.ROUND not in p.traits if self.away_steps is None else self.away_steps:
+            state.vertices, state.weights = w[None, :], p.xp.ones_like(w[:1])
         if Trait.QUADRATIC not in p.traits:
             state.lipschitz = to_float(p.lipschitz())
         _stand(p, state, p.smooth_value_grad(w)[1])
@@ -109,18 +112,21 @@ class FrankWolfe(Solver):
         slope = -to_float(state.g @ d)
         bend, Hd = _curvature(problem, state, d)
         t = min(slope / bend, longest) if bend > 0 else longest
-        if away is None:
-            vertex = _number_of(problem, state, state.s)
-            _reweigh(problem, state, vertex, t, alone=t == longest)
+        if state.vertices is None:
+            state.w = state.w + t * d
         else:
-            _reweigh(problem, state, away, -t, dropped=t == longest)
-        state.w = state.weights @ state.vertices
+            if away is None:
+                vertex = _number_of(problem, state, state.s)
+                _reweigh(problem, state, vertex, t, alone=t == longest)
+            else:
+                _reweigh(problem, state, away, -t, dropped=t == longest)
+            state.w = state.weights @ state.vertices
         renew = Hd is None or (state.n_iter + 1) % RENEW_EVERY == 0
         _stand(problem, state, problem.smooth_value_grad(state.w)[1] if renew else state.g + t * Hd)
 
     def _direction(self, problem: Any, state: FrankWolfeState) -> tuple[Any, float, int | None]:
         """``(d, longest step, vertex stepped away from)``, the steeper of the two directions."""
-        if self.away_steps:
+        if state.vertices is not None:
             slopes = state.vertices @ state.g
             worst = int(problem.xp.argmax(slopes))
             weight = to_float(state.weights[worst])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status, Trait
+from skopt_dl.solvers.soft_impute import SoftImpute, SoftImputeState
 
 
 @dataclass
@@ -33,6 +34,15 @@ def _prox_step(problem: Any, state: ProxState, z: Any) -> Any:
     return problem.prox(z - state.step * g, state.step)
 
 
+# The same steps where the parameters are factors of a matrix: it is the matrix that moves, and the
+# problem makes the step.
+IN_FACTORS = Needs.of(Oracle.SPECTRAL_PROX)
+
+
+def _in_factors(problem: Problem) -> bool:
+    return problem.why_not(Oracle.SPECTRAL_PROX) is None
+
+
 def _length(problem: Any, state: ProxState, d: Any) -> Any:
     """Size of the gradient map, the indicator: stays on the device."""
     return problem.xp.max(problem.xp.abs(d)) / state.step
@@ -43,7 +53,8 @@ class ISTA(Solver):
 
     .. math:: w \\leftarrow \\operatorname{prox}_{\\Omega/L}\\big(w - \\nabla f(w)/L\\big)
 
-    Needs a gradient of the smooth part, a bound of its Lipschitz constant and a prox.
+    Needs a gradient of the smooth part, a bound of its Lipschitz constant and a prox; or shrinkage
+    of the singular values of a low-rank plus sparse matrix, whose steps `SoftImpute` then takes.
 
     References
     ----------
@@ -51,14 +62,20 @@ class ISTA(Solver):
     problems", SIAM J. Imaging Sci. 2 (2009).
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX)
+    needs: ClassVar[Needs] = Needs.of(Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX).or_else(
+        IN_FACTORS
+    )
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 10
 
-    def init(self, problem: Problem, w: Any, rng: Any) -> ProxState:
+    def init(self, problem: Problem, w: Any, rng: Any) -> State:
+        if _in_factors(problem):
+            return SoftImpute(momentum=False).init(problem, w, rng)
         return _start(problem, w)
 
-    def advance(self, problem: Problem, state: ProxState, n: int) -> Status:
+    def advance(self, problem: Problem, state: Any, n: int) -> Status:
+        if isinstance(state, SoftImputeState):
+            return SoftImpute(momentum=False).advance(problem, state, n)
         d = state.w
         for _ in range(n):
             w = _prox_step(problem, state, state.w)
@@ -78,7 +95,8 @@ class FISTA(Solver):
         z^+ &= w^+ + \\frac{t - 1}{t^+} (w^+ - w)
 
     Needs a gradient of the smooth part, a bound of its Lipschitz constant, a prox and a convex
-    objective.
+    objective; or shrinkage of the singular values of a low-rank plus sparse matrix, whose steps
+    `SoftImpute` then takes, which restarts where the objective rises.
 
     Parameters
     ----------
@@ -100,17 +118,24 @@ class FISTA(Solver):
 
     needs: ClassVar[Needs] = Needs.of(
         Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Trait.CONVEX
-    )
+    ).or_else(IN_FACTORS)
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 10
 
     def __init__(self, *, restart: bool = True, momentum: bool = True) -> None:
         self.restart, self.momentum = restart, momentum
 
-    def init(self, problem: Problem, w: Any, rng: Any) -> ProxState:
+    def init(self, problem: Problem, w: Any, rng: Any) -> State:
+        if _in_factors(problem):
+            return self._in_factors().init(problem, w, rng)
         return _start(problem, w)
 
-    def advance(self, problem: Problem, state: ProxState, n: int) -> Status:
+    def _in_factors(self) -> SoftImpute:
+        return SoftImpute(momentum=self.momentum, restart=self.restart)
+
+    def advance(self, problem: Problem, state: Any, n: int) -> Status:
+        if isinstance(state, SoftImputeState):
+            return self._in_factors().advance(problem, state, n)
         xp = problem.xp
         gap = state.w
         for _ in range(n):
@@ -136,7 +161,8 @@ class ProjectedGradient(Solver):
 
     .. math:: w^+ = P_C\\big(z - \\nabla f(z)/L\\big)
 
-    Needs a gradient of the smooth part, its Lipschitz bound and a constraint set with projection.
+    Needs a gradient of the smooth part, its Lipschitz bound and a constraint set with projection;
+    or such a set of matrices whose steps are made in factors.
 
     Parameters
     ----------
@@ -150,7 +176,7 @@ class ProjectedGradient(Solver):
 
     needs: ClassVar[Needs] = Needs.of(
         Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Trait.CONSTRAINED
-    )
+    ).or_else(Needs.of(Oracle.SPECTRAL_PROX, Trait.CONSTRAINED))
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 10
 
@@ -160,9 +186,10 @@ class ProjectedGradient(Solver):
     def _method(self) -> FISTA:
         return FISTA(restart=self.acceleration, momentum=self.acceleration)
 
-    def init(self, problem: Problem, w: Any, rng: Any) -> ProxState:
-        state = self._method().init(problem, problem.prox(w, 1.0), rng)  # type: ignore[attr-defined]
-        return state
+    def init(self, problem: Problem, w: Any, rng: Any) -> State:
+        if not _in_factors(problem):
+            w = problem.prox(w, 1.0)  # type: ignore[attr-defined]
+        return self._method().init(problem, w, rng)
 
-    def advance(self, problem: Problem, state: ProxState, n: int) -> Status:
+    def advance(self, problem: Problem, state: Any, n: int) -> Status:
         return self._method().advance(problem, state, n)

@@ -40,8 +40,9 @@ class SoftImpute(Solver):
     Parameters
     ----------
     momentum : bool
-        Nesterov's extrapolation, which restarts where the objective rises. Without it the method is
-        soft-impute as published.
+        Nesterov's extrapolation. Without it the method is soft-impute as published.
+    restart : bool
+        Forget the momentum where the objective rises, and step again without it.
     extra : int
         Singular vectors carried beyond the rank.
     turns : int
@@ -64,8 +65,11 @@ class SoftImpute(Solver):
     needs: ClassVar[Needs] = Needs.of(Oracle.SPECTRAL_PROX)
     default_max_iter: ClassVar[int] = 2000
 
-    def __init__(self, *, momentum: bool = True, extra: int = 3, turns: int = 3) -> None:
-        self.momentum, self.extra, self.turns = momentum, extra, turns
+    def __init__(
+        self, *, momentum: bool = True, restart: bool = True, extra: int = 3, turns: int = 3
+    ) -> None:
+        self.momentum, self.restart = momentum, restart
+        self.extra, self.turns = extra, turns
 
     def init(self, problem: Problem, w: Any, rng: Any) -> SoftImputeState:
         check_subspace(self)
@@ -80,7 +84,7 @@ class SoftImpute(Solver):
             w, V = p.spectral_prox(state.before, state.w, beta, state.V, self.turns)
             value = to_float(p.value(w))
             state.t = after
-            if value > state.value:
+            if self.restart and value > state.value:
                 # The extrapolation went too far: a plain step from here.
                 state.t = 1.0
                 w, V = p.spectral_prox(state.w, state.w, 0.0, V, self.turns)

@@ -175,3 +175,14 @@ def test_auto_leaves_loops_over_coordinates_to_the_host():
     labels = strict.astype(target > 0, strict.float64)
     assert choose(LinearProblem(X, 1.0 * (y > 0), Logistic(), L1(0.1)))[0] == "prox_newton"
     assert choose(LinearProblem(there, labels, Logistic(), L1(0.1)))[0] == "fista"
+
+
+def test_needs_that_something_else_meets():
+    lasso = problem(L1(0.1))
+    newton = Needs.of(Oracle.HESSIAN)
+    assert newton.missing(lasso)
+    assert not newton.or_else(Needs.of(Oracle.PROX)).missing(lasso)
+    # What is lacking of the first is what the message says.
+    both = newton.or_else(Needs.of(Oracle.TANGENT))
+    assert both.missing(lasso) == newton.missing(lasso)
+    assert both.oracles == newton.oracles

@@ -132,3 +132,39 @@ def test_the_ranks_tried_by_default_are_those_that_fit():
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_gross_errors_do_not_choose():
+    """Every twentieth entry is wrong by thirty deviations of the noise."""
+    X, full = noisy(m=80, n=50, seed=4)
+    wrong = np.random.default_rng(4).random(X.shape) < 0.05
+    X[wrong] += 9.0
+    search = {"n_components": (1, 2, 4), "alphas": (0.01, 0.1), "cv": 3, "random_state": 0}
+    robust = MatrixCompletionCV(loss="huber", **search).fit(X)
+    plain = MatrixCompletionCV(**search).fit(X)
+    assert robust.n_components_ == 2
+    assert robust.mse_path_.shape == (3, 2, 3) and np.all(robust.mse_path_ > 0)
+    # What is compared is the loss: far below the mean of the squares.
+    assert robust.mse_path_[1].max() < 0.5 * plain.mse_path_[1].min()
+    gaps = np.isnan(X)
+    errors = [np.linalg.norm((m.transform(X) - full)[gaps]) for m in (robust, plain)]
+    assert errors[0] < 0.5 * errors[1]
+    # The best pair is the model of these parameters.
+    own = MatrixCompletion(2, alpha=robust.alpha_, loss="huber", random_state=0).fit(X)
+    np.testing.assert_allclose(robust.components_, own.components_, rtol=1e-6)
+    assert robust.loss_delta_ == own.loss_delta_ > 0
+
+
+def test_the_absolute_loss_is_searched_too():
+    X, _ = noisy()
+    model = MatrixCompletionCV(2, alphas=(0.01, 0.1), loss="absolute", cv=2, random_state=0).fit(X)
+    assert model.alpha_ in (0.01, 0.1) and model.score(X) > 0.8
+    given = MatrixCompletionCV(2, alphas=(0.1,), loss="huber", delta=0.7, cv=2, random_state=0)
+    assert given.fit(X).loss_delta_ == 0.7
+    again = given.set_params(loss="squared").fit(X)
+    assert not hasattr(again, "loss_delta_")
+
+
+def test_a_search_has_no_radius():
+    with pytest.raises(ValueError, match="penalty='nuclear_ball'"):
+        MatrixCompletionCV(2, penalty="nuclear_ball").fit(noisy()[0])
