@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.linops.design import as_slice
+
 # An error below this share of the block's sum of squares has lost digits to cancellation: it is
 # computed from the rows.
 CANCELLED = 1e-5
@@ -119,11 +121,3 @@ def sum_of_others(blocks: list[Moments], k: int) -> Moments:
         sum(m.t for m in others),
         sum(m.weight for m in others),
     )
-
-
-def as_slice(rows: Any) -> Any:
-    """``rows`` as a slice where they are consecutive, which NumPy reads without a copy."""
-    n = len(rows)
-    if n and rows[-1] - rows[0] == n - 1 and bool(np.all(np.diff(rows) == 1)):
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows

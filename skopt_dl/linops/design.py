@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from skopt_dl.kernels.bind import bind
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.base import LinearMap
@@ -85,6 +87,14 @@ def blocks_of(n: int, p: int) -> list[slice]:
     return [slice(i, min(i + size, n)) for i in range(0, n, size)] or [slice(0, 0)]
 
 
+def as_slice(index: Any) -> Any:
+    """A host ``index`` as a slice where it counts up one by one: NumPy then copies nothing."""
+    n = len(index)
+    if n and index[-1] - index[0] == n - 1 and bool(np.all(np.diff(index) == 1)):
+        return slice(int(index[0]), int(index[-1]) + 1)
+    return index
+
+
 class Dense(LinearMap):
     """A two-dimensional array."""
 
@@ -111,11 +121,14 @@ class Dense(LinearMap):
         return self.X.T @ r
 
     def take_rows(self, index: Any) -> Dense:
+        # NumPy's take copies a Fortran-ordered array whole before it looks at the index.
+        if is_numpy(self.xp):
+            return Dense(self.X[as_slice(index), :])
         return Dense(self.xp.take(self.X, index, axis=0))
 
     def take_columns(self, index: Any) -> Dense:
         """The design of the columns ``index`` alone."""
-        # NumPy's take copies a Fortran-ordered array whole before it looks at the index.
+        # As for rows.
         if is_numpy(self.xp):
             return Dense(self.X[:, index])
         return Dense(self.xp.take(self.X, index, axis=1))
