@@ -22,7 +22,8 @@ class Side(ABC):
     Attributes
     ----------
     trace : 0-d array
-        The trace of M, for the share of the damping that each side gets.
+        The trace of M, for the share of the damping that each side gets, as the last `refresh` knew
+        it.
     """
 
     trace: Any = 0.0
@@ -36,8 +37,12 @@ class Side(ABC):
         """Bring what systems are solved with up to date."""
 
     @abstractmethod
-    def solve(self, V: Any, gamma: Any) -> Any:
-        """``(M + gamma I)^-1 V``, with what the last `refresh` knew."""
+    def damp(self, gamma: Any) -> None:
+        r"""Set the :math:`\gamma` of `solve`, to be set again after each `refresh`."""
+
+    @abstractmethod
+    def solve(self, V: Any) -> Any:
+        """``(M + gamma I)^-1 V``."""
 
     @abstractmethod
     def apply(self, V: Any) -> Any:
@@ -45,23 +50,28 @@ class Side(ABC):
 
 
 class DenseSide(Side):
-    """M and all its eigenvectors."""
+    """M, all its eigenvectors, and the damped inverse."""
 
     def __init__(self) -> None:
         self.M: Any = None
         self.D: Any = None
         self.U: Any = None
+        self.inverse: Any = None
 
     def add(self, X: Any, decay: float) -> None:
-        self.M, self.trace = mean_of_products(self.M, X, decay)
+        self.M = mean_of_products(self.M, X, decay)
 
     def refresh(self, rng: Any) -> None:
         xp = namespace_of(self.M)
+        self.trace = xp.linalg.trace(self.M)
         D, self.U = xp.linalg.eigh(self.M)
         self.D = xp.clip(D, 0, None)
 
-    def solve(self, V: Any, gamma: Any) -> Any:
-        return self.U @ ((self.U.T @ V) / (self.D + gamma)[:, None])
+    def damp(self, gamma: Any) -> None:
+        self.inverse = (self.U / (self.D + gamma)) @ self.U.T
+
+    def solve(self, V: Any) -> Any:
+        return self.inverse @ V
 
     def apply(self, V: Any) -> Any:
         return self.M @ V
@@ -92,14 +102,19 @@ class SketchedSide(Side):
         self.M: Any = None
         self.D: Any = None
         self.U: Any = None
+        self.gamma: Any = None
 
     def refresh(self, rng: Any) -> None:
+        self.trace = namespace_of(self.M).linalg.trace(self.M)
         self.D, self.U = largest_eigenvectors(
             self.M, self.rank, rng, oversampling=self.oversampling, power=self.power
         )
 
-    def solve(self, V: Any, gamma: Any) -> Any:
-        return low_rank_solve(self.U, self.D, V, gamma)
+    def damp(self, gamma: Any) -> None:
+        self.gamma = gamma
+
+    def solve(self, V: Any) -> Any:
+        return low_rank_solve(self.U, self.D, V, self.gamma)
 
     def apply(self, V: Any) -> Any:
         return self.M @ V
@@ -114,7 +129,7 @@ class RandomizedSide(SketchedSide):
     """
 
     def add(self, X: Any, decay: float) -> None:
-        self.M, self.trace = mean_of_products(self.M, X, decay)
+        self.M = mean_of_products(self.M, X, decay)
 
 
 class BrandRandomizedSide(SketchedSide):
@@ -127,7 +142,7 @@ class BrandRandomizedSide(SketchedSide):
     """
 
     def add(self, X: Any, decay: float) -> None:
-        self.M, self.trace = mean_of_products(self.M, X, decay)
+        self.M = mean_of_products(self.M, X, decay)
         self.D, self.U = with_rows(self.D, self.U, X, decay, self.rank)
 
 
@@ -151,6 +166,7 @@ class BrandSide(Side):
         self.rank = rank
         self.D: Any = None
         self.U: Any = None
+        self.gamma: Any = None
 
     def add(self, X: Any, decay: float) -> None:
         total = namespace_of(X).sum(X * X)
@@ -160,8 +176,11 @@ class BrandSide(Side):
     def refresh(self, rng: Any) -> None:
         """Nothing to do: the eigenvectors are those of the last addition."""
 
-    def solve(self, V: Any, gamma: Any) -> Any:
-        return low_rank_solve(self.U, self.D, V, gamma)
+    def damp(self, gamma: Any) -> None:
+        self.gamma = gamma
+
+    def solve(self, V: Any) -> Any:
+        return low_rank_solve(self.U, self.D, V, self.gamma)
 
     def apply(self, V: Any) -> Any:
         return self.U @ (self.D[:, None] * (self.U.T @ V))
@@ -200,8 +219,12 @@ def low_rank_solve(U: Any, D: Any, V: Any, gamma: Any) -> Any:
     return V / gamma + U @ ((1 / (D + gamma) - 1 / gamma)[:, None] * (U.T @ V))
 
 
-def mean_of_products(M: Any, X: Any, decay: float) -> tuple[Any, Any]:
-    """``decay M + (1 - decay) X'X``, ``X'X`` where there is no M yet; and its trace."""
+def mean_of_products(M: Any, X: Any, decay: float) -> Any:
+    """``decay M + (1 - decay) X'X``, in place; ``X'X`` where there is no M yet."""
     new = X.T @ X
-    new = new if M is None else decay * M + (1 - decay) * new
-    return new, namespace_of(X).linalg.trace(new)
+    if M is None:
+        return new
+    M *= decay
+    new *= 1 - decay
+    M += new
+    return M

@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from skopt_dl.kernels.generic_network import network_layers, respond
+from skopt_dl.kernels.generic_network import network_layers, output_loss, respond
 from skopt_dl.kernels.namespace import namespace_of
 
 
@@ -48,10 +48,12 @@ def curvature_root(name: str, mean: Any, k: int) -> Any:
 
 
 class Passes:
-    """A pass forward at one point, from which every product there starts.
+    """Samples and a point, from which every product there starts.
 
     Parameters
     ----------
+    kernels : KernelSet
+        Bound to the network and its data.
     net : Network
         The layout.
     w : array of shape (size,)
@@ -64,29 +66,12 @@ class Passes:
         Curvature of the penalty on the coefficients.
     """
 
-    def __init__(self, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float) -> None:
-        self.net, self.xp, self.omega, self.ridge = net, namespace_of(w), omega[:, None], ridge
-        self.y = y
+    def __init__(
+        self, kernels: Any, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float
+    ) -> None:
+        self.kernels, self.net, self.xp, self.w = kernels, net, namespace_of(w), w
+        self.X, self.y, self.omega, self.ridge = X, y, omega[:, None], ridge
         self.coefs, _ = net.unpack(w)
-        self.layers, self.raw = network_layers(net, w, X)
-        self.mean = respond(net.output, self.raw[-1])
-        self.slopes = [None, *(f.slope(z, a) for f, z, a in self.units())]
-
-    def units(self) -> list[tuple[Any, Any, Any]]:
-        """Activation, raw and final output of each hidden layer."""
-        return list(zip(self.net.activations, self.raw[:-1], self.layers[1:], strict=True))
-
-    def first(self, count: int) -> Any:
-        """The same on the first ``count`` samples alone, whose weights sum to one too."""
-        part = copy.copy(self)
-        part.layers = [a[:count, :] for a in self.layers]
-        part.raw = [z[:count, :] for z in self.raw]
-        part.slopes = [None, *(slope[:count, :] for slope in self.slopes[1:])]
-        part.mean, part.y, omega = self.mean[:count, :], self.y[:count, :], self.omega[:count, :]
-        total = self.xp.sum(omega)
-        # Without weight in the part everything is 0, as in a batch.
-        part.omega = omega / self.xp.where(total > 0, total, self.xp.ones_like(total))
-        return part
 
     def penalty_product(self, direction: Any) -> Any:
         """The penalty's Hessian times ``direction``, a new array."""
@@ -94,46 +79,65 @@ class Passes:
         out[self.net.n_coef :] = 0 * out[self.net.n_coef :]
         return out
 
-    def forward(self, direction: Any) -> tuple[list[Any], list[Any]]:
-        """Derivatives along ``direction``: of what each layer is given (``None`` for the data), and
-        of the raw output of each."""
-        coefs_dot, intercepts_dot = self.net.unpack(direction)
-        last = len(self.coefs) - 1
-        dots: list[Any] = [None]
-        raw_dots: list[Any] = []
-        for k in range(last + 1):
-            z_dot = self.layers[k] @ coefs_dot[k]
-            z_dot += intercepts_dot[k]
-            if k > 0:
-                z_dot += dots[k] @ self.coefs[k]
-            raw_dots.append(z_dot)
-            if k < last:
-                dots.append(self.slopes[k + 1] * z_dot)
-        return dots, raw_dots
+
+class GaussNewtonProduct(Passes):
+    """``d -> (J' H_L J + ridge) d`` at one point; the pass forward there is done once.
+
+    Parameters
+    ----------
+    kernels, net, w, X, y, omega, ridge
+        As `Passes` has them.
+    memory : list, optional
+        Of the pass forward, see `network_slopes`: what was made with it before is overwritten.
+    """
+
+    def __init__(
+        self,
+        kernels: Any,
+        net: Any,
+        w: Any,
+        X: Any,
+        y: Any,
+        omega: Any,
+        ridge: float,
+        memory: list[Any] | None = None,
+    ) -> None:
+        super().__init__(kernels, net, w, X, y, omega, ridge)
+        self.layers, self.slopes, self.raw = kernels.network_slopes(net, w, X, memory)
+        self.mean = respond(net.output, self.raw)
+
+    def first(self, count: int) -> Any:
+        """The same on the first ``count`` samples alone, whose weights sum to one too."""
+        part = copy.copy(self)
+        part.layers = [a[:count, :] for a in self.layers]
+        part.slopes = [slope[:count, :] for slope in self.slopes]
+        part.mean, part.y, omega = self.mean[:count, :], self.y[:count, :], self.omega[:count, :]
+        total = self.xp.sum(omega)
+        # Without weight in the part everything is 0, as in a batch.
+        part.omega = omega / self.xp.where(total > 0, total, self.xp.ones_like(total))
+        return part
+
+    def tangent(self, direction: Any) -> Any:
+        """The derivative of the raw outputs along ``direction``."""
+        return self.kernels.network_tangent(self.net, self.w, self.layers, self.slopes, direction)
+
+    def __call__(self, direction: Any) -> Any:
+        d = self.omega * output_curvature(self.net.output, self.mean, self.tangent(direction))
+        out = self.penalty_product(direction)
+        return self.kernels.network_pullback(self.net, self.w, self.layers, self.slopes, d, out)
+
+    def value(self) -> Any:
+        """The objective on the samples."""
+        each = output_loss(self.net.output, self.y, self.raw, 0.0)
+        coef = self.w[: self.net.n_coef]
+        return self.omega[:, 0] @ each + 0.5 * self.ridge * (coef @ coef)
 
     def backward(self, d: Any) -> list[Any]:
         """Cotangents of the raw outputs of every layer from ``d``, that of the last one."""
         deltas = [d]
-        for k in range(len(self.coefs) - 1, 0, -1):
-            deltas.insert(0, (deltas[0] @ self.coefs[k].T) * self.slopes[k])
+        for coef, slope in zip(self.coefs[:0:-1], self.slopes[::-1], strict=True):
+            deltas.insert(0, (deltas[0] @ coef.T) * slope)
         return deltas
-
-    def collect(self, deltas: list[Any], out: Any) -> Any:
-        """Add what the cotangents say of the parameters to ``out``, in place."""
-        for k, d in enumerate(deltas):
-            coef = self.layers[k].T @ d
-            out[self.net.blocks[f"coef{k}"]] += self.xp.reshape(coef, (-1,))
-            out[self.net.blocks[f"intercept{k}"]] += self.xp.sum(d, axis=0)
-        return out
-
-
-class GaussNewtonProduct(Passes):
-    """``d -> (J' H_L J + ridge) d`` at one point; the pass forward there is done once."""
-
-    def __call__(self, direction: Any) -> Any:
-        z_dot = self.forward(direction)[1][-1]
-        d = self.omega * output_curvature(self.net.output, self.mean, z_dot)
-        return self.collect(self.backward(d), self.penalty_product(direction))
 
     def root(self) -> tuple[Any, Any]:
         """``(R, diagonal)`` with ``R'R + diag(diagonal)`` the matrix; R has a row a sample and
@@ -160,18 +164,25 @@ class GaussNewtonProduct(Passes):
 class HessianProduct(Passes):
     """``d -> H d`` at one point; the passes forward and back there are done once."""
 
-    def __init__(self, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float) -> None:
-        super().__init__(net, w, X, y, omega, ridge)
-        self.curvatures = [None, *(f.curvature(z, a) for f, z, a in self.units())]
-        # deltas[k]: derivative in the raw output of layer k + 1; backs[k]: in its activation.
-        self.deltas = self.backward(self.omega * (self.mean - y))
-        self.backs = [
-            None,
-            *(d @ W.T for d, W in zip(self.deltas[1:], self.coefs[1:], strict=True)),
-        ]
+    def __init__(
+        self, kernels: Any, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float
+    ) -> None:
+        super().__init__(kernels, net, w, X, y, omega, ridge)
+        self.layers, raw = network_layers(net, w, X)
+        self.mean = respond(net.output, raw[-1])
+        units = list(zip(net.activations, raw[:-1], self.layers[1:], strict=True))
+        self.slopes = [None, *(f.slope(z, a) for f, z, a in units)]
+        self.curvatures = [None, *(f.curvature(z, a) for f, z, a in units)]
+        # deltas[k]: derivative in the raw output of layer k; backs[k]: in what it is given.
+        self.deltas = [self.omega * (self.mean - y)]
+        self.backs: list[Any] = []
+        for k in range(len(self.coefs) - 1, 0, -1):
+            self.backs.insert(0, self.deltas[0] @ self.coefs[k].T)
+            self.deltas.insert(0, self.backs[0] * self.slopes[k])
+        self.backs.insert(0, None)
 
     def __call__(self, direction: Any) -> Any:
-        net, (dots, raw_dots) = self.net, self.forward(direction)
+        net, (dots, raw_dots) = self.net, self._forward(direction)
         coefs_dot, _ = net.unpack(direction)
         out = self.penalty_product(direction)
         d_dots = [self.omega * output_curvature(net.output, self.mean, raw_dots[-1])]
@@ -181,4 +192,25 @@ class HessianProduct(Passes):
             back_dot = d_dots[0] @ self.coefs[k].T + self.deltas[k] @ coefs_dot[k].T
             bend = self.curvatures[k] * raw_dots[k - 1]
             d_dots.insert(0, back_dot * self.slopes[k] + self.backs[k] * bend)
-        return self.collect(d_dots, out)
+        for k, d in enumerate(d_dots):
+            coef = self.layers[k].T @ d
+            out[net.blocks[f"coef{k}"]] += self.xp.reshape(coef, (-1,))
+            out[net.blocks[f"intercept{k}"]] += self.xp.sum(d, axis=0)
+        return out
+
+    def _forward(self, direction: Any) -> tuple[list[Any], list[Any]]:
+        """Derivatives along ``direction``: of what each layer is given (``None`` for the data), and
+        of the raw output of each."""
+        coefs_dot, intercepts_dot = self.net.unpack(direction)
+        last = len(self.coefs) - 1
+        dots: list[Any] = [None]
+        raw_dots: list[Any] = []
+        for k in range(last + 1):
+            z_dot = self.layers[k] @ coefs_dot[k]
+            z_dot += intercepts_dot[k]
+            if k > 0:
+                z_dot += dots[k] @ self.coefs[k]
+            raw_dots.append(z_dot)
+            if k < last:
+                dots.append(self.slopes[k + 1] * z_dot)
+        return dots, raw_dots

@@ -35,8 +35,8 @@ class Layer:
     d : array of shape (m, n, columns)
         Derivatives of the loss of single samples in its raw outputs; :math:`E[d d']` sums over the
         first axis.
-    omega : array of shape (n, 1)
-        Weights of the samples, which sum to one.
+    omega, root : array of shape (n, 1)
+        Weights of the samples, which sum to one, and their roots.
     """
 
     coef: slice
@@ -44,6 +44,7 @@ class Layer:
     a: Any
     d: Any
     omega: Any
+    root: Any
 
 
 class KroneckerModel:
@@ -71,22 +72,30 @@ class KroneckerModel:
         else:
             roots = [passes.mean - drawn(net.output, passes.mean, rng)]
         per_root = [passes.backward(root) for root in roots]
-        ones = xp.ones_like(passes.omega)
+        ones, weights = xp.ones_like(passes.omega), xp.sqrt(passes.omega)
         return [
             Layer(
                 net.blocks[f"coef{k}"],
                 net.blocks[f"intercept{k}"],
                 xp.concat([a, ones], axis=1),
-                xp.stack([deltas[k] for deltas in per_root]),
+                # A view where there is one root, as there is of drawn targets.
+                per_root[0][k][None, :, :]
+                if len(per_root) == 1
+                else xp.stack([deltas[k] for deltas in per_root]),
                 passes.omega,
+                weights,
             )
             for k, a in enumerate(passes.dense_layers())
         ]
 
+    def value(self) -> Any:
+        """The objective on the batch."""
+        return self.passes.value()
+
     def inner(self, vectors: list[Any]) -> list[list[Any]]:
         """``u' (F + ridge) v`` for each pair of ``vectors``; a pass forward each."""
         passes, xp = self.passes, self.passes.xp
-        dots = [passes.forward(v)[1][-1] for v in vectors]
+        dots = [passes.tangent(v) for v in vectors]
         curved = [
             passes.omega * output_curvature(passes.net.output, passes.mean, dot) for dot in dots
         ]

@@ -107,6 +107,7 @@ class NetworkProblem(Problem):
         self.n_evaluations = 0
         self._work = self.kernels.serving(net.compiled).network_workspace(net, self.dtype)
         self._batch_grad = self.start()
+        self._memory: list[Any] = []
         self._floor = float(xp.finfo(self.dtype).eps)
         self._mean = 1 / y.shape[1] if net.output == "identity" else 1.0
 
@@ -236,10 +237,15 @@ class NetworkProblem(Problem):
 
     @offers(Oracle.KRONECKER, lacks=_dropped)
     def kronecker(self, w: Any, index: Any) -> KroneckerModel:
-        """The Fisher matrix on the samples ``index``, layer by layer."""
-        return KroneckerModel(GaussNewtonProduct(*self._passes(w, index)))
+        """The Fisher matrix on the samples ``index``, layer by layer.
 
-    def _passes(self, w: Any, index: Any = None, weights: Any = None) -> tuple[Any, ...]:
+        Its memory is that of the next call's, which overwrites it.
+        """
+        return KroneckerModel(GaussNewtonProduct(*self._passes(w, index), self._memory))
+
+    def _passes(
+        self, w: Any, index: Any = None, weights: Any = None
+    ) -> tuple[Any, Any, Any, Any, Any, Any, float]:
         """What products at ``w`` on the samples ``index`` (all without) start from."""
         xp, X, y, s = self.xp, self.X, self.y, self.sample_weight
         n = self.n_samples
@@ -249,12 +255,17 @@ class NetworkProblem(Problem):
             y = xp.take(y, index, axis=0)
             s = None if s is None else xp.take(s, index)
         if s is None:
-            s = xp.ones(n, dtype=self.dtype, device=self.device)
-        total = xp.sum(s)
-        # Without weight in the batch everything is 0, as the gradient is.
-        share = xp.where(total > 0, 1 / xp.where(total > 0, total, xp.ones_like(total)), 0 * total)
-        omega = share * s if weights is None else share * s * weights
-        return self.net, w, X, y, omega, self.alpha * to_float(share)
+            share = xp.asarray(1 / max(n, 1), dtype=self.dtype, device=self.device)
+            omega = share * xp.ones(n, dtype=self.dtype, device=self.device)
+        else:
+            total = xp.sum(s)
+            # Without weight in the batch everything is 0, as the gradient is.
+            some = xp.where(total > 0, total, xp.ones_like(total))
+            share = xp.where(total > 0, 1 / some, 0 * total)
+            omega = share * s
+        omega = omega if weights is None else omega * weights
+        kernels = self.kernels.serving(self.net.compiled)
+        return kernels, self.net, w, X, y, omega, self.alpha * to_float(share)
 
     def certificate(self, w: Any) -> Certificate:
         """The largest component of the gradient; ``nan`` where the problem is not certified."""

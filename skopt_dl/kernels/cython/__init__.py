@@ -15,7 +15,7 @@ Compiled = partial(LazyKernels, __name__)
 GRAM = Compiled(GramLasso="_gram_lasso")
 # Coordinate descent over rows; it looks at the layout itself.
 ROWS = Compiled(gram_row_epochs="_gram_rows", row_epochs="_cd_rows")
-# Updates of the stochastic rules, and the gradient of a network (which has dense data only).
+# Updates of the stochastic rules.
 UPDATES = Compiled(
     adam_update="_network",
     momentum_update="_network",
@@ -31,8 +31,14 @@ UPDATES = Compiled(
     rmsprop_update="_updates",
     yogi_update="_updates",
 )
+# The gradient of a network and the passes of its curvature, on dense data.
 NETWORK = Compiled(
-    network_gradient="_network", network_response="_network", network_workspace="_network"
+    network_gradient="_network",
+    network_pullback="_passes",
+    network_response="_network",
+    network_slopes="_passes",
+    network_tangent="_passes",
+    network_workspace="_network",
 )
 # Products of quasi-Newton methods, whatever the design is.
 PAIRS = Compiled(two_loop="_two_loop")

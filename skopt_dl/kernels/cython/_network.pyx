@@ -4,13 +4,10 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.string cimport memcpy, memset
-from scipy.linalg.cython_blas cimport dgemm, sgemm
+
+from skopt_dl.kernels.cython._gemm cimport floating, gemm
 
 import numpy as np
-
-ctypedef fused floating:
-    float
-    double
 
 cdef extern from "_elementwise.h" nogil:
     void d_bias_activate(double*, const double*, double*, long, long, int, double)
@@ -48,26 +45,6 @@ DEF MAX_LAYERS = 64
 DEF RELU = 3
 
 cdef dict OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
-
-
-cdef void _gemm(bint turn_a, bint turn_b, int rows, int columns, int inner, const floating* a,
-                const floating* b, bint add, floating* out) noexcept nogil:
-    """``out (+)= A B`` of C-ordered matrices, A and B as they are or transposed.
-
-    BLAS is column-major: it computes ``out' = B' A'``.
-    """
-    cdef floating one = 1, keep = 1 if add else 0
-    cdef int lda = rows if turn_a else inner, ldb = inner if turn_b else columns
-    cdef char* ta = b"T" if turn_a else b"N"
-    cdef char* tb = b"T" if turn_b else b"N"
-    if rows == 0 or columns == 0:
-        return
-    if floating is float:
-        sgemm(tb, ta, &columns, &rows, &inner, &one, <float*>b, &ldb, <float*>a, &lda, &keep, out,
-              &columns)
-    else:
-        dgemm(tb, ta, &columns, &rows, &inner, &one, <double*>b, &ldb, <double*>a, &lda, &keep,
-              out, &columns)
 
 
 cdef void _bias_activate(floating* z, const floating* b, floating* slopes, long n, long k, int kind,
@@ -246,7 +223,7 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
     for k in range(last + 1):
         fan_in, fan_out = work.sizes[k], work.sizes[k + 1]
         out = rows + work.layer[k + 1]
-        _gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False, out)
+        gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False, out)
         kind = work.kinds[k] if k < last else 0
         spare = slopes + work.layer[k + 1] if kind > RELU or (k < last and masks[k] != NULL) else NULL
         _bias_activate[floating](out, w + work.intercept[k], spare, m, fan_out, kind,
@@ -263,11 +240,11 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
     for k in range(last, -1, -1):
         fan_in, fan_out = work.sizes[k], work.sizes[k + 1]
         a = rows + work.layer[k] if k > 0 else X
-        _gemm[floating](True, False, fan_in, fan_out, m, a, d, more, grad + work.coef[k])
+        gemm[floating](True, False, fan_in, fan_out, m, a, d, more, grad + work.coef[k])
         if k > 0:
             kind = work.kinds[k - 1]
             kept = slopes + work.layer[k] if kind > RELU or masks[k - 1] != NULL else NULL
-            _gemm[floating](False, True, m, fan_in, fan_out, d, w + work.coef[k], False, back)
+            gemm[floating](False, True, m, fan_in, fan_out, d, w + work.coef[k], False, back)
             _activation_back[floating](back, a, kept, grad + work.intercept[k - 1], m, fan_in, kind)
             d, spare = back, other
             back, other = spare, d
@@ -310,7 +287,7 @@ cdef _respond(net, coefs, intercepts, const floating[:, ::1] X, floating[:, ::1]
                 kind, strength = net.activations[k].kernel_id, net.activations[k].strength
             z = &spare[k % 2, 0] if k < last else &out[low, 0]
             with nogil:
-                _gemm[floating](False, False, m, fan_out, fan_in, a, &coef[0, 0], False, z)
+                gemm[floating](False, False, m, fan_out, fan_in, a, &coef[0, 0], False, z)
                 _bias_activate[floating](z, &intercept[0], &spare[2, 0], m, fan_out, kind, strength)
             a = z
         if floating is float:

@@ -7,6 +7,8 @@ it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step ta
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from skopt_dl.linops.kronecker import DenseSide
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.kronecker import EigenFactored, Factored, KroneckerSolver
@@ -59,8 +61,8 @@ class KFAC(DenseKFAC):
         :math:`\\lambda` at the start; "auto" is 1, and 150 (the paper's) from 10 000 samples on. It
         shrinks or grows with what comes of what the model promises.
     decay : float
-        Decay of the running means at most, in [0, 1); the k-th update takes
-        :math:`\\min(1 - 1/k, \\text{decay})`.
+        Decay of the running means for each update, in [0, 1); they are plain means at first, and
+        take in every other batch.
     refresh : int
         Updates between two inversions of the factors, at least 1.
     fisher : {"sampled", "exact"}
@@ -73,7 +75,8 @@ class KFAC(DenseKFAC):
     -----
     The damping is judged every 5 updates, :math:`\\gamma` compared with a larger and a smaller one
     every 20; at the start it is :math:`\\sqrt{\\lambda + \\text{ridge}}`. The factors are kept by
-    their eigenvectors, so a change of :math:`\\gamma` asks for no new inverse.
+    their eigenvectors, so a change of :math:`\\gamma` asks for no new ones; :math:`\\pi` is that of
+    the last inversion.
 
     References
     ----------
@@ -93,7 +96,7 @@ class EKFAC(DenseKFAC):
         \\Delta = -U_A \\Big(\\frac{U_A' V U_G}{S + \\gamma^2}\\Big) U_G', \\qquad
         S = E\\big[(U_A' a)^2 \\,(U_G' d)^{2\\prime}\\big]
 
-    S is a running mean that is renewed with the eigenvectors.
+    S is a running mean over all batches that is renewed with the eigenvectors.
 
     Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
     smooth objective.
@@ -108,6 +111,9 @@ class EKFAC(DenseKFAC):
     T. George, C. Laurent, X. Bouthillier, N. Ballas, P. Vincent, "Fast approximate natural gradient
     descent in a Kronecker-factored eigenbasis", NeurIPS 2018.
     """
+
+    # The second moments count at once.
+    learn_every: ClassVar[int] = 1
 
     def _metric(self) -> Factored:
         return EigenFactored(DenseSide(), DenseSide())

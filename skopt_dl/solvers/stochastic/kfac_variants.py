@@ -201,6 +201,8 @@ class KLDWRM(KroneckerSolver):
     """
 
     own_rate: ClassVar[float] = 0.3
+    # The past counts by its steps.
+    learn_every: ClassVar[int] = 1
 
     def __init__(
         self,

@@ -1,0 +1,87 @@
+"""The compiled passes that a network's curvature is made from are the generic ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from skopt_dl.activations import ELU, LeakyReLU
+from skopt_dl.dispatch import ACTIVATIONS
+from skopt_dl.kernels import bind, generic_network
+from skopt_dl.neural_network import MLPClassifier, MLPRegressor
+from skopt_dl.neural_network.network import Network
+
+KINDS = [*ACTIVATIONS.names(), [LeakyReLU(0.2), "tanh", ELU(0.5)]]
+
+
+def close(one, two, dtype):
+    tol = 1e-12 if dtype is np.float64 else 2e-4
+    assert one.dtype == dtype
+    np.testing.assert_allclose(one, two, rtol=tol, atol=tol * (1 + np.max(np.abs(two), initial=0)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", KINDS, ids=str)
+def test_each_pass_is_the_generic_one(activation, dtype):
+    net = Network((7, 13, 9, 5, 3), activation, "softmax")
+    kernels, rng = bind(np, np.dtype(dtype)), np.random.default_rng(0)
+    assert kernels.network_tangent is not generic_network.network_tangent
+    w, v = rng.standard_normal((2, net.size)).astype(dtype)
+    memory = []
+    # Batches that the memory of the one before is too large, too small and exactly right for.
+    for n in (40, 12, 60, 60, 0):
+        X = rng.standard_normal((n, 7)).astype(dtype)
+        given, slopes, raw = kernels.network_slopes(net, w, X, memory)
+        expected = generic_network.network_slopes(net, w, X)
+        assert given[0] is X
+        ours, theirs = [*given, *slopes, raw], [*expected[0], *expected[1], expected[2]]
+        for one, two in zip(ours, theirs, strict=True):
+            close(one, two, dtype)
+        tangent = kernels.network_tangent(net, w, given, slopes, v)
+        close(tangent, generic_network.network_tangent(net, w, *expected[:2], v), dtype)
+        d, start = rng.standard_normal((n, 3)).astype(dtype), rng.standard_normal(net.size)
+        one, two = start.astype(dtype), start.astype(dtype)
+        before = d.copy()
+        assert kernels.network_pullback(net, w, given, slopes, d, one) is one
+        generic_network.network_pullback(net, w, *expected[:2], d, two)
+        close(one, two, dtype)
+        np.testing.assert_array_equal(d, before)
+
+
+def test_tangents_and_pullbacks_are_adjoint_and_the_derivative():
+    net = Network((4, 6, 3), "tanh", "identity")
+    kernels, rng = bind(np, np.dtype(float)), np.random.default_rng(0)
+    w, v = rng.standard_normal((2, net.size))
+    X, d = rng.standard_normal((20, 4)), rng.standard_normal((20, 3))
+    given, slopes, _ = kernels.network_slopes(net, w, X)
+    forward = kernels.network_tangent(net, w, given, slopes, v)
+    back = kernels.network_pullback(net, w, given, slopes, d, np.zeros(net.size))
+    assert np.sum(forward * d) == pytest.approx(back @ v, rel=1e-12)
+    h = 1e-6
+    difference = (net.predict(w + h * v, X) - net.predict(w - h * v, X)) / (2 * h)
+    np.testing.assert_allclose(forward, difference, atol=1e-7)
+
+
+def test_sparse_data_take_the_generic_passes():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 5)) * (rng.random((30, 5)) < 0.5)
+    y = rng.integers(0, 3, 30)
+    products = []
+    for data in (X, sp.csr_array(X)):
+        problem = MLPClassifier((4,), random_state=0)._build_problem(data, y)
+        w = problem.start()
+        products.append(problem.ggn(problem.point(w))(np.sin(np.arange(w.size))))
+    np.testing.assert_allclose(products[1], products[0], rtol=1e-10, atol=1e-14)
+
+
+def test_the_value_of_a_batch_is_that_of_its_passes():
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((30, 4)), rng.standard_normal((30, 2))
+    s = rng.random(30)
+    model = MLPRegressor(hidden_layer_sizes=(5,), activation="tanh", alpha=0.3, random_state=0)
+    for weights in (None, s):
+        problem = model._build_problem(X, Y, sample_weight=weights)
+        w, index = problem.start(), np.array([3, 1, 20, 8])
+        expected = float(problem.sample_value(w, index))
+        assert float(problem.kronecker(w, index).value()) == pytest.approx(expected, rel=1e-12)
