@@ -8,13 +8,16 @@ tangent vector, t the tangent vector, r the entries that it leaves, y the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.krylov import pcg
-from skopt_dl.solvers.subspace import first_triplets
+from skopt_dl.solvers.subspace import first_vectors
 
+# Turns of the subspace iteration at the start. They begin at the columns of the given point: more
+# of them would bring every start to the same leading vectors.
+FIRST_TURNS = 2
 # The smoothing stays this many units of rounding above zero, in units of the largest value.
 ROUNDING = 10
 
@@ -63,8 +66,11 @@ class IRLS(Solver):
     -----
     Descent on the factors fails near the information limit, where rows with about k entries are
     fitted by anything; the weights here make every step a global least-squares problem that knows
-    the size of each singular value. In the orthonormal coordinates of the tangent space the system
-    does not see the condition of the matrix. The indicator is :math:`\\varepsilon / \\sigma_1`.
+    the size of each singular value. Nearer to it than about 1.3 times the degrees of freedom it may
+    end at another matrix, and another start may find the right one: random columns (``n_init`` of
+    an estimator) begin with other singular vectors. In the orthonormal coordinates of the tangent
+    space the system does not see the condition of the matrix. The indicator is
+    :math:`\\varepsilon / \\sigma_1`.
 
     References
     ----------
@@ -88,8 +94,9 @@ class IRLS(Solver):
         for name in ("max_inner", "extra", "turns"):
             if getattr(self, name) < 1:
                 raise ValueError(f"IRLS: {name}={getattr(self, name)!r}, but it must be at least 1")
-        state = IRLSState(w=w)
-        self._take(problem, state, first_triplets(problem, None, self.extra, rng))
+        state, V = IRLSState(w=w), first_vectors(problem, w, self.extra, rng)
+        first = cast(Any, problem).leading_triplets(None, None, None, V, FIRST_TURNS)
+        self._take(problem, state, first)
         return state
 
     def advance(self, problem: Problem, state: IRLSState, n: int) -> Status:

@@ -250,3 +250,17 @@ def test_auto_takes_them_by_the_number_of_entries():
     model = MatrixCompletion(3, alpha=0).fit(many)
     assert model.solver_ == "gauss_newton"
     assert "exact fit" in model.solve_report_.reason
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_another_start_finds_what_the_first_does_not():
+    """1.2 times the degrees of freedom: the first start ends at another matrix."""
+    X, full = exact(100, 100, 5, 1.2, seed=3)
+    errors = []
+    for n_init in (1, 6):
+        model = MatrixCompletion(
+            5, alpha=0, solver="irls", tol=1e-13, max_iter=200, n_init=n_init, random_state=0
+        ).fit(X)
+        filled = model.row_factors_ @ model.components_
+        errors.append(np.linalg.norm(filled - full) / np.linalg.norm(full))
+    assert errors[0] > 0.1 and errors[1] < 1e-10
