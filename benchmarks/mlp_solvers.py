@@ -8,11 +8,10 @@ here, from the weights of each epoch.
 
 from __future__ import annotations
 
-from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: skip
+from benchmarks.timing import LossWatch, parser, seconds_of  # first: pins BLAS  # isort: skip
 
 import math
 import statistics
-import time
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from sklearn.datasets import load_digits
 
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Oracle, Stopping, run
-from skopt_dl.kernels.namespace import to_float
 from skopt_dl.neural_network import MLPClassifier
 
 TARGETS = (0.1, 0.01)
@@ -43,23 +41,6 @@ FREE = ("prodigy", "dog", "line_search_sgd", "lbfgs", "newton_cg")
 BUDGET = 20.0  # Seconds of one run.
 
 
-class Watch:
-    """Notes when the loss on all samples is first under each target; its own time is left out."""
-
-    def __init__(self, problem: Any) -> None:
-        self.problem, self.start, self.aside = problem, time.process_time(), 0.0
-        self.reached: dict[float, tuple[float, int]] = {}
-
-    def on_report(self, report: Any) -> bool:
-        now = time.process_time()
-        loss = to_float(self.problem.value(report.state.w))
-        for target in TARGETS:
-            if loss <= target and target not in self.reached:
-                self.reached[target] = (now - self.start - self.aside, report.n_iter)
-        self.aside += time.process_time() - now
-        return TARGETS[-1] in self.reached or now - self.start > BUDGET or not math.isfinite(loss)
-
-
 def solve(name: str, rate: float | None, data: Any, seed: int, epochs: int) -> dict[float, Any]:
     """Seconds and epochs to each target that was reached."""
     model = MLPClassifier((100,), alpha=0.0, random_state=seed)
@@ -69,7 +50,7 @@ def solve(name: str, rate: float | None, data: Any, seed: int, epochs: int) -> d
         solver.set_params(batch_size=128)
     if rate is not None:
         solver.set_params(learning_rate=rate)
-    watch = Watch(problem)
+    watch = LossWatch(problem, TARGETS, BUDGET)
     seconds_of(
         lambda: run(
             problem,

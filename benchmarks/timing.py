@@ -224,3 +224,28 @@ def show(title: str, timings: Mapping[str, Timing], reference: str | None = None
             )
         else:
             print(f"  {name:<28} {'never':>10}     best error {t.quality:.1e}")
+
+
+class LossWatch:
+    """Notes when the loss on all samples is first under each target; its own time is left out.
+
+    Attributes
+    ----------
+    reached : dict
+        For each target met, processor seconds and iterations.
+    """
+
+    def __init__(self, problem: Any, targets: Sequence[float], budget: float) -> None:
+        self.problem, self.targets, self.budget = problem, targets, budget
+        self.start, self.aside = time.process_time(), 0.0
+        self.reached: dict[float, tuple[float, int]] = {}
+
+    def on_report(self, report: Any) -> bool:
+        now = time.process_time()
+        loss = float(self.problem.value(report.state.w))
+        for target in self.targets:
+            if loss <= target and target not in self.reached:
+                self.reached[target] = (now - self.start - self.aside, report.n_iter)
+        self.aside += time.process_time() - now
+        out_of_time = now - self.start - self.aside > self.budget
+        return self.targets[-1] in self.reached or out_of_time or not math.isfinite(loss)

@@ -192,6 +192,9 @@ class MultilayerPerceptron(EngineEstimator):
         rng = check_random_state(self.random_state)
         w = self._start(net, data.targets, rng, first)
         solver = solver_of(self)
+        if incremental and isinstance(solver, str) and solver == "auto":
+            # A part says nothing of how many samples there will be, and the rule must stay.
+            solver = "adam"
         whole = self._problem(data, net, w, rng, certified=not incremental)
         chosen, _ = resolve(solver, whole, self._solver_defaults())
 

@@ -28,6 +28,8 @@ RULE_PARAMETERS = {
 }
 # The same for what scikit-learn does not have: a rule that cannot do it is an error.
 RULE_OPTIONS = {"decoupled_weight_decay": "weight_decay", "max_grad_norm": "max_grad_norm"}
+# Numbers that ask for Adam where the solver is "auto".
+ADAMS = ("learning_rate_init", "beta_1", "beta_2", "epsilon")
 # The rules whose defaults are scikit-learn's; the others keep their own where the estimator's
 # parameter has not been changed.
 SCIKIT_LEARN_RULES = ("auto", "adam", "sgd", "momentum", "nesterov")
@@ -124,15 +126,22 @@ def _warn_of_unused(model: Any) -> None:
 def solver_of(model: Any) -> Any:
     """``solver``, with scikit-learn's names spelt out.
 
-    Its "sgd" has the estimator's momentum, and Adam with a decoupled decay is AdamW.
+    Its "sgd" has the estimator's momentum, Adam with a decoupled decay is AdamW, and "auto" is Adam
+    where numbers are given that only a rule with a rate has.
     """
-    if not isinstance(model.solver, str):
-        return model.solver
-    if model.solver == "sgd" and model.momentum > 0:
+    name = model.solver
+    if not isinstance(name, str):
+        return name
+    if name == "sgd" and model.momentum > 0:
         return "nesterov" if model.nesterovs_momentum else "momentum"
-    if model.solver in ("adam", "auto") and model.decoupled_weight_decay > 0:
-        return "adamw"
-    return model.solver
+    if name == "auto" and _changed(model, *ADAMS, *RULE_OPTIONS):
+        name = "adam"
+    return "adamw" if name == "adam" and model.decoupled_weight_decay > 0 else name
+
+
+def _changed(model: Any, *names: str) -> bool:
+    signature = inspect.signature(type(model)).parameters
+    return any(getattr(model, name) != signature[name].default for name in names)
 
 
 def rule_settings(model: Any) -> dict[str, Any]:
@@ -143,11 +152,12 @@ def rule_settings(model: Any) -> dict[str, Any]:
     ValueError
         If a decoupled decay or a bound on the gradient is asked of a rule that has none.
     """
-    signature = inspect.signature(type(model)).parameters
+    name = solver_of(model)
+    theirs_too = name != "auto" and model.solver in SCIKIT_LEARN_RULES
     given = {
         theirs: getattr(model, ours)
         for ours, theirs in RULE_PARAMETERS.items()
-        if model.solver in SCIKIT_LEARN_RULES or getattr(model, ours) != signature[ours].default
+        if theirs_too or _changed(model, ours)
     }
     # scikit-learn's Adam follows no schedule.
     if model.solver not in ("adam", "auto"):
@@ -156,12 +166,11 @@ def rule_settings(model: Any) -> dict[str, Any]:
             if model.learning_rate == "invscaling"
             else schedule_of(model.learning_rate)
         )
-    name = solver_of(model)
     if not isinstance(name, str):
         return given
     for ours, theirs in RULE_OPTIONS.items():
         value = getattr(model, ours)
-        if value == signature[ours].default:
+        if not _changed(model, ours):
             continue
         if name != "auto" and theirs not in SOLVERS.get(name)().get_params(deep=False):
             able = [

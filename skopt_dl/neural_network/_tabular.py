@@ -148,6 +148,8 @@ class TabularPerceptron(EngineEstimator):
         rng = check_random_state(self.random_state)
         n_parts = self._n_parts(rows.n_rows)
         n_members = self._n_members(rows.n_rows)
+        # Rate, schedule and batches below are tuned for Adam.
+        solver = "adam" if isinstance(self.solver, str) and self.solver == "auto" else self.solver
         self.members_: list[np.ndarray] = []
         self.validation_losses_: list[list[float]] = []
         reports, outputs, held_rows, n_iter = [], [], [], 0
@@ -169,6 +171,7 @@ class TabularPerceptron(EngineEstimator):
                 rng=rng,
                 part=(k, n_members),
                 part_name="member",
+                solver=solver,
             )
             w = result.w if best.w is None else best.w
             self.members_.append(w)

@@ -38,7 +38,9 @@ class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
         "leaky_relu", "elu", "selu", "softplus", "gelu", "silu", "mish", a name that was registered,
         or an object of your own (`skopt_dl.activations.Activation`); a list has one a layer.
     solver : str or Solver, default="adam"
-        ``"auto"``, the name of a solver or an instance with options of its own. "sgd" has the
+        ``"auto"``, the name of a solver or an instance with options of its own. "auto" takes K-FAC,
+        which needs no rate, for a narrow network that can learn its samples by heart, and else
+        Adam; also where a rate or another number of Adam's is given. "sgd" has the
         momentum given below, as in scikit-learn; "lbfgs", "nonlinear_cg" and "newton_cg" work on
         all samples at once.
     alpha : float, default=0.0001

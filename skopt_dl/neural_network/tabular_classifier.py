@@ -39,7 +39,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         What the hidden layers apply to their inputs, see `skopt_dl.activations`: one for all
         layers, or one a layer.
     solver : str or Solver, default="adam"
-        ``"auto"``, the name of a solver or an instance with options of its own.
+        ``"auto"`` (Adam), the name of a solver or an instance with options of its own.
     alpha : float, default=0.0
         Strength of the L2 penalty.
     batch_size : int or "auto", default="auto"

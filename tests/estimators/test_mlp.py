@@ -439,7 +439,8 @@ def test_networks_train_on_any_array_namespace(output):
 def test_solver_takes_auto_names_and_instances():
     problem = MLPClassifier()._build_problem(DIGITS, LABELS)
     assert {"adam", "sgd", "momentum", "nesterov", "lbfgs", "newton_cg"} <= set(fitting(problem))
-    model = MLPClassifier((5,), max_iter=2, random_state=0)
+    # So few parameters for so many targets are Adam's.
+    model = MLPClassifier((2,), max_iter=2, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         adam = clone(model).fit(DIGITS, LABELS)
@@ -449,6 +450,16 @@ def test_solver_takes_auto_names_and_instances():
     assert (adam.solver_, auto.solver_, given.solver_, free.solver_) == ("adam",) * 3 + ("sgd",)
     assert adam.loss_curve_ == auto.loss_curve_ == given.loss_curve_
     assert "non-convex" in auto.solve_report_.reason
+    wide = MLPClassifier((30,), max_iter=2, random_state=0, solver="auto")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        heart = clone(wide).fit(DIGITS, LABELS)
+        rate = clone(wide).set_params(learning_rate_init=0.01).fit(DIGITS, LABELS)
+        parts = clone(wide).partial_fit(DIGITS, LABELS, classes=np.unique(LABELS))
+        half = clone(wide).set_params(dropout=0.5).fit(DIGITS, LABELS)
+    assert heart.solver_ == "kfac" and "by heart" in heart.solve_report_.reason
+    # Adam's numbers ask for Adam, a part tells nothing of the whole, dropout has no factors.
+    assert (rate.solver_, parts.solver_, half.solver_) == ("adam",) * 3
     # A rate from the curvature at the start: no setting, and the loss falls.
     assert free.loss_curve_[1] < free.loss_curve_[0]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rules import train
 
+from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.linops.kronecker import BrandRandomizedSide, BrandSide, DenseSide, RandomizedSide
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
 from skopt_dl.neural_network.kronecker import drawn
@@ -274,6 +275,45 @@ def test_a_network_is_trained(kind):
     assert float(problem.value(w)) < 0.7 * first
     again = steps(problem, kind(batch_size=20), 30)
     np.testing.assert_array_equal(w, again)
+
+
+def test_a_step_off_a_cliff_is_taken_back():
+    problem, solver = classifier(), KFAC(batch_size=20)
+    state = solver.init(problem, problem.start(), np.random.RandomState(0))
+    solver.advance(problem, state, 5)
+    kept, damping = state.w.copy(), state.damping
+    state.before, state.w = kept, 1e3 * kept
+    assert float(problem.value(state.w)) > 10 * state.first
+    solver.advance(problem, state, 1)
+    assert float(problem.value(state.w)) < state.first
+    assert state.damping > damping
+
+
+def test_a_rate_that_is_far_too_long_ends_as_not_finite():
+    problem = classifier()
+    stopping = Stopping(tol=None, max_iter=50)
+    rng = np.random.RandomState(0)
+    with np.errstate(all="ignore"):
+        result = run(problem, KFAC(learning_rate=1e200), stopping=stopping, rng=rng)
+    assert result.status is Status.NONFINITE
+
+
+@pytest.mark.parametrize(
+    ("solver", "expected"),
+    [
+        (KFAC(batch_size=80), [1, 2, 3, 4, 4, 5, 5, 6, 6]),
+        (KFAC(batch_size=80, refresh=9), [1, 2, 3, 4, 4, 5, 5, 6, 7]),
+        (EKFAC(batch_size=80), [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    ],
+    ids=repr,
+)
+def test_factors_learn_from_every_other_batch_and_when_they_are_inverted(solver, expected):
+    problem, learnt = classifier(), []
+    state = solver.init(problem, problem.start(), np.random.RandomState(0))
+    for _ in expected:
+        solver.advance(problem, state, 1)
+        learnt.append(state.n_learnt)
+    assert learnt == expected
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ MUCH, LITTLE, MANY_SAMPLES = 150.0, 1.0, 10_000
 # least size; the authors have 1/8 of thousands. The quadratic model of a step has all of the batch:
 # on a half of it steps on classifiers diverged at a low loss.
 FISHER_SHARE, LEAST_PART = 0.25, 32
+# A batch whose value is so many times that of the first is at the foot of a cliff.
+CLIFF = 2
 # The first batches say little: the inverses are renewed at each of these updates.
 EARLY = 3
 
@@ -55,6 +57,10 @@ class KroneckerState(StochasticState):
         The last update at which the factors learnt, and how often they have.
     last, wake : array of shape (size,), optional
         The last step; the pull of past models.
+    before : array of shape (size,), optional
+        The iterate before the last step.
+    first, first_damping : float
+        The value of the first batch, and the damping then.
     """
 
     metrics: list[Any] = field(default_factory=list)
@@ -66,6 +72,9 @@ class KroneckerState(StochasticState):
     n_learnt: int = 0
     last: Any = None
     wake: Any = None
+    before: Any = None
+    first: float | None = None
+    first_damping: float = 1.0
 
 
 class Factored:
@@ -182,6 +191,13 @@ class KroneckerSolver(StochasticSolver):
         return self.own_rate
 
     def _step(self, problem: Any, state: KroneckerState, g: Any) -> None:
+        value = to_float(state.batch[1])
+        if self.wake is None and self.learning_rate == "auto" and _fell_off(state, value):
+            return
+        if not math.isfinite(value):
+            # Neither is the gradient, and there is no curvature: the next report ends the run.
+            state.w = state.w - state.rate * g
+            return
         self._learn(problem, state)
         if self.wake is not None:
             _move_in_the_wake(problem, state, g, self.wake)
@@ -252,6 +268,22 @@ def _move_in_the_wake(problem: Any, state: KroneckerState, g: Any, wake: float) 
     state.w += s
 
 
+def _fell_off(state: KroneckerState, value: float) -> bool:
+    """Whether the last step led off a cliff, by the value of this batch; the state is taken back.
+
+    The model of one batch may promise much for a step that is far too long for the others: a batch
+    then is worse than the first one was by far.
+    """
+    if state.first is None:
+        state.first, state.first_damping = value, state.damping
+    if value <= CLIFF * state.first or state.before is None:
+        return False
+    state.w, state.last = state.before, None
+    state.damping = max(state.first_damping, state.damping / PACE**COMPARE)
+    state.gamma = max(state.gamma, math.sqrt(state.damping))
+    return True
+
+
 def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
     g = problem.xp.asarray(g, copy=True)
     k, step, promised = state.n_updates, None, 0.0
@@ -262,8 +294,7 @@ def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
     index = state.batch[0]
     judged = k % JUDGE == 0 and promised > 0
     before = to_float(state.model.value()) if judged else 0.0
-    state.w += step
-    state.last = step
+    state.before, state.w, state.last = state.w, state.w + step, step
     if judged:
         ratio = (before - to_float(problem.sample_value(state.w, index))) / promised
         if ratio > GOOD:
