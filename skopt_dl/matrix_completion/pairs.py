@@ -32,10 +32,31 @@ def check_pairs(name: str, X: Any) -> Any:
             f"{name}: expected pairs (row, column), an array of shape (n_entries, 2), but got the "
             f"shape {X.shape}"
         )
+    return _whole(name, X, "pairs (row, column)")
+
+
+def check_positions(name: str, X: Any) -> Any:
+    """``X`` as a host array of integers of shape (q, D), with two modes or more.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, or numbers that are not integers.
+    """
+    X = to_numpy(X) if is_foreign(X) else np.asarray(X)
+    if X.ndim != 2 or X.shape[1] < 2 or X.shape[0] == 0:
+        raise ValueError(
+            f"{name}: expected positions along two modes or more, an array of shape (n_entries, "
+            f"n_modes), but got the shape {X.shape}"
+        )
+    return _whole(name, X, "positions")
+
+
+def _whole(name: str, X: Any, what: str) -> Any:
     whole = X.dtype.kind in "iu" or (X.dtype.kind == "f" and np.all(np.floor(X) == X))
     if not whole:
         raise ValueError(
-            f"{name}: pairs (row, column) must be integers, but got an array of {X.dtype} with "
+            f"{name}: {what} must be integers, but got an array of {X.dtype} with "
             "other values; number the ids first, with sklearn.preprocessing.OrdinalEncoder say"
         )
     return X.astype(np.int64)

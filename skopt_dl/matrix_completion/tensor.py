@@ -1,0 +1,245 @@
+"""The estimator of partly observed tensors."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from skopt_dl._sklearn.base import EngineEstimator, fit_method
+from skopt_dl._sklearn.parameters import check_flag, check_number
+from skopt_dl._sklearn.validation import FLOATS, check_weights
+from skopt_dl.dispatch import SOLVERS
+from skopt_dl.matrix_completion.pairs import check_positions, positions
+from skopt_dl.matrix_completion.tensor_problem import TensorProblem
+
+
+class TensorCompletion(RegressorMixin, EngineEstimator):
+    r"""Values at (i, j, k, ...) positions by a low-rank tensor fitted to the observed ones.
+
+    .. math::
+
+        \min_{U^1, \dots, U^D}\ \frac{1}{\sum \omega_t} \sum_t \omega_t \Big[
+        \tfrac12 \Big(\sum_l \prod_d u^d_{i_{td}\,l} - y_t\Big)^2
+        + \tfrac\alpha2 \sum_d |u^d_{i_{td}}|^2 \Big]
+
+    the canonical polyadic form (CP, PARAFAC) of D modes, a mean over observed entries, the penalty
+    included. With two modes it is `MatrixCompletion` on pairs.
+
+    Parameters
+    ----------
+    n_components : int, default=3
+        Number of components.
+    alpha : float, default=0.1
+        Strength of the penalty per observed entry, ``>= 0``. It scales as the entries do: scale
+        these to about one.
+    solver : str or Solver, default="auto"
+        ``"auto"``, the name of a solver or an instance with options of its own.
+    max_iter : int or None, default=None
+        Iterations at most, in the solver's unit; ``None`` is the solver's own budget.
+    tol : float, default=1e-4
+        Bound on the stationarity, as in `MatrixCompletion`.
+    n_init : int, default=5
+        Number of random starts; the solution with the least objective is kept. The problem is not
+        convex, and of small tensors one start in two may end at a poor solution.
+    random_state : int, RandomState instance or None, default=None
+        Randomness of the starts and of stochastic solvers.
+    n_jobs : int or None, default=None
+        Threads of the compiled row solves; the results do not depend on it.
+    max_time : float or None, default=None
+        Seconds of each solve at most; results then depend on the machine.
+    verbose : bool, default=False
+        Print a line per report.
+
+    Attributes
+    ----------
+    factors_ : list of arrays of shape (n_ids, n_components)
+        The factor of each mode. Components are in decreasing order of size, in equal parts in all
+        modes.
+    ids_ : list of arrays of int
+        The distinct ids of each mode, in the order of its factor.
+    mean_ : float
+        Weighted mean of the values, the prediction where an id was not seen.
+    n_features_in_ : int
+        Number of modes.
+    feature_names_in_ : array of shape (n_features,)
+        Their names, where X has names that are strings.
+    n_iter_ : int
+        Iterations of the solve that was kept.
+    solver_ : str
+        Name of the solver that ran.
+    solve_report_ : SolveReport
+        Status, settings, certificate, timings and history of the solve that was kept.
+
+    See Also
+    --------
+    MatrixCompletion : Two modes, with biases, learned penalties and other losses.
+
+    Notes
+    -----
+    "als" solves the rows of one mode after the other, each a ridge regression, by the compiled
+    kernels of matrix completion. Positions that are given twice count twice. The best CP form need
+    not exist without a penalty (V. de Silva, L.-H. Lim, SIAM J. Matrix Anal. Appl. 30, 2008):
+    components that grow and cancel are a sign of it.
+
+    References
+    ----------
+    T. Kolda, B. Bader, "Tensor decompositions and applications", SIAM Review 51 (2009); G. Tomasi,
+    R. Bro, "PARAFAC and missing values", Chemom. Intell. Lab. Syst. 75 (2005).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skopt_dl.matrix_completion import TensorCompletion
+    >>> a, b, c = np.arange(1.0, 6.0), np.array([1.0, 0.5, 2.0]), np.array([3.0, 1.0])
+    >>> full = np.einsum("i,j,k->ijk", a, b, c)
+    >>> seen = np.random.default_rng(0).random(full.shape) < 0.7
+    >>> model = TensorCompletion(1, alpha=0.0, tol=1e-10, n_init=1, random_state=0)
+    >>> model = model.fit(np.argwhere(seen), full[seen])
+    >>> bool(np.allclose(model.predict(np.argwhere(~seen)), full[~seen]))
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int = 3,
+        *,
+        alpha: float = 0.1,
+        solver: Any = "auto",
+        max_iter: int | None = None,
+        tol: float = 1e-4,
+        n_init: int = 5,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        max_time: float | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.alpha = alpha
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.max_time = max_time
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        check_number(self, "n_components", Integral, low=1)
+        check_number(self, "alpha", low=0)
+        check_number(self, "max_iter", Integral, low=1, optional=True)
+        check_number(self, "tol", low=0)
+        check_number(self, "n_init", Integral, low=1)
+        check_number(self, "max_time", low=0, open_low=True, optional=True)
+        check_flag(self, "verbose")
+
+    @fit_method
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the factors to the observed entries.
+
+        Parameters
+        ----------
+        X : array-like of int, shape (n_entries, n_modes)
+            The id of each entry along each mode; two modes at least.
+        y : array-like of shape (n_entries,)
+            Its value.
+        sample_weight : array-like of shape (n_entries,), optional
+            Non-negative weights of the entries.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or X has other numbers than integers or one mode alone.
+        """
+        self._check_parameters()
+        problem, ids = self._posed(X, y, sample_weight)
+        rng = check_random_state(self.random_state)
+        results = []
+        for k in range(self.n_init):
+            problem.seed = int(rng.randint(2**31 - 1))
+            results.append(
+                self._solve(
+                    problem,
+                    start=problem.start(),
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    unpack=lambda w: self._attributes(problem, w, ids),
+                    rng=rng,
+                    part=(k, self.n_init),
+                )
+            )
+        best = min(results, key=lambda r: r.certificate.objective)
+        for name, value in self._attributes(problem, best.w, ids).items():
+            setattr(self, name, value)
+        self.n_iter_ = max(1, best.n_iter)
+        self.solver_, self.solve_report_ = SOLVERS.name_of(best.solver), best.report()
+        return self
+
+    def _posed(self, X: Any, y: Any, sample_weight: Any) -> tuple[TensorProblem, list[Any]]:
+        index = check_positions("TensorCompletion.fit", X)
+        validate_data(self, X, skip_check_array=True)
+        y = validate_data(self, X="no_validation", y=y, y_numeric=True)
+        check_consistent_length(index, y)
+        values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
+        weights = check_weights(sample_weight, values)
+        weights = np.ones_like(values) if weights is None else weights
+        kept = weights > 0
+        ids, columns = [], []
+        for column in index[kept].T:
+            known, place = np.unique(column, return_inverse=True)
+            ids.append(known)
+            columns.append(place)
+        shape = tuple(len(known) for known in ids)
+        sizes = " x ".join(map(str, shape))
+        problem = TensorProblem(
+            np.stack(columns, axis=1),
+            values[kept],
+            weights[kept],
+            shape,
+            int(self.n_components),
+            float(self.alpha),
+            n_threads=effective_n_jobs(self.n_jobs),
+            description=f"{self!r} on {int(kept.sum())} entries of this {sizes} tensor",
+        )
+        return problem, ids
+
+    def _attributes(self, problem: TensorProblem, w: Any, ids: list[Any]) -> dict[str, Any]:
+        w = np.array(w)
+        problem.balance(w)
+        factors = problem.unpack(w)
+        order = np.argsort(-np.sum(factors[0] ** 2, axis=0), kind="stable")
+        mean = float(np.sum(problem.weights * problem.values) / problem.total)
+        return {"factors_": [u[:, order] for u in factors], "ids_": ids, "mean_": mean}
+
+    def predict(self, X: Any) -> Any:
+        """The model's values at positions.
+
+        Parameters
+        ----------
+        X : array-like of int, shape (n_entries, n_modes)
+            Ids along each mode; those that were not seen are allowed.
+
+        Returns
+        -------
+        array of shape (n_entries,)
+            The values; ``mean_`` where an id was not seen.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        index = check_positions("TensorCompletion.predict", X)
+        product, seen = 1.0, True
+        for column, known, factor in zip(index.T, self.ids_, self.factors_, strict=True):
+            place, found = positions(column, known)
+            product, seen = product * factor[place], seen & found
+        return np.where(seen, np.sum(product, axis=1), self.mean_).astype(self.factors_[0].dtype)
