@@ -188,7 +188,8 @@ class PosteriorProblem(Problem):
         return whole
 
     def _tiny(self) -> float:
-        return max(self._least_noise, float(self.xp.finfo(self.dtype).smallest_normal) ** 0.5)
+        # Of its inverse, a precision, the square is no overflow yet.
+        return max(self._least_noise, float(self.xp.finfo(self.dtype).smallest_normal) ** 0.45)
 
     def rows_given(self, Q: Any, T: Any, tau: Any, gamma: Any) -> tuple[Any, ...]:
         """Means and variances of the rows for these columns; factors and their variances.

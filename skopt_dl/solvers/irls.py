@@ -138,7 +138,9 @@ class IRLS(Solver):
         _, k = problem.shapes["rows"]
         state.U, state.s, state.V = U, s, V = triplets
         beyond = to_float(s[k]) if s.shape[0] > k else 0.0
-        floor = ROUNDING * float(problem.xp.finfo(problem.dtype).eps) * to_float(s[0])
+        largest = to_float(s[0])
+        floor = ROUNDING * float(problem.xp.finfo(problem.dtype).eps) * largest
         state.smoothing = min(state.smoothing, max(beyond, floor))
         state.w = problem.from_triplets(U[:, :k], s[:k], V[:, :k])
-        state.indicator = state.smoothing / max(to_float(s[0]), floor)
+        # The matrix zero needs nothing.
+        state.indicator = state.smoothing / largest if largest > 0 else 0.0

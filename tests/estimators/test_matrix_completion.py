@@ -519,6 +519,30 @@ def test_degenerate_matrices(X, fit_bias):
     np.testing.assert_array_equal(filled[observed], np.asarray(X)[observed])
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alpha": "auto"},
+        {"alpha": "auto", "solver": "gibbs"},
+        {"alpha": 0},
+        {"alpha": 0, "solver": "irls"},
+        {"alpha": 0, "solver": "svt"},
+        {"alpha": 0, "solver": "riemannian_cg"},
+        {"alpha": 0.1, "solver": "scaled_gd"},
+        {"alpha": 0.1, "penalty": "nuclear", "solver": "fista"},
+        {"penalty": "nuclear_ball", "radius": 1.0, "solver": "frank_wolfe"},
+        {"loss": "huber"},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_zeros_are_completed_by_zeros(options, dtype):
+    X = with_gaps(np.zeros((20, 15)), 0.6).astype(dtype)
+    model = MatrixCompletion(3, random_state=0, **options)
+    np.testing.assert_array_equal(model.fit(X).transform(X), np.zeros_like(X))
+
+
 def test_a_constant_matrix_is_completed_by_its_constant():
     filled = penalised(fit_bias="both").fit_transform(np.where(np.eye(5) > 0, np.nan, 7.0))
     np.testing.assert_allclose(filled, 7.0)
