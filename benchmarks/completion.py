@@ -1,14 +1,15 @@
 """Matrix completion by class: exact recovery, noise, tables.
 
-``python -m benchmarks.completion exact`` prints one class (``exact``, ``starts``, ``noisy`` or
-``tables``), without an argument all of them. Errors are relative, on the cells that nobody has
-seen; seconds are those of the processor, all threads.
+``python -m benchmarks.completion exact`` prints one class (``exact``, ``starts``, ``noisy``,
+``tables`` or ``large``), without an argument all of them. Errors are relative, on the cells that
+nobody has seen; seconds are those of the processor, all threads.
 """
 
 from __future__ import annotations
 
 from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: skip
 
+import resource
 import warnings
 from typing import Any
 
@@ -169,7 +170,35 @@ def tables(options: Any) -> None:
             print(f"  {name:15s} {label:18s} {error:.4f} {seconds:7.2f} s", flush=True)
 
 
-CLASSES = {"exact": exact, "starts": starts, "noisy": noisy, "tables": tables}
+def large(options: Any) -> None:
+    """Memory and seconds of alternating least squares where the full matrix has 8 GB."""
+    m, n, q, rank = (500, 200, 20_000, 4) if options.smoke else (50_000, 20_000, 15_000_000, 32)
+    rng = np.random.default_rng(0)
+    U, V = (rng.standard_normal((size, rank)) / rank**0.25 for size in (m, n))
+    rows = np.sort(rng.integers(0, m, q, dtype=np.int32))
+    cols, values = rng.integers(0, n, q, dtype=np.int32), np.empty(q)
+    for part in np.array_split(np.arange(q), 64):
+        values[part] = np.einsum("qk,qk->q", U[rows[part]], V[cols[part]])
+    values += 0.3 * rng.standard_normal(q)
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=m))])
+    del rows, part
+    # Positions that are drawn twice are two observations.
+    X = sparse.csr_array((values, cols, ptr.astype(np.int32)), shape=(m, n))
+    given = q * (8 + 4 + 4) + (m + n) * rank * 8
+    model = MatrixCompletion(rank, alpha=0.05, solver="als", max_iter=3, n_jobs=2, random_state=0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    seconds, _ = seconds_of(lambda: model.fit(X))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"{q} entries of {m} x {n}, rank {rank}, 3 turns: {seconds:.1f} s of the processor")
+    print(f"  peak {peak / 1e9:.2f} GB, {before / 1e9:.2f} GB of it before the fit")
+    print(f"  triplets and factors {given / 1e9:.2f} GB: peak {peak / given:.1f} times", flush=True)
+    at = rng.integers(0, (m, n), (10_000, 2))
+    truth = np.sum(U[at[:, 0]] * V[at[:, 1]], axis=1)
+    error = np.linalg.norm(model.predict_entries(at) - truth) / np.linalg.norm(truth)
+    print(f"  error of 10000 cells {error:.3f}", flush=True)
+
+
+CLASSES = {"exact": exact, "starts": starts, "noisy": noisy, "tables": tables, "large": large}
 
 
 def main() -> None:

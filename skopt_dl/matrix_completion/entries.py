@@ -35,7 +35,7 @@ class Entries(ObservedMatrix):
             (xp.arange(self.n_entries, dtype=xp.float64), self.cols, self._ptr), (m, n)
         )
         by_column = order.tocsc()
-        self._order = by_column.data.astype(xp.int64)
+        self._order = by_column.data.astype(_integer(xp, self.n_entries))
         self._rows_t, self._ptr_t = by_column.indices, by_column.indptr
         self.kernels = bind(xp, weights.dtype, self.layout)
         self._measure()
@@ -95,8 +95,19 @@ def sorted_entries(
     xp = namespace_of(values)
     order = xp.argsort(rows, stable=True) if is_numpy(xp) else xp.argsort(rows)
     counts = xp.bincount(rows, minlength=shape[0])
-    # One integer type for all positions, the narrow one where it suffices.
-    wide = max(*shape, rows.shape[0]) >= 2**31
-    dtype = xp.int64 if wide else xp.int32
+    dtype = _integer(xp, max(*shape, rows.shape[0]))
     ptr = xp.concatenate([xp.zeros(1, dtype=counts.dtype), xp.cumsum(counts)]).astype(dtype)
     return csr((values[order], cols[order].astype(dtype), ptr), shape), weights[order]
+
+
+def narrowed(X: Any) -> Any:
+    """A CSR matrix with one integer type for all positions; arrays that have it are shared."""
+    xp = namespace_of(X.data)
+    dtype = _integer(xp, max(*X.shape, X.data.shape[0]))
+    cols, ptr = (a.astype(dtype, copy=False) for a in (X.indices, X.indptr))
+    return type(X)((X.data, cols, ptr), shape=X.shape)
+
+
+def _integer(xp: Any, largest: int) -> Any:
+    """One integer type for all positions, the narrow one where it suffices."""
+    return xp.int64 if largest >= 2**31 else xp.int32

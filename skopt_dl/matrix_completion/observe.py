@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
-from skopt_dl.matrix_completion.entries import Entries, sorted_entries
+from skopt_dl.matrix_completion.entries import Entries, narrowed, sorted_entries
 from skopt_dl.matrix_completion.masked import Masked
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 
@@ -44,8 +44,12 @@ def observe(X: Any, missing: float, row_weight: Any = None) -> ObservedMatrix:
 def _observe_sparse(X: Any, missing: float, row_weight: Any) -> ObservedMatrix:
     X = X.tocsr()
     xp = namespace_of(X.data)
+    present = _present(X.data, missing)
+    if row_weight is None and bool(xp.all(present)):
+        # All as it stands: rows are in order already, and no array is copied.
+        return Entries(narrowed(X), xp.astype(present, X.dtype))
     rows = xp.repeat(xp.arange(X.shape[0], dtype=X.indices.dtype), X.indptr[1:] - X.indptr[:-1])
-    weights = xp.astype(_present(X.data, missing), X.dtype)
+    weights = xp.astype(present, X.dtype)
     if row_weight is not None:
         weights = weights * row_weight[rows]
     kept = weights > 0

@@ -328,19 +328,22 @@ class FactorProblem(Problem):
         """One ridge regression a row (or column), on the other side's factors."""
         xp, obs = self.xp, self.observed
         L, R = self.factors(w)
+        if block == "rows":
+            matrix, F, weight = obs.matrix, self.of_rows(R), self.row_penalty
+            fixed = slice(self.kp, L.shape[1])
+        else:
+            matrix, F, weight = obs.matrix_t, self.of_cols(L), self.col_penalty
+            fixed = slice(self.k, self.kp)
+        # The bias of the other side is no unknown here: it moves into the targets.
+        target, ridge = obs.values, self.alpha * weight
+        if fixed.stop > fixed.start:
+            target = target - obs.products(L[:, fixed], R[:, fixed])
         # Squared errors count as they are; another loss by the parabola that touches it here.
-        counts = xp.ones_like(obs.values)
+        W = obs.pattern if block == "rows" else obs.pattern_t
         if self.robust is not None:
             counts = self.robust.weight(obs.products(L, R) - obs.values)
-        # The bias of the other side is no unknown here: it moves into the targets.
-        if block == "rows":
-            target = obs.values - obs.products(L[:, self.kp :], R[:, self.kp :])
-            matrix, F, weight = obs.matrix, self.of_rows(R), self.row_penalty
-        else:
-            fixed = slice(self.k, self.kp)
-            target = obs.values - obs.products(L[:, fixed], R[:, fixed])
-            matrix, F, weight = obs.matrix_t, self.of_cols(L), self.col_penalty
-        W, T, ridge = matrix(counts), matrix(counts * target), self.alpha * weight
+            W, target = matrix(counts), counts * target
+        T = matrix(target)
         if self.positive:
             before = xp.reshape(w[self.blocks[block]], self.shapes[block])
             solved = nonnegative_rows(self.kernels.gram_rows(W, F), T @ F, ridge, before)
