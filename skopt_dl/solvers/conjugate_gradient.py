@@ -21,11 +21,13 @@ BREAKDOWN = 10.0
 
 @dataclass
 class CGState(State):
-    """Adds the system and the recurrences of conjugate gradients."""
+    """Adds the system and the recurrences of conjugate gradients: U the weighted residual, V room
+    for another array like it."""
 
     system: Any = None
     W: Any = None
-    R: Any = None
+    U: Any = None
+    V: Any = None
     P: Any = None
     gamma: Any = None
 
@@ -80,23 +82,31 @@ class ConjugateGradient(Solver):
     def init(self, problem: Problem, w: Any, rng: Any) -> CGState:
         A, omega, Y, ridge = system = problem.least_squares()  # type: ignore[attr-defined]
         W = problem.xp.reshape(w, ridge.shape)
-        R = Y - A.matvec(W)
-        S = A.rmatvec(omega[:, None] * R) - ridge * W
-        return CGState(w=w, system=system, W=W, R=R, P=S, gamma=problem.xp.sum(S * S, axis=0))
+        U = omega[:, None] * (Y - A.matvec(W))
+        S = A.rmatvec(U) - ridge * W
+        gamma, V = problem.xp.sum(S * S, axis=0), problem.xp.zeros_like(U)
+        return CGState(w=w, system=system, W=W, U=U, V=V, P=S, gamma=gamma)
 
     def advance(self, problem: Problem, state: CGState, n: int) -> Status:
         xp = problem.xp
         A, omega, Y, ridge = state.system
-        S = state.P
+        S, U, V = state.P, state.U, state.V
         for _ in range(n):
+            # In place: among the samples these are the arrays that cost as much as a product.
             Q = A.matvec(state.P)
-            energy = omega @ (Q * Q) + xp.sum(ridge * state.P * state.P, axis=0)
+            V[...] = Q
+            V *= omega[:, None]
+            energy = xp.linalg.vecdot(Q, V, axis=0)
+            energy = energy + xp.sum(ridge * state.P * state.P, axis=0)
             a = over(xp, state.gamma, energy)
             state.W = state.W + a * state.P
             state.n_iter += 1
-            renew = state.n_iter % RENEW_EVERY == 0
-            state.R = Y - A.matvec(state.W) if renew else state.R - a * Q
-            S = A.rmatvec(omega[:, None] * state.R) - ridge * state.W
+            if state.n_iter % RENEW_EVERY == 0:
+                U[...] = omega[:, None] * (Y - A.matvec(state.W))
+            else:
+                V *= a
+                U -= V
+            S = A.rmatvec(U) - ridge * state.W
             gamma = xp.sum(S * S, axis=0)
             state.P = S + over(xp, gamma, state.gamma) * state.P
             state.gamma = gamma
