@@ -158,7 +158,7 @@ ROWS: tuple[Row, ...] = (
         "anderson_cd",
         Oracle.COORDS,
         "a quadratic loss with a penalty that acts on single coordinates",
-        lambda q: _visits_coordinates(q) and q.n_outputs == 1,
+        lambda q: _visits_coordinates(q) and q.y.ndim == 1,
     ),
     Row(
         "cd",

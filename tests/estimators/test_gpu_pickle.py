@@ -50,7 +50,9 @@ def test_models_saved_on_a_gpu_load_without_one(
 ) -> None:
     path = simulated(tmp_path, monkeypatch) if origin == "simulated" else TARGET
     saved = pickle.loads(path.read_bytes())
-    assert saved.keys() == cases().keys()
+    # A model whose class has gained a parameter since leaves the file until a GPU writes it again.
+    assert saved and saved.keys() <= cases().keys()
+    assert origin != "simulated" or saved.keys() == cases().keys()
     for name, (model_bytes, X, expected) in saved.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

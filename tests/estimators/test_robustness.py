@@ -362,8 +362,9 @@ def wrong_parameters() -> list[tuple[Kind, str, Any]]:
     return [
         (kind, name, value)
         for kind in KINDS
-        for name in sorted(kind.make().get_params(deep=False))
+        for name, given in sorted(kind.make().get_params(deep=False).items())
         for value in WRONG.get(name, ())
+        if value is not None or given is not None
     ]
 
 
