@@ -15,6 +15,7 @@ from sklearn.base import clone
 
 from skopt_dl._sklearn.arrays import is_foreign
 from skopt_dl._sklearn.base import fit_method
+from skopt_dl._sklearn.batches import split_batch
 from skopt_dl._sklearn.validation import check_weights, check_X_y
 from skopt_dl.linear_model._logistic_blocks import (
     Block,
@@ -245,12 +246,7 @@ def checked_batches(
 
 def checked_batch(model: Any, batch: Any, *, labels: bool = False, first: bool = True) -> Block:
     """``(X, y, weights)`` of one batch, dense and on the host."""
-    if not isinstance(batch, tuple) or len(batch) not in (2, 3):
-        raise ValueError(
-            f"{type(model).__name__}: a batch is a tuple (X, y) or (X, y, sample_weight), but here "
-            f"is a {type(batch).__name__}"
-        )
-    X, y, weights = batch if len(batch) == 3 else (*batch, None)
+    X, y, weights = split_batch(model, batch)
     if is_foreign(X):
         raise TypeError(
             f"{type(model).__name__} takes batches on the host, but X is a "

@@ -23,10 +23,11 @@ from skopt_dl._sklearn.scores import DeviceClassifierMixin
 from skopt_dl._sklearn.validation import check_X_y
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.neural_network._base import MultilayerPerceptron
+from skopt_dl.neural_network._batches import BatchedClassifierMixin
 from skopt_dl.neural_network._options import check_options, trains_by_epochs
 
 
-class MLPClassifier(DeviceClassifierMixin, MultilayerPerceptron):
+class MLPClassifier(BatchedClassifierMixin, DeviceClassifierMixin, MultilayerPerceptron):
     r"""Classification by a multi-layer perceptron.
 
     .. math:: \min_{W, b}\ -\frac1n \sum_i \log p_{y_i}(x_i) + \frac{\alpha}{2n} \sum_l |W_l|^2

@@ -15,10 +15,11 @@ from skopt_dl._sklearn.scores import DeviceRegressorMixin
 from skopt_dl._sklearn.validation import check_X_y
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.neural_network._base import MultilayerPerceptron
+from skopt_dl.neural_network._batches import BatchedRegressorMixin
 from skopt_dl.neural_network._options import check_options, trains_by_epochs
 
 
-class MLPRegressor(DeviceRegressorMixin, MultilayerPerceptron):
+class MLPRegressor(BatchedRegressorMixin, DeviceRegressorMixin, MultilayerPerceptron):
     r"""Regression by a multi-layer perceptron.
 
     .. math:: \min_{W, b}\ \frac1n \sum_i \ell(y_i, z(x_i)) + \frac{\alpha}{2n} \sum_l |W_l|^2
