@@ -96,8 +96,7 @@ class ConjugateGradient(Solver):
             Q = A.matvec(state.P)
             V[...] = Q
             V *= omega[:, None]
-            energy = xp.linalg.vecdot(Q, V, axis=0)
-            energy = energy + xp.sum(ridge * state.P * state.P, axis=0)
+            energy = xp.sum(Q * V, axis=0) + xp.sum(ridge * state.P * state.P, axis=0)
             a = over(xp, state.gamma, energy)
             state.W = state.W + a * state.P
             state.n_iter += 1
