@@ -11,7 +11,8 @@ import copy
 import functools
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ClassVar, Self
 
@@ -58,6 +59,18 @@ _ADVICE = {
 }
 
 
+@contextmanager
+def unchanged_on_failure(estimator: Any) -> Iterator[None]:
+    """Leave ``estimator`` as it is now where what follows raises, by a keyboard interrupt too."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate ``fit(self, X, y, ...)`` or ``partial_fit`` of an estimator.
 
@@ -80,13 +93,8 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def fit(self: Any, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        before = dict(vars(self))
-        try:
+        with unchanged_on_failure(self):
             return call_with_callbacks(self, placed, X, y, *args, **kwargs)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
 
     return fit
 

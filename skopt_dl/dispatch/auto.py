@@ -33,9 +33,6 @@ MODEL_BELOW = 1000
 # 0.17, 0.08; 4000 x 1000: 3.9, 2.2 and (3000 x 1000) 0.23, 0.11; 1000 x 1500: 2.4, 0.85; wide
 # 300 x 5000: 0.64, 0.07. Sparse (words): 1.8 to 4.8 (benchmarks/lasso_thresholds.py).
 ACTIVE_SET_BELOW = 1000
-# Beyond that, extrapolated epochs (anderson_cd). Time of cd over theirs to 1e-6 and 1e-10: words
-# 1.0, 0.9, harder 1.6, 2.9; 3000 x 3000 1.5, 1.5 (benchmarks.run lasso_zipf lasso_text_hard
-# lasso_square --solvers cd,anderson_cd). On several targets at 1e-4 they do not pay.
 # Entries over the degrees of freedom k (m + n - k) of a matrix of rank k. Exact data, 300 x 300,
 # rank 5, no penalty: gauss_newton finds the matrix for 3, 2, 0 of 3 seeds at 3, 2, 1.7 times, irls
 # for all, in 1.0, 0.3, 0.1 of its time (benchmarks/completion.py exact).
@@ -86,6 +83,16 @@ def _visits_coordinates(problem: Any) -> bool:
     0.7, 0.9; 300 x 3000 in groups of 30: 1.4, 2.8 (benchmarks/group_thresholds.py).
     """
     return problem.kernels.name == "cython" and not hasattr(problem.penalty, "blocks")
+
+
+def _visits_single_coordinates(problem: Any) -> bool:
+    """Whether it visits numbers, not rows of them: extrapolated epochs then pay.
+
+    Time of cd over that of anderson_cd to 1e-6 and 1e-10: words 1.0, 0.9, harder 1.6, 2.9; 3000 x
+    3000 1.5, 1.5 (benchmarks.run lasso_zipf lasso_text_hard lasso_square --solvers cd,anderson_cd).
+    On several targets at 1e-4 they do not pay.
+    """
+    return _visits_coordinates(problem) and problem.y.ndim == 1
 
 
 def _is_wide_and_smooth(problem: Any) -> bool:
@@ -158,7 +165,7 @@ ROWS: tuple[Row, ...] = (
         "anderson_cd",
         Oracle.COORDS,
         "a quadratic loss with a penalty that acts on single coordinates",
-        lambda q: _visits_coordinates(q) and q.y.ndim == 1,
+        _visits_single_coordinates,
     ),
     Row(
         "cd",

@@ -89,8 +89,8 @@ class _Ball:
         )
 
 
-class BallFactors(Problem):
-    """A matrix of the ball in balanced factors.
+class BallProblem(Problem):
+    """A matrix of the ball; a subclass says by which parameters it is known.
 
     Parameters
     ----------
@@ -112,7 +112,20 @@ class BallFactors(Problem):
         self.xp, self.kernels = observed.xp, observed.kernels
         self.dtype, self.device = observed.dtype, observed.device
         self.ball, self.seed = _Ball(observed, radius), 0
-        self.n_samples, (m, n) = observed.n_entries, observed.shape
+        self.n_samples = observed.n_entries
+
+
+class BallFactors(BallProblem):
+    """A matrix of the ball in balanced factors.
+
+    Parameters are those of `BallProblem`.
+    """
+
+    def __init__(
+        self, observed: ObservedMatrix, n_components: int, radius: float, description: str
+    ) -> None:
+        super().__init__(observed, n_components, radius, description)
+        m, n = observed.shape
         self.shapes = {"rows": (m, self.k), "cols": (n, self.k)}
         self.blocks = {"rows": slice(0, m * self.k), "cols": slice(m * self.k, (m + n) * self.k)}
         self.size = (m + n) * self.k
@@ -185,7 +198,7 @@ class BallFactors(Problem):
         return self.ball.penalised(z, self.k, self.description), w
 
 
-class BallEntries(Problem):
+class BallEntries(BallProblem):
     r"""The observed entries z of a matrix Z of the ball, and the sketches ``Z A`` and ``B Z``.
 
     All of them are linear in Z, and the objective knows z alone.
@@ -193,18 +206,14 @@ class BallEntries(Problem):
     Parameters
     ----------
     observed, n_components, radius, description
-        As in `BallFactors`; the rank is that of the matrix rebuilt.
+        As in `BallProblem`; the rank is that of the matrix rebuilt.
     """
 
     def __init__(
         self, observed: ObservedMatrix, n_components: int, radius: float, description: str
     ) -> None:
-        super().__init__()
-        self.observed, self.k, self.description = observed, n_components, description
-        self.xp, self.kernels = observed.xp, observed.kernels
-        self.dtype, self.device = observed.dtype, observed.device
-        self.ball, self.seed = _Ball(observed, radius), 0
-        (m, n), self.n_samples = observed.shape, observed.n_entries
+        super().__init__(observed, n_components, radius, description)
+        m, n = observed.shape
         # Widths of the sketches: twice the rank, and twice that again for the other side.
         right, left = min(2 * n_components + 1, m, n), min(4 * n_components + 3, m)
         rng = np.random.default_rng(0)

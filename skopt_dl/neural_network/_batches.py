@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
 from skopt_dl._sklearn.arrays import is_foreign
-from skopt_dl._sklearn.base import outside
+from skopt_dl._sklearn.base import outside, unchanged_on_failure
 from skopt_dl._sklearn.batches import split_batch
 from skopt_dl.engine import Status
 from skopt_dl.kernels.namespace import to_numpy
@@ -63,7 +63,8 @@ class BatchedClassifierMixin:
                 )
             found = [unique_labels(split_batch(self, batch)[1]) for batch in batches]
             classes = np.unique(np.concatenate(found)) if found else None
-        return _passes(self, batches, {"classes": classes})
+        with unchanged_on_failure(self):
+            return _trained(self, batches, {"classes": classes})
 
 
 class BatchedRegressorMixin:
@@ -94,21 +95,12 @@ class BatchedRegressorMixin:
             For invalid data or parameters, without any batch, and with ``early_stopping``: no part
             of a stream can be held out.
         """
-        return _passes(self, batches, {})
-
-
-def _passes(model: Any, batches: Iterable[Any], more: dict[str, Any]) -> Any:
-    """``model`` after its passes, or as it was before where one of them fails."""
-    before = dict(vars(model))
-    try:
-        return _trained(model, batches, more)
-    except BaseException:
-        vars(model).clear()
-        vars(model).update(before)
-        raise
+        with unchanged_on_failure(self):
+            return _trained(self, batches, {})
 
 
 def _trained(model: Any, batches: Iterable[Any], more: dict[str, Any]) -> Any:
+    """``model`` after its passes; ``more`` is for `partial_fit`."""
     name = type(model).__name__
     if model.early_stopping:
         raise ValueError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
-from skopt_dl.linops.design import blocks_of, nearly_centred
+from skopt_dl.linops.design import blocks_of
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
@@ -144,24 +144,18 @@ class WorkingSet:
 
     def _moments_of_all(self, G: Any) -> tuple[Any, Any]:
         """``B'B``, unless it is known, and ``B't`` with all columns in B."""
-        xp, X, mean, root, y = self.xp, self.base.X, self.mean, self.root, self.target
-        alike = X.dtype == xp.float64 and bool(xp.all(root == root[:1]))
-        if alike and (mean is None or nearly_centred(X, mean)):
-            q = self.base.rmatvec(root * y)
-            if G is None:
-                G = X.T @ X
-                G *= root[0] ** 2
-                if mean is not None:
-                    G -= xp.sum(root**2) * mean[:, None] * mean
-            return G, q if mean is None else q - (root @ y) * mean
+        xp, X, root, y = self.xp, self.base.X, self.root, self.target
+        if self.dtype == xp.float64:
+            return self.map.gram(self.omega) if G is None else G, self.map.rmatvec(root * y)
+        # In double precision, by blocks of rows.
         known, p = G is not None, self.n_features
         if not known:
             G = xp.zeros((p, p), dtype=xp.float64, device=self.device)
         q = xp.zeros(p, dtype=xp.float64, device=self.device)
         for part in blocks_of(*X.shape):
             B = xp.astype(X[part, :], xp.float64)
-            if mean is not None:
-                B -= mean
+            if self.mean is not None:
+                B -= self.mean
             B *= root[part][:, None]
             if not known:
                 G += B.T @ B
