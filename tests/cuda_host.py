@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cuda_compile import TYPES
 
 HEADER = Path(__file__).parent / "laws" / "cuda_host.h"
 FOLDER = Path(str(files("skopt_dl.kernels.cupy")))
 SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
-TYPES = {"float32": "float", "float64": "double"}
 # Few threads and blocks, so that every loop over them goes round.
 THREADS, BLOCKS = 4, 3
 

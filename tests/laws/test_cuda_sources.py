@@ -4,6 +4,7 @@ for each of the block's, equals the array form; with a device the kernels do."""
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 from importlib.resources import files
@@ -12,33 +13,51 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cuda_compile import TYPES, compilers, ptx
 from scipy import sparse
 
 from skopt_dl.kernels import generic_observed
 from skopt_dl.kernels.cupy.observed import TILE
 
 SOURCES = sorted(Path(str(files("skopt_dl.kernels.cupy"))).glob("*.cu"))
-TYPES = {"float32": "float", "float64": "double"}
 HERE = Path(__file__).parent
 # Few threads, so that every loop over a block's threads goes round.
 BLOCK = 4
 
 
+COMPILERS = compilers()
+
+
+def test_a_compiler_is_there() -> None:
+    """Continuous integration must not pass because it has nothing to compile with."""
+    if not COMPILERS and "CI" not in os.environ:
+        pytest.skip("there is no nvcc and no NVRTC (pip install nvidia-cuda-nvrtc)")
+    assert COMPILERS
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("device", ["sm_75", "sm_90"])
-def test_compiles(source: Path, dtype: str, device: str, tmp_path: Path) -> None:
-    if shutil.which("nvcc") is None:
-        pytest.skip("there is no nvcc")
-    ptx = tmp_path / "kernel.ptx"
-    flags = ["-Werror", "all-warnings", f"-DREAL={TYPES[dtype]}", f"-arch={device}"]
-    subprocess.run(["nvcc", *flags, "-ptx", "-o", str(ptx), str(source)], check=True, timeout=120)
-    text = ptx.read_text()
+@pytest.mark.parametrize(
+    "compiler", [*COMPILERS[:1], *(pytest.param(c, marks=pytest.mark.slow) for c in COMPILERS[1:])]
+)
+def test_compiles(compiler: str, source: Path, dtype: str, device: str, tmp_path: Path) -> None:
+    text = ptx(compiler, source, dtype, device, tmp_path)
     words = [line.split("//")[0] for line in text.splitlines()]
-    assert ".visible .entry" in text
+    assert ".visible .entry" in text and f".target {device}" in text
     if dtype == "float32":
         assert not any(".f64" in line for line in words), "float kernels compute in double"
     assert not any(word in line for line in words for word in ("atom.", "red.global"))
+
+
+def test_what_does_not_compile_is_an_error_that_says_where(tmp_path: Path) -> None:
+    source = tmp_path / "wrong.cu"
+    source.write_text('extern "C" __global__ void f(REAL* x) {\n    x[0] = missing;\n}\n')
+    for compiler in COMPILERS:
+        with pytest.raises((AssertionError, subprocess.CalledProcessError)) as caught:
+            ptx(compiler, source, "float32", "sm_75", tmp_path)
+        if compiler == "nvrtc":
+            assert "wrong.cu(2)" in str(caught.value) and "missing" in str(caught.value)
 
 
 CALLS = """
