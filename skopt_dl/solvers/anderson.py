@@ -64,7 +64,7 @@ class AndersonCD(Solver):
     unit: ClassVar = "epoch"
     chunk: ClassVar[int] = 10
 
-    def __init__(self, *, memory: int = 6, newton: bool = True) -> None:
+    def __init__(self, *, memory: int = 7, newton: bool = True) -> None:
         self.memory, self.newton = memory, newton
 
     def init(self, problem: Problem, w: Any, rng: Any) -> AndersonState:
