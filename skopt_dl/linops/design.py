@@ -14,9 +14,13 @@ from skopt_dl.linops.base import LinearMap
 # A product with few nonzero coefficients gathers their columns instead of reading all of X.
 GATHER_ABOVE, GATHER_SHARE = 500, 8
 
-# Products with so few vectors are faster one by one on a matrix that leaves the cache: 500 x 20 000
-# by two 6.5 ms against 11.7, by three 9.7 against 13.9, by four 13.2 against 12.0.
-FEW, MATRIX_PRODUCT_BELOW = 3, 2**18
+# Products with so few vectors, on a matrix that leaves the cache, are faster one by one on parts of
+# X that stay in it (in bytes). Milliseconds as a matrix product, one by one, by parts: 500 x 20 000
+# by two 13.4, 8.9, 6.5, by four 13.5, 18.5, 9.2, by six 15.5, 27.8, 12.1; 100 000 x 200 in C order
+# by two 29, 23, 15, by six 34, 71, 25 (python -m benchmarks.few_products).
+FEW, MATRIX_PRODUCT_BELOW, CACHED = 6, 2**18, 3 * 2**18
+# Rows of a part, at least: with fewer the sums are read and written more often than X.
+FEW_ROWS = 32
 
 # Entries of a block of rows of which products are formed.
 GRAM_BLOCK = 2**19
@@ -80,6 +84,26 @@ def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
     return weights[0] * total if equal else total
 
 
+def products_by_parts(X: Any, R: Any) -> Any:
+    """``X'R`` of few vectors: each part of X is read once and serves them all."""
+    (n, p), k = X.shape, R.shape[1]
+    vectors = [np.ascontiguousarray(R[:, j]) for j in range(k)]
+    total, entries = np.zeros((k, p), dtype=np.result_type(X, R)), CACHED // X.itemsize
+    rows = entries // p
+    if X.strides[0] > X.strides[1] and rows >= FEW_ROWS:
+        for i in range(0, n, rows):
+            part = X[i : i + rows, :].T
+            for j, r in enumerate(vectors):
+                total[j, :] += part @ r[i : i + rows]
+        return total.T
+    columns = max(1, entries // n)
+    for i in range(0, p, columns):
+        part = X[:, i : i + columns].T
+        for j, r in enumerate(vectors):
+            total[j, i : i + columns] = part @ r
+    return total.T
+
+
 def blocks_of(n: int, p: int) -> list[slice]:
     """``0 .. n-1`` in blocks of which p-vectors are small beside the data, but no fewer than p of
     them: adding up p x p products must not cost more than they do."""
@@ -114,10 +138,13 @@ class Dense(LinearMap):
                 return self.X[:, used] @ w[used]
         return self.X @ w
 
+    @property
+    def _leaves_cache(self) -> bool:
+        return is_numpy(self.xp) and self.X.size >= MATRIX_PRODUCT_BELOW
+
     def rmatvec(self, r: Any) -> Any:
-        large = is_numpy(self.xp) and self.X.size >= MATRIX_PRODUCT_BELOW
-        if large and r.ndim == 2 and 1 < r.shape[1] <= FEW:
-            return self.xp.stack([self.X.T @ r[:, k] for k in range(r.shape[1])], axis=1)
+        if self._leaves_cache and r.ndim == 2 and 1 < r.shape[1] <= FEW:
+            return products_by_parts(self.X, r)
         return self.X.T @ r
 
     def take_rows(self, index: Any) -> Dense:
@@ -157,9 +184,27 @@ class Dense(LinearMap):
 
     def column_means(self, weights: Any) -> Any:
         """The same, kept: weights that sum to one are asked for by every target of a fit."""
-        if self._means is None or not bool(self.xp.all(self._means[0] == weights)):
-            self._means = (weights, self.column_sums(weights))
-        return self._means[1]
+        return self._means_and(weights)[0]
+
+    def beside_means(self, weights: Any, r: Any) -> Any:
+        """``X' r``, read together with the column means, which are kept."""
+        return self._means_and(weights, r)[1]
+
+    def _means_and(self, weights: Any, *vectors: Any) -> list[Any]:
+        """The means and ``X' r`` of further vectors, in one reading of X where it is large. They
+        have the same digits whatever is beside them."""
+        xp, known = self.xp, self._means
+        means = []
+        if known is not None and bool(xp.all(known[0] == weights)):
+            means = [known[1]]
+        wanted = [*vectors] if means else [weights, *vectors]
+        if wanted and self._leaves_cache:
+            products = [*products_by_parts(self.X, xp.stack(wanted, axis=1)).T]
+        else:
+            products = [self.X.T @ r for r in wanted]
+        found = means + products
+        self._means = (weights, found[0])
+        return found
 
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2`` without a temporary of X's size where it can be avoided."""
@@ -268,6 +313,9 @@ class Sparse(LinearMap):
         return self.X.T @ weights
 
     column_means = column_sums
+
+    def beside_means(self, weights: Any, r: Any) -> None:
+        """Nothing: sparse products gain nothing from being taken together."""
 
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2``."""

@@ -92,6 +92,7 @@ class ByColumns:
             l2=l2,
             positive=positive,
             kernels=self.kernels,
+            gradient=lambda: self.at_zero()[1],
         )
 
     @offers(Oracle.NEWTON_SYSTEM, lacks=no_working_set)

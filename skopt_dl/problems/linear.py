@@ -111,15 +111,21 @@ class LinearProblem(ByColumns, BySamples, Problem):
             self.omega = xp.full(n, 1.0 / n, dtype=self.dtype, device=self.device)
         else:
             self.omega = sample_weight / xp.sum(sample_weight)
+        self.centred = fit_intercept and loss.quadratic
+        self.y_mean: Any = None
+        r = product = None
+        if self.centred:
+            self.y_mean = self.omega @ y
+            y = y - self.y_mean
+            if y.ndim == 1:
+                # The gradient at zero, for which X need not be read again.
+                r = self.omega * loss.slope(y, xp.zeros_like(y))
+                product = self.base.beside_means(self.omega, r)
         # An intercept makes room to move columns that are far from zero: see `parameters`.
         self.shift: Any = None
         if fit_intercept:
             self.base, self.shift = self.base.near_zero(self.omega)
-        self.centred = fit_intercept and loss.quadratic
-        self.y_mean: Any = None
         if self.centred:
-            self.y_mean = self.omega @ y
-            y = y - self.y_mean
             self.map: Any = Centred(self.base, self.base.column_means(self.omega))
         else:
             self.map = WithIntercept(self.base) if fit_intercept else self.base
@@ -136,6 +142,9 @@ class LinearProblem(ByColumns, BySamples, Problem):
         self._known: tuple[Any, Any, Any, Any] | None = None
         self._units: dict[str, float] = {}
         self._at_zero: tuple[Any, Any] | None = None
+        if product is not None and self.shift is None:
+            gradient = product - self.base.column_means(self.omega) * xp.sum(r)
+            self._at_zero = self.loss_value(xp.zeros_like(y)), gradient
         self._lipschitz: Any = None
 
     @property

@@ -32,14 +32,14 @@ class DenseColumns:
     def append(self, chosen: Any) -> Any:
         """Take the columns ``chosen``; their inner products with all columns taken so far."""
         xp, m, k = self.xp, self.size, int(chosen.shape[0])
-        B = xp.astype(self.base.take_columns(chosen).to_dense(), xp.float64)
-        if self.mean is not None:
-            B = B - xp.take(self.mean, chosen)
-        B = self.root[:, None] * B
         self._reserve(m + k)
-        self._buffer[m : m + k, :] = B.T
         self.size = m + k
-        return self._buffer[: m + k, :] @ B
+        new = self._buffer[m : m + k, :]
+        new[:, :] = xp.astype(self.base.take_columns(chosen).to_dense().T, xp.float64, copy=False)
+        if self.mean is not None:
+            new -= xp.astype(xp.take(self.mean, chosen), xp.float64, copy=False)[:, None]
+        new *= self.root
+        return self._buffer[: m + k, :] @ new.T
 
     def _reserve(self, size: int) -> None:
         # A row of the buffer is a column of B: appended and multiplied contiguously. It doubles

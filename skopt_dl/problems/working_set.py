@@ -7,9 +7,11 @@ X's dtype); X itself is read in whole passes, is never copied, centred or densif
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
+from skopt_dl.linops import Centred
 from skopt_dl.linops.design import blocks_of
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
@@ -41,6 +43,8 @@ class WorkingSet:
         Whether coefficients are restricted to be non-negative.
     kernels : KernelSet
         Where ``GramLasso`` comes from.
+    gradient : callable
+        The gradient of the smooth part at zero, which may be known already.
 
     Attributes
     ----------
@@ -61,8 +65,10 @@ class WorkingSet:
         l2: Any,
         positive: bool,
         kernels: Any,
+        gradient: Callable[[], Any],
     ) -> None:
         xp = self.xp = base.xp
+        self._gradient = gradient
         self.map, self.base, self.kernels, self.positive = map_, base, kernels, positive
         self.dtype, self.device = y.dtype, device_of(y)
         self.omega = omega
@@ -200,14 +206,23 @@ class WorkingSet:
             G[:m, :m] = self._G[:m, :m]
         self._G = G
 
-    def correlations(self, w: Any, *directions: Any) -> list[Any]:
+    def part(self, columns: Any) -> Any:
+        """The map of ``columns`` alone, gathered; `correlations` can be asked among them."""
+        part = self.base.take_columns(columns)
+        return part if self.mean is None else Centred(part, self.xp.take(self.mean, columns))
+
+    def correlations(self, w: Any, *directions: Any, among: Any = None) -> list[Any]:
         """``B'(t - B w)`` and ``-B'B d`` for each direction, over all p columns, in one pass.
 
-        Arguments are coefficients on the set, of shape (m,).
+        Arguments are coefficients on the set, of shape (m,); ``among`` a `part`, to whose columns
+        the answer is limited then.
         """
         if self.complete:
             return [self.q - self.G @ w, *(-(self.G @ d) for d in directions)]
-        C, _ = self._products(self.xp.stack([w, *directions], axis=1), 1)
+        if self.size == 0 and not directions and among is None:
+            self._u = self.xp.astype(self.root * self.target, self.dtype)
+            return [-self.xp.astype(self._gradient(), self.xp.float64)]
+        C, _ = self._products(self.xp.stack([w, *directions], axis=1), 1, among)
         return [C[:, k] for k in range(C.shape[1])]
 
     def block_correlations(self, W: Any, direction: Any) -> tuple[Any, Any, Any]:
@@ -220,8 +235,9 @@ class WorkingSet:
         R = R[:, :k]
         return C, xp.sum(R**2, axis=0), self.target @ R
 
-    def _products(self, W: Any, n_solutions: int) -> tuple[Any, Any]:
-        """``B'R`` over all columns and ``R = t 1' - B W``; without t beyond ``n_solutions``."""
+    def _products(self, W: Any, n_solutions: int, among: Any = None) -> tuple[Any, Any]:
+        """``B'R`` over all columns, or those of a part, and ``R = t 1' - B W``; without t beyond
+        ``n_solutions``."""
         xp = self.xp
         R = xp.zeros((self.base.shape[0], W.shape[1]), dtype=xp.float64, device=self.device)
         R[:, :n_solutions] = self.target[:, None]
@@ -230,7 +246,8 @@ class WorkingSet:
             R -= self._columns.product(used, xp.take(W, used, axis=0))
         weighted = xp.astype(self.root[:, None] * R, self.dtype)
         self._u = weighted[:, 0]
-        return xp.astype(self.map.rmatvec(weighted), xp.float64), R
+        columns = self.map if among is None else among
+        return xp.astype(columns.rmatvec(weighted), xp.float64), R
 
     def full(self, w: Any) -> Any:
         """Coefficients on the set as an array of all p, in the problem's dtype."""

@@ -1,0 +1,47 @@
+"""``X'R`` of few vectors: as a matrix product, one by one, and by parts that stay in the cache.
+
+::
+
+    python -m benchmarks.few_products
+"""
+
+from __future__ import annotations
+
+from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: skip
+
+import statistics
+
+import numpy as np
+
+from skopt_dl.linops.design import products_by_parts
+
+SHAPES = ((500, 20_000), (3000, 3000), (20_000, 500), (100_000, 200))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Interleaved medians of processor milliseconds."""
+    options = parser(__doc__, repeat=15).parse_args(arguments)
+    rng = np.random.default_rng(0)
+    print(f"{'shape':<14}{'order':<7}{'vectors':<9}{'product':>9}{'each':>9}{'parts':>9}  ms")
+    for n, p in ((400, 300),) if options.smoke else SHAPES:
+        for order in "FC":
+            X = np.asarray(rng.standard_normal((n, p)), order=order)
+            for k in (2, 4, 6):
+                R = rng.standard_normal((n, k))
+                ways = (
+                    lambda X=X, R=R: X.T @ R,
+                    lambda X=X, R=R: np.stack([X.T @ r for r in R.T], axis=1),
+                    lambda X=X, R=R: products_by_parts(X, R),
+                )
+                for way in ways:
+                    assert np.allclose(way(), ways[0]())
+                rounds = [
+                    [seconds_of(way)[0] for way in ways]
+                    for _ in range(1 if options.smoke else options.repeat)
+                ]
+                times = [1e3 * statistics.median(column) for column in zip(*rounds, strict=True)]
+                print(f"{n} x {p:<7}{order:<7}{k:<9}" + "".join(f"{t:9.2f}" for t in times))
+
+
+if __name__ == "__main__":
+    main()
