@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from cuda_compile import TYPES
 
 HEADER = Path(__file__).parent / "laws" / "cuda_host.h"
 FOLDER = Path(str(files("skopt_dl.kernels.cupy")))
-SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+SIGNATURE = re.compile(
+    r'extern "C" __global__ void\s+(__launch_bounds__\(\w+\)\s+)?(\w+)\(([^)]*)\)'
+)
 # Few threads and blocks, so that every loop over them goes round.
 THREADS, BLOCKS = 4, 3
 
@@ -32,7 +35,7 @@ def built(source: str, dtype: str, folder: Path) -> ctypes.CDLL:
         pytest.skip("there is no C++ compiler")
     path = FOLDER / f"{source}.cu"
     calls = ""
-    for name, parameters in SIGNATURE.findall(path.read_text(encoding="utf-8")):
+    for _, name, parameters in SIGNATURE.findall(path.read_text(encoding="utf-8")):
         names = ", ".join(re.findall(r"(\w+)\s*(?:,|$)", parameters))
         calls += f'extern "C" void call_{name}(int blocks, int threads, {parameters}) {{\n'
         calls += f"    launch(blocks, threads, [&] {{ {name}({names}); }});\n}}\n"
@@ -41,6 +44,14 @@ def built(source: str, dtype: str, folder: Path) -> ctypes.CDLL:
     flags = ["-O1", "-std=c++17", "-shared", "-fPIC", "-pthread", f"-DREAL={TYPES[dtype]}"]
     subprocess.run([compiler, *flags, "-o", str(library), str(text)], check=True, timeout=120)
     return ctypes.CDLL(str(library))
+
+
+@cache
+def bounded(source: str, name: str) -> bool:
+    """Whether a kernel says how many threads it has."""
+    found = SIGNATURE.findall((FOLDER / f"{source}.cu").read_text(encoding="utf-8"))
+    (bounds,) = (bounds for bounds, each, _ in found if each == name)
+    return bool(bounds)
 
 
 def _argument(value: Any) -> Any:
@@ -54,10 +65,15 @@ def _argument(value: Any) -> Any:
 
 
 class HostKernels:
-    """What `skopt_dl.kernels.cupy.source.kernel` is replaced by; counts the launches by name."""
+    """What `skopt_dl.kernels.cupy.source.kernel` is replaced by; counts the launches by name.
+
+    While there is a ``tape``, launches are put on it, with the addresses that they were given, and
+    nothing runs: that is what recording a CUDA graph does.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.launched = folder, dict[str, int]()
+        self.tape: list[Any] | None = None
         self._libraries: dict[tuple[str, str], ctypes.CDLL] = {}
 
     def __call__(self, source: str, name: str, like: Any) -> Any:
@@ -65,10 +81,16 @@ class HostKernels:
         if key not in self._libraries:
             self._libraries[key] = built(*key, self.folder)
         function = getattr(self._libraries[key], f"call_{name}")
+        exact = bounded(source, name)
 
         def launch(grid: Any, block: Any, args: Any, shared_mem: int = 0) -> None:
             self.launched[name] = self.launched.get(name, 0) + 1
-            function(min(grid[0], BLOCKS), min(block[0], THREADS), *map(_argument, args))
+            threads = block[0] if exact else min(block[0], THREADS)
+            given = (min(grid[0], BLOCKS), threads, *map(_argument, args))
+            if self.tape is None:
+                function(*given)
+            else:
+                self.tape.append(lambda: function(*given))
 
         return launch
 

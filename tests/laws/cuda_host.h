@@ -9,6 +9,7 @@
 using std::exp;
 using std::expm1;
 using std::fabs;
+using std::log;
 using std::log1p;
 using std::sqrt;
 using std::tanh;
@@ -25,6 +26,7 @@ alignas(16) unsigned char shared_bytes[48 * 1024];
 #define __global__
 #define __device__ static
 #define __shared__
+#define __launch_bounds__(threads)
 
 static void __syncthreads() { pthread_barrier_wait(&barrier); }
 

@@ -13,7 +13,7 @@ from skopt_dl.kernels import cupy, generic_network, generic_updates
 from skopt_dl.kernels.cupy import updates
 
 WRAPPERS = updates
-NAMES = sorted(name for name in cupy.MODULES[1]._modules)
+NAMES = sorted(name for name in cupy.UPDATES._modules)
 SCALARS = {"beta_1": 0.9, "beta_2": 0.99, "beta_3": 0.999, "decay": 0.9, "momentum": 0.8}
 SCALARS |= {"epsilon": 1e-6, "correction": 1.3, "weight_decay": 0.1}
 # Arrays of squares, which are not negative.

@@ -12,6 +12,26 @@ from skopt_dl.kernels.lazy import LazyKernels
 
 Compiled = partial(LazyKernels, __name__)
 
+# Updates of the stochastic rules.
+UPDATES = Compiled(
+    adabelief_update="updates",
+    adadelta_update="updates",
+    adagrad_update="updates",
+    adam_update="updates",
+    adamax_update="updates",
+    adan_update="updates",
+    ademamix_update="updates",
+    amsgrad_update="updates",
+    lion_update="updates",
+    mean_update="updates",
+    moments_update="updates",
+    momentum_update="updates",
+    nadam_update="updates",
+    rmsprop_update="updates",
+    rmsprop_nesterov_update="updates",
+    yogi_update="updates",
+)
+
 MODULES = (
     Compiled(
         cd_epochs="gram",
@@ -22,21 +42,9 @@ MODULES = (
         segment_sum="observed",
     ),
     Compiled(
-        adabelief_update="updates",
-        adadelta_update="updates",
-        adagrad_update="updates",
-        adam_update="updates",
-        adamax_update="updates",
-        adan_update="updates",
-        ademamix_update="updates",
-        amsgrad_update="updates",
-        lion_update="updates",
-        mean_update="updates",
-        moments_update="updates",
-        momentum_update="updates",
-        nadam_update="updates",
-        rmsprop_update="updates",
-        rmsprop_nesterov_update="updates",
-        yogi_update="updates",
+        network_gradient="network",
+        network_response="network",
+        network_workspace="network",
     ),
+    UPDATES,
 )
