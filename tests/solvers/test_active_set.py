@@ -7,6 +7,8 @@ import scipy.sparse as sp
 from skopt_dl.kernels.cython._gram_lasso import GramLasso as Compiled
 
 from skopt_dl.engine import Stopping, run
+from skopt_dl.kernels.cupy import gram_lasso
+from skopt_dl.kernels.cupy.gram_lasso import GramLasso as OnHost
 from skopt_dl.kernels.generic_gram import GramLasso as Generic
 from skopt_dl.kernels.namespace import scatter, to_numpy
 from skopt_dl.linops import design
@@ -41,7 +43,7 @@ def violation(G, q, a, b, w, positive):
     return np.max(np.where(w != 0, np.abs(c - a * np.sign(w)), at_zero)) / np.max(a)
 
 
-@pytest.mark.parametrize("kernel", [Compiled, Generic])
+@pytest.mark.parametrize("kernel", [Compiled, Generic, OnHost])
 @pytest.mark.parametrize("seed", range(60))
 def test_gram_lasso_meets_the_optimality_conditions(kernel, seed):
     G, q, a, b, positive = gram_problem(seed)
@@ -54,7 +56,7 @@ def test_gram_lasso_meets_the_optimality_conditions(kernel, seed):
     np.testing.assert_allclose(c, q - G @ w, atol=1e-9 * np.max(np.abs(q)))
 
 
-@pytest.mark.parametrize("kernel", [Compiled, Generic])
+@pytest.mark.parametrize("kernel", [Compiled, Generic, OnHost])
 def test_slope_is_the_derivative_of_the_path(kernel):
     G, q, a, b, positive = gram_problem(1)
     w, c = np.zeros_like(q), q.copy()
@@ -164,7 +166,7 @@ def steps_of_a_walk(rng):
     return X, X @ rng.normal(size=60) + rng.normal(size=400)
 
 
-@pytest.mark.parametrize("kernel", [Compiled, Generic])
+@pytest.mark.parametrize("kernel", [Compiled, Generic, OnHost])
 def test_a_large_set_is_replaced_by_all_columns_on_the_way(kernel, monkeypatch):
     monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_BELOW", 0)
     monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_SHARE", 0.8)
@@ -197,3 +199,56 @@ def test_shrinkage_out_of_range_is_named():
     problem = LinearProblem(np.eye(3), np.arange(3.0), Squared(), L1(0.1))
     with pytest.raises(ValueError, match="shrinkage=2"):
         run(problem, ActiveSet(shrinkage=2))
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_data_stay_on_a_device_and_each_column_of_the_block_leaves_it_once(
+    dtype, positive, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 300)).astype(dtype)
+    y = (X[:, :20] @ rng.normal(size=20) + rng.normal(size=50)).astype(dtype)
+    penalty = ElasticNet(0.02, 0.001, positive)
+    away = strict.Device("device1")
+    left = []
+
+    def counted(a):
+        left.append(a.shape)
+        return to_numpy(a)
+
+    monkeypatch.setattr(gram_lasso, "to_numpy", counted)
+    results = []
+    for place, kernel in ((np.asarray, Compiled), (strict.asarray, OnHost)):
+        keywords = {"device": away} if place is strict.asarray else {}
+        data = (place(a, **keywords) for a in (X, y))
+        problem = LinearProblem(*data, Squared(), penalty, fit_intercept=True)
+        problem.kernels.GramLasso = kernel
+        result = run(problem, ActiveSet(), stopping=Stopping(tol=1e-6, max_iter=100))
+        assert result.success
+        results.append(result)
+    known, ours = results
+    assert ours.w.device == away
+    np.testing.assert_allclose(to_numpy(ours.w), known.w, atol=1e-4 if dtype == "float32" else 1e-9)
+    # Beside the columns of the block, vectors of the set; X never.
+    blocks, vectors = ([s for s in left if len(s) == k] for k in (2, 1))
+    size = max(s[0] for s in vectors)
+    assert 0 < size < 300
+    assert sum(columns for _, columns in blocks) == size == max(rows for rows, _ in blocks)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gpu_the_small_problem_is_solved_on_the_host(dtype, cupy):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1500)).astype(dtype)
+    y = (X[:, :20] @ rng.normal(size=20) + rng.normal(size=200)).astype(dtype)
+    problems = [
+        LinearProblem(place(X), place(y), Squared(), L1(0.05), fit_intercept=True)
+        for place in (np.asarray, cupy.asarray)
+    ]
+    assert problems[1].kernels.GramLasso is OnHost
+    results = [run(q, ActiveSet(), stopping=Stopping(tol=1e-6)) for q in problems]
+    assert all(result.success for result in results)
+    tolerance = 1e-4 if dtype == "float32" else 1e-9
+    np.testing.assert_allclose(results[1].w.get(), results[0].w, atol=tolerance)

@@ -34,6 +34,7 @@ UPDATES = Compiled(
 
 MODULES = (
     Compiled(
+        GramLasso="gram_lasso",
         cd_epochs="gram",
         entry_products="observed",
         gram_rows="observed",
