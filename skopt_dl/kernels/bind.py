@@ -20,6 +20,8 @@ from skopt_dl.kernels import (
     generic_losses,
     generic_network,
     generic_observed,
+    generic_prox,
+    generic_random,
     generic_rows,
     generic_updates,
 )
@@ -31,6 +33,8 @@ GENERIC: tuple[Any, ...] = (
     generic_losses,
     generic_network,
     generic_observed,
+    generic_prox,
+    generic_random,
     generic_rows,
     generic_updates,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skopt_dl.kernels.namespace import device_of, namespace_of
+from skopt_dl.kernels import kernels_of
 
 
 class Dropout:
@@ -23,7 +23,8 @@ class Dropout:
     Notes
     -----
     A batch that is asked for again in the same update (by a line search, say) has the same masks:
-    otherwise two of its values could not be compared.
+    otherwise two of its values could not be compared. A CUDA device draws for itself, by a counter
+    and a key from ``rng``.
 
     References
     ----------
@@ -39,10 +40,8 @@ class Dropout:
     def masks(self, net: Any, index: Any, like: Any) -> list[Any]:
         """One mask of shape ``(len(index), units)`` a hidden layer, beside ``like``."""
         if index is not self._index or not self._drawn:
-            xp, scale = namespace_of(like), 1 / (1 - self.share)
-            self._index, self._drawn = index, []
-            for units in net.sizes[1:-1]:
-                kept = self.rng.random_sample((index.shape[0], units)) >= self.share
-                mask = xp.asarray(scale * kept, dtype=like.dtype, device=device_of(like))
-                self._drawn.append(mask)
+            shapes = [(index.shape[0], units) for units in net.sizes[1:-1]]
+            draw = kernels_of(like).keep_mask
+            self._index = index
+            self._drawn = [draw(self.rng, shape, self.share, like) for shape in shapes]
         return self._drawn

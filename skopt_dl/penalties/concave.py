@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from skopt_dl.kernels import generic_prox, kernels_of
 from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.penalties.base import Penalty, check_strength, per_coefficient
 from skopt_dl.penalties.elastic_net import entry
@@ -59,22 +60,10 @@ class MCP(Penalty):
         return xp.sum(alpha * t - t**2 / (2 * gamma))
 
     def prox(self, v: Any, step: Any) -> Any:
-        return self._prox(v, step, per_coefficient(self.alpha, v))
+        return kernels_of(v).prox_mcp(v, step, per_coefficient(self.alpha, v), self.gamma)
 
     def prox_coordinate(self, v: Any, step: Any, j: int) -> Any:
-        return self._prox(v, step, entry(self.alpha, j))
-
-    def _prox(self, v: Any, step: Any, alpha: Any) -> Any:
-        """Shrink up to the flat part; a longer step makes the shrunk part concave, and then what
-        is left is to keep ``v`` or to drop it."""
-        xp, gamma = namespace_of(v), self.gamma
-        step, size = step + 0 * v, xp.abs(v)
-        short = step < gamma
-        room = xp.where(short, 1 - step / gamma, xp.ones_like(v))
-        shrunk = xp.sign(v) * xp.clip(size - step * alpha, 0, None) / room
-        inner = xp.where(short & (size <= gamma * alpha), shrunk, v)
-        dropped = ~short & (size <= xp.sqrt(gamma * step) * alpha)
-        return xp.where(dropped, xp.zeros_like(v), inner)
+        return generic_prox.prox_mcp(v, step, entry(self.alpha, j), self.gamma)
 
     def distance(self, w: Any, g: Any) -> Any:
         """How far the slope is from 0, or beyond the strength where the coefficient is 0."""
@@ -107,42 +96,15 @@ class SCAD(Penalty):
         if not 1 < self.a < float("inf"):
             raise ValueError(f"SCAD: a={self.a!r}, but it must be a number > 1")
 
-    def _each(self, size: Any, alpha: Any) -> Any:
-        """The penalty of coefficients of absolute values ``size``."""
-        xp, a = namespace_of(size), self.a
-        low = xp.minimum(size, alpha + xp.zeros_like(size))
-        middle = xp.clip(xp.minimum(size, a * alpha + xp.zeros_like(size)) - alpha, 0, None)
-        return alpha * (low + middle) - middle**2 / (2 * (a - 1))
-
     def value(self, w: Any) -> Any:
         xp = namespace_of(w)
-        return xp.sum(self._each(xp.abs(w), per_coefficient(self.alpha, w)))
+        return xp.sum(generic_prox.scad(xp.abs(w), per_coefficient(self.alpha, w), self.a))
 
     def prox(self, v: Any, step: Any) -> Any:
-        return self._prox(v, step, per_coefficient(self.alpha, v))
+        return kernels_of(v).prox_scad(v, step, per_coefficient(self.alpha, v), self.a)
 
     def prox_coordinate(self, v: Any, step: Any, j: int) -> Any:
-        return self._prox(v, step, entry(self.alpha, j))
-
-    def _prox(self, v: Any, step: Any, alpha: Any) -> Any:
-        """Three pieces for a short step. A longer one makes the middle piece concave; the better
-        one of the minimisers on the two others is then the answer."""
-        xp, a = namespace_of(v), self.a
-        step, size = step + 0 * v, xp.abs(v)
-        soft = xp.clip(size - step * alpha, 0, None)
-        short = step < a - 1
-        room = xp.where(short, a - 1 - step, xp.ones_like(v))
-        middle = ((a - 1) * size - a * step * alpha) / room
-        three = xp.where(size <= a * alpha, middle, size)
-        three = xp.where(size <= (1 + step) * alpha, soft, three)
-        low = xp.minimum(soft, alpha + xp.zeros_like(v))
-        high = xp.maximum(size, a * alpha + xp.zeros_like(v))
-
-        def cost(t: Any) -> Any:
-            return step * self._each(t, alpha) + 0.5 * (t - size) ** 2
-
-        two = xp.where(cost(low) <= cost(high), low, high)
-        return xp.sign(v) * xp.where(short, three, two)
+        return generic_prox.prox_scad(v, step, entry(self.alpha, j), self.a)
 
     def distance(self, w: Any, g: Any) -> Any:
         """How far the slope is from 0, or beyond the strength where the coefficient is 0."""

@@ -12,14 +12,9 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
 from skopt_dl.penalties.base import Penalty, check_strength, is_array, per_coefficient
-
-
-def soft_threshold(v: Any, t: Any) -> Any:
-    """``sign(v) max(|v| - t, 0)``."""
-    xp = namespace_of(v)
-    return xp.sign(v) * xp.clip(xp.abs(v) - t, 0, None)
 
 
 def entry(strength: Any, j: int) -> Any:
@@ -77,12 +72,7 @@ class ElasticNet(Penalty):
         return xp.where(xp.any(w < 0), xp.full_like(total, xp.inf), total)
 
     def prox(self, v: Any, step: Any) -> Any:
-        l1, l2 = self._terms(v)
-        if self.positive:
-            shrunk = namespace_of(v).clip(v - step * l1, 0, None)
-        else:
-            shrunk = soft_threshold(v, step * l1)
-        return shrunk / (1 + step * l2)
+        return kernels_of(v).prox_elastic_net(v, step, *self._terms(v), self.positive)
 
     def prox_coordinate(self, v: Any, step: Any, j: int) -> Any:
         l1, l2 = entry(self.l1, j), entry(self.l2, j)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from skopt_dl.kernels.generic_prox import soft_threshold
 from skopt_dl.kernels.namespace import device_of, namespace_of
 from skopt_dl.penalties.base import Penalty
-from skopt_dl.penalties.elastic_net import soft_threshold
 from skopt_dl.penalties.simplex import check_radius, simplex_threshold
 
 

@@ -47,5 +47,15 @@ MODULES = (
         network_response="network",
         network_workspace="network",
     ),
+    Compiled(
+        prox_elastic_net="prox",
+        prox_mcp="prox",
+        prox_scad="prox",
+    ),
+    Compiled(
+        drawn_with_replacement="random",
+        keep_mask="random",
+        permuted="random",
+    ),
     UPDATES,
 )

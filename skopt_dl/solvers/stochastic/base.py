@@ -45,7 +45,7 @@ class StochasticState(State):
     rng : Generator or RandomState
         Source of the permutations.
     order : array of int
-        The current permutation, on the host.
+        The current permutation, on the host or, of many samples, where the problem is.
     rate, initial_rate : float
         Learning rate of the next update, and the one it started from.
     schedule : Schedule

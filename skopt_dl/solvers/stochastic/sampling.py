@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
+from skopt_dl.kernels.generic_random import permuted
 from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.search.batch_sizes import BatchSize
 from skopt_dl.search.orders import Order
@@ -38,7 +39,7 @@ def reshuffled(order: Any, rng: Any) -> Any:
     Permutations are composed, not drawn from the identity: this is what scikit-learn's networks
     do, so the same seed visits the same batches.
     """
-    return order[rng.permutation(order.shape[0])]
+    return permuted(order, rng)
 
 
 def check_shuffle(setting: Any) -> None:
@@ -54,7 +55,9 @@ def check_shuffle(setting: Any) -> None:
 
 
 def next_order(setting: Any, order: Any, n: int, rng: Any, kernels: Any) -> Any:
-    """The order of the samples in the next epoch (on the host), after ``order`` in the last one.
+    """The order of the samples in the next epoch, after ``order`` in the last one.
+
+    It is on the host, or where the kernels draw one of many samples.
 
     Parameters
     ----------
@@ -65,12 +68,15 @@ def next_order(setting: Any, order: Any, n: int, rng: Any, kernels: Any) -> Any:
         ``None`` before the first epoch.
     """
     if setting == "iid":
-        return rng.choice(n, size=n)
+        return kernels.drawn_with_replacement(n, rng)
     fresh = order is None or order.shape[0] != n
     if fresh:
         order = kernels.index_range(n)
-    anew = setting is True or isinstance(setting, Order) or (setting == "once" and fresh)
-    return reshuffled(order, rng) if anew else order
+    anew = setting is True or (setting == "once" and fresh)
+    if isinstance(setting, Order):
+        # It chooses on the host.
+        return reshuffled(order, rng)
+    return kernels.permuted(order, rng) if anew else order
 
 
 def chosen(setting: Any, problem: Any, state: Any) -> Any:
@@ -111,5 +117,5 @@ def probe(problem: Any, size: int, count: int) -> list[Any]:
 
 
 def on_device(problem: Any, order: Any) -> Any:
-    """A permutation made on the host, as an index array of the problem: one transfer an epoch."""
+    """A permutation as an index array of the problem: from the host one transfer an epoch."""
     return problem.xp.asarray(order, device=problem.device)
