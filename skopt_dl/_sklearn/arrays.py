@@ -189,17 +189,28 @@ def refuse_dask(estimator: Any, X: Any) -> None:
     )
 
 
+def refuse_device_tensors(estimator: Any, X: Any) -> None:
+    """Raise a `TypeError` for PyTorch's tensor on another device, which NumPy cannot read."""
+    if type(X).__module__ == "torch" and X.device.type != "cpu":
+        raise TypeError(
+            f"{type(estimator).__name__} takes PyTorch's tensors on the host, but X is on "
+            f"{X.device.type}: pass cupy.from_dlpack(X), which shares its memory, or X.cpu()"
+        )
+
+
 def workplace(estimator: Any, X: Any) -> Place:
     """Where a fit of ``estimator`` on ``X`` computes.
 
     Raises
     ------
     TypeError
-        For ``device="cpu"`` with GPU data, and for Dask collections.
+        For ``device="cpu"`` with GPU data, for Dask collections, and for PyTorch's tensors that
+        are not on the host.
     PlaceUnavailableError
         For ``device="cuda"`` without CuPy, driver or GPU.
     """
     refuse_dask(estimator, X)
+    refuse_device_tensors(estimator, X)
     here, device = Place.of(X), getattr(estimator, "device", None)
     if device is None:
         return here

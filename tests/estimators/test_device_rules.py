@@ -193,6 +193,13 @@ def test_tensors_on_the_host_are_host_data(kind: Kind) -> None:
     assert np.asarray(tensor).ctypes.data == tensor.data_ptr() == np.from_dlpack(tensor).ctypes.data
 
 
+def test_tensors_on_a_device_are_refused_with_the_way_out() -> None:
+    place = type("device", (), {"type": "cuda"})()
+    tensor = type("Tensor", (), {"__module__": "torch", "device": place, "shape": (3, 2)})()
+    with pytest.raises(TypeError, match=r"cupy\.from_dlpack\(X\).*or X\.cpu\(\)"):
+        Lasso().fit(tensor, [1.0, 2.0, 3.0])
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("form", ["numpy", "pandas", "csr_matrix", "csc_array"])
 def test_gpu_host_data_go_there_once(form: str, cupy: Any, monkeypatch: Any) -> None:

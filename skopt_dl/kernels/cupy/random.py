@@ -13,6 +13,7 @@ import numpy as np
 
 from skopt_dl.kernels import generic_random
 from skopt_dl.kernels.cupy.source import kernel
+from skopt_dl.kernels.namespace import to_numpy
 
 SOURCE = "random"
 THREADS = 256
@@ -53,7 +54,7 @@ def permuted(order: Any, rng: Any) -> Any:
 
     n = order.shape[0]
     if n < MANY:
-        return generic_random.permuted(order, rng)
+        return generic_random.permuted(to_numpy(order), rng)
     keys = cupy.empty(n, np.int64)
     _launch("random_keys", ANY, n, n, *_key(rng), keys)
     return cupy.asarray(order)[cupy.argsort(keys)]

@@ -1,0 +1,112 @@
+"""Rules R5, R8, R9 and R10 of ``docs/devices.rst`` where CuPy finds a device."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from zoo import KINDS, Kind, regression
+
+from skopt_dl import Lasso
+
+CLASSIFIERS = [kind for kind in KINDS if kind.is_classifier]
+
+
+def python(code: str, **environment: str) -> None:
+    """Run ``code`` in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=120, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.gpu
+def test_gpu_that_is_hidden_or_beyond_the_last(cupy: Any) -> None:
+    X, y = regression(0)
+    beyond = f"cuda:{cupy.cuda.runtime.getDeviceCount()}"
+    with pytest.raises(RuntimeError, match=f"there is no device '{beyond}'"):
+        Lasso(device=beyond).fit(X, y)
+    # A driver without a device: an error that says so, and no fit on the host.
+    python(
+        "import numpy as np, skopt_dl\n"
+        "model = skopt_dl.Lasso(device='cuda')\n"
+        "try:\n"
+        "    model.fit(np.eye(3), [1., 2., 3.])\n"
+        "except RuntimeError as error:\n"
+        "    assert 'gpu-cuda12x' in str(error) or 'there is no device' in str(error), error\n"
+        "else:\n"
+        "    raise SystemExit('it was fitted')\n"
+        "assert not hasattr(model, 'coef_')\n",
+        CUDA_VISIBLE_DEVICES="",
+    )
+
+
+@pytest.mark.gpu
+def test_gpu_host_fits_import_no_cupy(cupy: Any) -> None:
+    python(
+        "import sys, numpy as np, skopt_dl\n"
+        "X = np.random.default_rng(0).standard_normal((40, 3))\n"
+        "for model in (skopt_dl.Lasso(), skopt_dl.Ridge()):\n"
+        "    model.fit(X, X[:, 0]).predict(X)\n"
+        "assert not [m for m in sys.modules if m.split('.')[0] in ('cupy', 'cupyx')]\n"
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", CLASSIFIERS, ids=str)
+def test_gpu_words_for_classes(kind: Kind, cupy: Any) -> None:
+    X, y = kind.make_data(0)
+    words = np.array(["ant", "bee", "cat"])[y]
+    moved = cupy.asarray(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = kind.make().fit(moved, words)
+        numbered = kind.make().fit(moved, cupy.asarray(y))
+    assert type(model.classes_) is np.ndarray and type(numbered.classes_) is np.ndarray
+    predicted = model.predict(moved)
+    assert type(predicted) is np.ndarray
+    # The words are those of the numbers, which stay on the device.
+    numbers = numbered.predict(moved)
+    assert isinstance(numbers, cupy.ndarray)
+    np.testing.assert_array_equal(predicted, np.array(["ant", "bee", "cat"])[numbers.get()])
+    assert isinstance(model.predict_proba(moved), cupy.ndarray)
+    assert model.score(moved, words) == pytest.approx(np.mean(predicted == words))
+
+
+@pytest.mark.gpu
+def test_gpu_several_processes_warn(cupy: Any) -> None:
+    # Defined here and without names of this module, so that it travels to the workers by value.
+    def fitted(X: Any, y: Any) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            Lasso(alpha=0.1).fit(X, y)
+        return [str(w.message) for w in caught if "n_jobs > 1" in str(w.message)]
+
+    X, y = (cupy.asarray(a) for a in regression(0))
+    assert fitted(X, y) == []
+    for said in Parallel(n_jobs=2, backend="loky")(delayed(fitted)(X, y) for _ in range(2)):
+        assert len(said) == 1 and "on cupy on cuda:" in said[0]
+    for said in Parallel(n_jobs=2, backend="threading")(delayed(fitted)(X, y) for _ in range(2)):
+        assert said == []
+
+
+@pytest.mark.gpu
+def test_gpu_tensors_are_handed_over(cupy: Any) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch finds no CUDA device")
+    X, y = regression(0)
+    tensor, target = (torch.asarray(a, device="cuda") for a in (X, y))
+    shared = cupy.from_dlpack(tensor)
+    assert shared.data.ptr == tensor.data_ptr()
+    model = Lasso(alpha=0.01).fit(shared, cupy.from_dlpack(target))
+    np.testing.assert_allclose(model.coef_.get(), Lasso(alpha=0.01).fit(X, y).coef_, atol=1e-5)
+    back = torch.from_dlpack(model.predict(shared))
+    assert back.device.type == "cuda"
+    with pytest.raises(TypeError, match=r"cupy\.from_dlpack"):
+        Lasso(alpha=0.01).fit(tensor, target)
