@@ -86,6 +86,16 @@ def sparse_products(columns: Any, weights: Any, rows: Any) -> Any:
     return (columns.T @ rows.multiply(weights[:, None]).tocsr()).toarray()
 
 
+def column_dots(columns: Any, r: Any) -> Any:
+    """``A' r`` of a sparse matrix in CSC form and a vector."""
+    return columns.T @ r
+
+
+def column_sum(columns: Any, w: Any) -> Any:
+    """``A w`` of a sparse matrix in CSC form and a vector of finite numbers."""
+    return columns @ w
+
+
 def index_range(n: int) -> Any:
     """``0 .. n-1`` on the host: the order in which a kernel visits things."""
     return np.arange(n, dtype=np.intp)

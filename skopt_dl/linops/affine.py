@@ -25,7 +25,9 @@ class Centred(LinearMap):
         self.shape, self.layout, self.xp = base.shape, base.layout, base.xp
 
     def matvec(self, w: Any) -> Any:
-        return self.base.matvec(w) - self.mean @ w
+        z = self.base.matvec(w)
+        z -= self.mean @ w
+        return z
 
     def rmatvec(self, r: Any) -> Any:
         total = self.xp.sum(r, axis=0)

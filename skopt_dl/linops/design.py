@@ -273,10 +273,18 @@ class Sparse(LinearMap):
         self.xp = namespace_of(X.data)
         self._near: Any = None
 
+    @cached_property
+    def _kernels(self) -> Any:
+        return bind(self.xp, self.X.dtype, self.layout)
+
     def matvec(self, w: Any) -> Any:
+        if w.ndim == 1 and self.X.format == "csc":
+            return self._kernels.column_sum(self.X, w)
         return self.X @ w
 
     def rmatvec(self, r: Any) -> Any:
+        if r.ndim == 1 and self.X.format == "csc":
+            return self._kernels.column_dots(self.X, r)
         return self.X.T @ r
 
     def take_columns(self, index: Any) -> Sparse:
@@ -287,8 +295,7 @@ class Sparse(LinearMap):
         return Sparse(self.X[index])
 
     def gram(self, weights: Any) -> Any:
-        kernels = bind(self.xp, self.X.dtype, self.layout)
-        return kernels.sparse_products(self.columns, weights, self.rows)
+        return self._kernels.sparse_products(self.columns, weights, self.rows)
 
     def row_gram(self) -> Any:
         return (self.X @ self.X.T).toarray()
@@ -310,7 +317,7 @@ class Sparse(LinearMap):
 
     def column_sums(self, weights: Any) -> Any:
         """``X' weights``."""
-        return self.X.T @ weights
+        return self.rmatvec(weights)
 
     column_means = column_sums
 

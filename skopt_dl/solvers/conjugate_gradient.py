@@ -22,7 +22,7 @@ BREAKDOWN = 10.0
 @dataclass
 class CGState(State):
     """Adds the system and the recurrences of conjugate gradients: U the weighted residual, V room
-    for another array like it."""
+    for another array like it where the weights differ."""
 
     system: Any = None
     W: Any = None
@@ -50,6 +50,11 @@ class LSQRState(State):
 def over(xp: Any, a: Any, b: Any) -> Any:
     """``a / b``, and 0 where ``b`` is 0: a target that is solved stands still."""
     return xp.where(b != 0, a / xp.where(b != 0, b, xp.ones_like(b)), xp.zeros_like(a))
+
+
+def inner(xp: Any, a: Any, b: Any) -> Any:
+    """``a'b`` for each target."""
+    return a @ b if a.ndim == 1 else xp.sum(a * b, axis=0)
 
 
 class ConjugateGradient(Solver):
@@ -80,33 +85,47 @@ class ConjugateGradient(Solver):
     chunk: ClassVar[int] = 10
 
     def init(self, problem: Problem, w: Any, rng: Any) -> CGState:
-        A, omega, Y, ridge = system = problem.least_squares()  # type: ignore[attr-defined]
-        W = problem.xp.reshape(w, ridge.shape)
-        U = omega[:, None] * (Y - A.matvec(W))
+        xp = problem.xp
+        A, omega, Y, ridge = problem.least_squares()  # type: ignore[attr-defined]
+        if Y.shape[1] == 1:
+            # Vectors: their products need no temporaries.
+            Y, ridge = Y[:, 0], ridge[:, 0]
+        W = xp.reshape(w, ridge.shape)
+        if bool(xp.all(omega == omega[:1])):
+            omega = omega[0, ...]
+        elif Y.ndim == 2:
+            omega = omega[:, None]
+        U = omega * (Y - A.matvec(W))
         S = A.rmatvec(U) - ridge * W
-        gamma, V = problem.xp.sum(S * S, axis=0), problem.xp.zeros_like(U)
-        return CGState(w=w, system=system, W=W, U=U, V=V, P=S, gamma=gamma)
+        state = CGState(w=w, system=(A, omega, Y, ridge), W=W, U=U, P=S, gamma=inner(xp, S, S))
+        if omega.ndim:
+            state.V = xp.zeros_like(U)
+        return state
 
     def advance(self, problem: Problem, state: CGState, n: int) -> Status:
         xp = problem.xp
         A, omega, Y, ridge = state.system
-        S, U, V = state.P, state.U, state.V
+        S, U = state.P, state.U
         for _ in range(n):
             # In place: among the samples these are the arrays that cost as much as a product.
-            Q = A.matvec(state.P)
-            V[...] = Q
-            V *= omega[:, None]
-            energy = xp.sum(Q * V, axis=0) + xp.sum(ridge * state.P * state.P, axis=0)
-            a = over(xp, state.gamma, energy)
+            V = Q = A.matvec(state.P)
+            if omega.ndim == 0:
+                energy, step = omega * inner(xp, Q, Q), omega
+            else:
+                V, step = state.V, 1.0
+                V[...] = Q
+                V *= omega
+                energy = inner(xp, Q, V)
+            a = over(xp, state.gamma, energy + inner(xp, ridge * state.P, state.P))
             state.W = state.W + a * state.P
             state.n_iter += 1
             if state.n_iter % RENEW_EVERY == 0:
-                U[...] = omega[:, None] * (Y - A.matvec(state.W))
+                U[...] = omega * (Y - A.matvec(state.W))
             else:
-                V *= a
+                V *= a * step
                 U -= V
             S = A.rmatvec(U) - ridge * state.W
-            gamma = xp.sum(S * S, axis=0)
+            gamma = inner(xp, S, S)
             state.P = S + over(xp, gamma, state.gamma) * state.P
             state.gamma = gamma
         state.w = xp.reshape(state.W, (-1,))

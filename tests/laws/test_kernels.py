@@ -136,6 +136,20 @@ def test_inner_products_take_the_wider_dtype():
     close(product, X.toarray().astype(float).T @ X.toarray().astype(float), np.float64)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name.startswith("csc")])
+def test_products_of_sparse_columns_with_a_vector(layout, dtype):
+    X, rng = data(layout, dtype)
+    r, w = (rng.standard_normal(2 * size).astype(dtype)[::2] for size in X.shape)
+    w[1] = 0
+    kernels = bind(np, X.dtype, "sparse")
+    for kernel, vector in (("column_dots", r), ("column_sum", w)):
+        ours = getattr(kernels, kernel)(X, vector)
+        assert ours.dtype == dtype
+        close(ours, getattr(generic, kernel)(X, vector), dtype)
+        assert getattr(kernels, kernel)(X, vector.astype(float)).dtype == np.float64
+
+
 LOSSES = {"squared": Squared(), "logistic": Logistic(), "multinomial": Multinomial()}
 
 

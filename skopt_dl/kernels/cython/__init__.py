@@ -80,6 +80,8 @@ MODULES = {
             saga_steps="_saga_sparse",
             sag_steps="_saga_sparse",
             sparse_products="_sparse_products",
+            column_dots="_sparse_products",
+            column_sum="_sparse_products",
             svrg_steps="_saga_sparse",
         ),
         GRAM,

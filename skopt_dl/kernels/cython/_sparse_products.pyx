@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Inner products of sparse columns: the compiled twin of ``generic.sparse_products``."""
+"""Products of sparse columns: compiled twins of ``sparse_products``, ``column_dots`` and
+``column_sum`` in ``generic``."""
 
 import numpy as np
 
@@ -49,3 +50,50 @@ def _products(const floating[::1] A, const integer[::1] row, const integer[::1] 
                 with gil:
                     PyErr_CheckSignals()
     PyErr_CheckSignals()
+
+
+def column_dots(columns, r):
+    """See `skopt_dl.kernels.generic.column_dots`."""
+    dtype = np.result_type(columns.dtype, r.dtype)
+    out = np.empty(columns.shape[1], dtype)
+    _dots(
+        columns.data.astype(dtype, copy=False), columns.indices, columns.indptr,
+        np.ascontiguousarray(r, dtype), out,
+    )
+    return out
+
+
+def _dots(const floating[::1] A, const integer[::1] row, const integer[::1] start,
+          const floating[::1] r, floating[::1] out):
+    cdef Py_ssize_t j, k
+    cdef floating total
+    with nogil:
+        for j in range(out.shape[0]):
+            total = 0
+            for k in range(start[j], start[j + 1]):
+                total += A[k] * r[row[k]]
+            out[j] = total
+
+
+def column_sum(columns, w):
+    """See `skopt_dl.kernels.generic.column_sum`."""
+    dtype = np.result_type(columns.dtype, w.dtype)
+    out = np.zeros(columns.shape[0], dtype)
+    _sum(
+        columns.data.astype(dtype, copy=False), columns.indices, columns.indptr,
+        np.ascontiguousarray(w, dtype), out,
+    )
+    return out
+
+
+def _sum(const floating[::1] A, const integer[::1] row, const integer[::1] start,
+         const floating[::1] w, floating[::1] out):
+    # Most coefficients of a lasso are zero, and their columns need not be read.
+    cdef Py_ssize_t j, k
+    cdef floating x
+    with nogil:
+        for j in range(w.shape[0]):
+            x = w[j]
+            if x != 0:
+                for k in range(start[j], start[j + 1]):
+                    out[row[k]] += x * A[k]
