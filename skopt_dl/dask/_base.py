@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl.dask._collections import Cluster, Rows, is_dask, is_frame
-from skopt_dl.dask._scores import r2
+from skopt_dl.dask._scores import accuracy, r2
 from skopt_dl.dispatch import SOLVERS
 
 # Parameters that say how Dask computes, whether or not the plain estimator has one of that name.
@@ -113,14 +113,14 @@ class DaskEstimator(BaseEstimator):
                 f"{self.n_features_in_} features as input"
             )
         call = partial(_on_block, self._local, method)
-        dtype = self._local.coef_.dtype if dtype is None else np.dtype(dtype)
+        dtype = _float_of(self._local) if dtype is None else np.dtype(dtype)
+        meta = np.zeros((0, width) if width else (0,), dtype=dtype)
         if is_frame(X):
-            meta = np.zeros((0, width) if width else (0,), dtype=dtype)
             return X.map_partitions(call, meta=meta)
         X = X.rechunk({1: -1}) if len(X.chunks[1]) > 1 else X
         if width:
-            return X.map_blocks(call, dtype=dtype, chunks=(X.chunks[0], (width,)))
-        return X.map_blocks(call, dtype=dtype, drop_axis=1)
+            return X.map_blocks(call, dtype=dtype, chunks=(X.chunks[0], (width,)), meta=meta)
+        return X.map_blocks(call, dtype=dtype, drop_axis=1, meta=meta)
 
     def __sklearn_clone__(self) -> Self:
         # A client is a connection, which cannot be copied.
@@ -134,8 +134,13 @@ class DaskEstimator(BaseEstimator):
         return {**super().__getstate__(), "client": None}
 
 
+def _float_of(local: Any) -> Any:
+    """The dtype of a model's parameters."""
+    return local.coef_.dtype if hasattr(local, "coef_") else local.coefs_[0].dtype
+
+
 def _on_block(local: Any, method: str, X: Any) -> Any:
-    if not len(X):
+    if not X.shape[0]:
         # An empty partition has an empty answer, which scikit-learn's checks refuse.
         filler = np.zeros((1, local.n_features_in_))
         return getattr(local, method)(_named(filler, X))[:0]
@@ -143,6 +148,7 @@ def _on_block(local: Any, method: str, X: Any) -> Any:
 
 
 def _named(filler: Any, X: Any) -> Any:
+    """``filler`` with the columns' names of a frame."""
     return type(X)(filler, columns=X.columns) if hasattr(X, "columns") else filler
 
 
@@ -152,7 +158,7 @@ class RegressionMixin:
     _estimator_type = "regressor"
 
     def predict(self: Any, X: Any) -> Any:
-        """Predict by the linear model, lazily.
+        """Predict targets, lazily.
 
         Parameters
         ----------
@@ -161,10 +167,11 @@ class RegressionMixin:
 
         Returns
         -------
-        dask array of shape (n_samples,)
+        dask array of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, computed when they are asked for; a NumPy array for data in memory.
         """
-        return self._lazily("predict", X)
+        outputs = getattr(self, "n_outputs_", 1)
+        return self._lazily("predict", X, width=outputs if outputs > 1 else 0)
 
     def score(self: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The coefficient of determination, in one pass.
@@ -177,7 +184,61 @@ class RegressionMixin:
         Returns
         -------
         float
-            ``1 - sum w (y - prediction)^2 / sum w (y - mean)^2``.
+            ``1 - sum w (y - prediction)^2 / sum w (y - mean)^2``; of several targets the mean.
         """
         check_is_fitted(self)
         return r2(self, X, y, sample_weight)
+
+
+class ClassificationMixin:
+    """Lazy labels and probabilities, and the score of a classifier."""
+
+    _estimator_type = "classifier"
+
+    def predict(self: Any, X: Any) -> Any:
+        """Predict class labels, lazily.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Samples; data in memory are answered at once.
+
+        Returns
+        -------
+        dask array of shape (n_samples,)
+            The most probable labels.
+        """
+        check_is_fitted(self)
+        return self._lazily("predict", X, dtype=self.classes_.dtype)
+
+    def predict_proba(self: Any, X: Any) -> Any:
+        """Probabilities of the classes, lazily.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Samples; data in memory are answered at once.
+
+        Returns
+        -------
+        dask array of shape (n_samples, n_classes)
+            Columns are in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self._lazily("predict_proba", X, width=len(self.classes_))
+
+    def score(self: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The weighted share of right labels, in one pass.
+
+        Parameters
+        ----------
+        X, y, sample_weight : Dask collections
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            The accuracy.
+        """
+        check_is_fitted(self)
+        return accuracy(self, X, y, sample_weight)

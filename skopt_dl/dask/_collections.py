@@ -22,7 +22,8 @@ class Rows:
     Attributes
     ----------
     blocks : list of Delayed
-        Each yields a checked float64 or float32 array, its targets, and its weights or ``None``.
+        Each yields a checked float64 or float32 array or CSR matrix, its targets, and its weights
+        or ``None``.
     n_features : int
         Columns of X.
     names : array of str, optional
@@ -31,6 +32,8 @@ class Rows:
         Rows of each block where they are known without a pass.
     dtype : numpy.dtype
         float32 or float64.
+    n_outputs : int
+        Targets of a row.
     """
 
     blocks: list[Any]
@@ -38,6 +41,7 @@ class Rows:
     names: Any
     lengths: tuple[int, ...] | None
     dtype: Any
+    n_outputs: int = 1
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,20 @@ def parts_of(owner: Any, X: Any) -> Parts:
     return Parts(list(parts), p, names, lengths, dtype)
 
 
-def rows_of(owner: Any, X: Any, y: Any, sample_weight: Any, *, labels: bool = False) -> Rows:
+def rows_of(
+    owner: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    labels: bool = False,
+    outputs: bool = False,
+    sparse: bool = False,
+) -> Rows:
     """The blocks of validated collections; nothing is computed.
+
+    ``labels`` says whether y has labels, ``outputs`` whether a row may have several targets, and
+    ``sparse`` whether blocks of X may be sparse.
 
     Raises
     ------
@@ -120,16 +136,18 @@ def rows_of(owner: Any, X: Any, y: Any, sample_weight: Any, *, labels: bool = Fa
     name = type(owner).__name__
     found = parts_of(owner, X)
     parts, lengths, dtype = found.parts, found.lengths, found.dtype
-    targets = _beside(name, "y", y, len(parts), lengths)
+    targets = _beside(name, "y", y, len(parts), lengths, outputs=outputs)
     weights: Sequence[Any] = [None] * len(parts)
     if sample_weight is not None:
         weights = _beside(name, "sample_weight", sample_weight, len(parts), lengths)
     checked = dask().delayed(_checked, pure=True)
     blocks = [
-        checked(name, i, dtype.str, labels, *part)
+        checked(name, i, dtype.str, labels, sparse, *part)
         for i, part in enumerate(zip(parts, targets, weights, strict=True))
     ]
-    return Rows(blocks, found.n_features, found.names, lengths, dtype)
+    shape = y.shape if hasattr(y, "shape") else np.shape(y)
+    n_outputs = int(shape[1]) if len(shape) == 2 else 1
+    return Rows(blocks, found.n_features, found.names, lengths, dtype, n_outputs)
 
 
 def _is_numeric(dtype: Any) -> bool:
@@ -149,7 +167,13 @@ def _known(chunks: tuple[Any, ...]) -> tuple[int, ...] | None:
 
 
 def _beside(
-    name: str, what: str, a: Any, n_blocks: int, lengths: tuple[int, ...] | None
+    name: str,
+    what: str,
+    a: Any,
+    n_blocks: int,
+    lengths: tuple[int, ...] | None,
+    *,
+    outputs: bool = False,
 ) -> Sequence[Any]:
     """The blocks of ``a`` that belong to those of X."""
     if a is None:
@@ -164,7 +188,7 @@ def _beside(
         a = dask_array().from_array(np.asarray(a), chunks=-1)
     if len(a.shape) == 2 and a.shape[1] == 1:
         a = a.iloc[:, 0] if is_frame(a) else a[:, 0]
-    if len(a.shape) != 1:
+    if len(a.shape) != 1 and not (outputs and len(a.shape) == 2):
         raise ValueError(
             f"skopt_dl.dask.{name}: {what} has {len(a.shape)} dimensions, but it must have 1; fit "
             "one estimator per target"
@@ -174,8 +198,8 @@ def _beside(
             raise ValueError(
                 f"skopt_dl.dask.{name}: X has {sum(lengths)} rows but {what} has {a.shape[0]}"
             )
-        a = a.rechunk((lengths,))
-    parts = list(a.to_delayed())
+        a = a.rechunk((lengths, *[-1] * (len(a.shape) - 1)))
+    parts = list(np.ravel(a.to_delayed()))
     if len(parts) != n_blocks:
         raise ValueError(
             f"skopt_dl.dask.{name}: X has {n_blocks} blocks of rows but {what} has {len(parts)}, "
@@ -185,23 +209,27 @@ def _beside(
 
 
 def _checked(
-    name: str, i: int, dtype: str, labels: bool, X: Any, y: Any, w: Any
+    name: str, i: int, dtype: str, labels: bool, sparse: bool, X: Any, y: Any, w: Any
 ) -> tuple[Any, ...]:
     """One block, converted and checked where it lives."""
     if hasattr(X, "tocsr"):
-        raise TypeError(
-            f"skopt_dl.dask.{name}: block {i} of X is a sparse matrix; give dense blocks "
-            "(X.map_blocks(lambda b: b.toarray()))"
-        )
-    X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
+        if not sparse:
+            raise TypeError(
+                f"skopt_dl.dask.{name}: block {i} of X is a sparse matrix; give dense blocks "
+                "(X.map_blocks(lambda b: b.toarray()))"
+            )
+        X = X.tocsr().astype(dtype, copy=False)
+        stored = X.data
+    else:
+        X = stored = np.ascontiguousarray(np.asarray(X), dtype=dtype)
     y = np.asarray(y) if labels else np.asarray(y, dtype=np.float64)
     w = None if w is None else np.asarray(w, dtype=np.float64)
     for what, a in (("y", y), ("sample_weight", w)):
-        if a is not None and len(a) != len(X):
+        if a is not None and len(a) != X.shape[0]:
             raise ValueError(
-                f"skopt_dl.dask.{name}: block {i} has {len(X)} rows of X but {len(a)} of {what}"
+                f"skopt_dl.dask.{name}: block {i} has {X.shape[0]} rows of X but {len(a)} of {what}"
             )
-    for what, a in (("X", X), ("y", y), ("sample_weight", w)):
+    for what, a in (("X", stored), ("y", y), ("sample_weight", w)):
         if a is not None and a.dtype.kind == "f" and not np.all(np.isfinite(a)):
             raise ValueError(
                 f"skopt_dl.dask.{name}: {what} contains NaN or infinity in block {i}; impute or "

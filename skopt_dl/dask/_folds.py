@@ -51,7 +51,7 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
         ValueError
             For invalid data or parameters.
         """
-        rows, cluster = rows_of(self, X, y, sample_weight), self._cluster()
+        rows, cluster = rows_of(self, X, y, sample_weight, sparse=True), self._cluster()
         self._check_solver()
         k = 5 if self.cv is None else self.cv
         if not isinstance(k, Integral):
@@ -136,7 +136,7 @@ class Folds:
 
 
 def _length(block: tuple[Any, Any, Any]) -> int:
-    return len(block[0])
+    return len(block[1])
 
 
 def _squares(
@@ -144,11 +144,14 @@ def _squares(
 ) -> dict[int, Any]:
     X, y, w = block
     x0, y0 = origin
-    w = np.ones(len(X)) if w is None else w
+    w = np.ones(len(y)) if w is None else w
     sums = {}
     for fold, first, end in parts:
         W, b = models[fold]
-        residual = (X[first:end] - x0) @ W + b - (y[first:end] - y0)[:, None]
+        rows = X[first:end]
+        sparse = hasattr(rows, "tocsr")
+        predicted = rows @ W - x0 @ W if sparse else (rows - x0) @ W
+        residual = predicted + b - (y[first:end] - y0)[:, None]
         sums[fold] = w[first:end] @ residual**2
     return sums
 

@@ -24,8 +24,8 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         Parameters
         ----------
         X : dask array or dataframe of shape (n_samples, n_features)
-            Training data in blocks of rows: blocks of columns are joined. The lengths of the
-            blocks need not be known.
+            Training data in blocks of rows, dense or sparse: blocks of columns are joined. The
+            lengths of the blocks need not be known.
         y : dask array or series of shape (n_samples,)
             Target; with the blocks of X where lengths are not known.
         sample_weight : dask array or series of shape (n_samples,), optional
@@ -43,7 +43,7 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         ValueError
             For invalid data or parameters.
         """
-        rows = rows_of(self, X, y, sample_weight)
+        rows = rows_of(self, X, y, sample_weight, sparse=True)
         plain = self._new_plain(fit_intercept=False)
         plain._check_parameters()
         self._check_solver()

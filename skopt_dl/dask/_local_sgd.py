@@ -83,10 +83,10 @@ class LocalSGD(DaskEstimator):
         Parameters
         ----------
         X : dask array or dataframe of shape (n_samples, n_features)
-            Training data in blocks of rows: blocks of columns are joined. Each block should look
-            like the whole: shuffle data that are sorted by their targets.
-        y : dask array or series of shape (n_samples,)
-            Labels, or real numbers of a regressor.
+            Training data in blocks of rows, dense or sparse: blocks of columns are joined. Each
+            block should look like the whole: shuffle data that are sorted by their targets.
+        y : dask array, series or dataframe of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, or real numbers of a regressor, which may have several for a row.
         sample_weight : dask array or series of shape (n_samples,), optional
             Non-negative weights.
 
@@ -103,7 +103,8 @@ class LocalSGD(DaskEstimator):
             For invalid data or parameters, and for a solver that works on all samples at once.
         """
         self._check()
-        rows, cluster = rows_of(self, X, y, sample_weight, labels=self._labels), self._cluster()
+        kinds = {"labels": self._labels, "outputs": not self._labels, "sparse": True}
+        rows, cluster = rows_of(self, X, y, sample_weight, **kinds), self._cluster()
         if self.persist:
             rows = replace(rows, blocks=cluster.persist(rows.blocks))
         rng = check_random_state(self.random_state)
@@ -269,7 +270,7 @@ def _trained(
 ) -> Any:
     """Weight of a block, then loss and parameters after its epochs, times that weight."""
     X, y, w = block
-    size = float(len(X) if w is None else np.sum(w))
+    size = float(len(y) if w is None else np.sum(w))
     if size == 0:
         return np.zeros(2 + network._net.size)
     local = copy.copy(network)

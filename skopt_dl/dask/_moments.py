@@ -42,20 +42,32 @@ def moments_of(
 
 def _origin(block: tuple[Any, Any, Any]) -> tuple[Any, float]:
     X, y, _ = block
-    if not len(X):
+    if not len(y):
         return np.zeros(X.shape[1]), 0.0
-    return np.mean(X, axis=0, dtype=np.float64), float(np.mean(y))
+    sums = np.asarray(X.sum(axis=0, dtype=np.float64)).reshape(-1)
+    return sums / len(y), float(np.mean(y))
 
 
 def _of_block(
     block: tuple[Any, Any, Any], origin: tuple[Any, float], parts: Sequence[Part] | None
 ) -> dict[int, Moments]:
     X, y, w = block
-    w = np.ones(len(X)) if w is None else w
-    parts = [(0, 0, len(X))] if parts is None else parts
-    return {
-        fold: Moments.of_rows(X, y, w, np.arange(first, end), origin) for fold, first, end in parts
-    }
+    w = np.ones(len(y)) if w is None else w
+    parts = [(0, 0, len(y))] if parts is None else parts
+    return {fold: _of_part(X, y, w, first, end, origin) for fold, first, end in parts}
+
+
+def _of_part(X: Any, y: Any, w: Any, first: int, end: int, origin: tuple[Any, float]) -> Moments:
+    """The moments of consecutive rows; sparse ones are filled in, some at a time."""
+    if not hasattr(X, "tocsr"):
+        return Moments.of_rows(X, y, w, np.arange(first, end), origin)
+    size = max(1, BLOCK // max(1, X.shape[1]))
+    total = Moments.of_rows(np.zeros((0, X.shape[1])), y, w, np.arange(0), origin)
+    for low in range(first, end, size):
+        some = slice(low, min(low + size, end))
+        rows = X[some].toarray()
+        total.add(Moments.of_rows(rows, y[some], w[some], np.arange(len(rows)), origin))
+    return total
 
 
 def _added(parts: Sequence[Mapping[int, Moments]]) -> dict[int, Moments]:

@@ -11,34 +11,42 @@ from skopt_dl.dask._install import dask
 
 
 def r2(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
-    """The coefficient of determination; about the mean of the first block, whose digits last."""
-    rows, delayed = rows_of(model, X, y, sample_weight), dask().delayed
+    """The coefficient of determination, a mean over several targets.
+
+    Squares are about the mean of the first block, whose digits last.
+    """
+    rows = rows_of(model, X, y, sample_weight, outputs=True, sparse=True)
+    delayed = dask().delayed
     level = delayed(_level)(rows.blocks[0])
     parts = [delayed(_squares)(model._local, block, level) for block in rows.blocks]
     (sums,) = model._cluster().compute(summed(parts, add_arrays))
     weight, residual, first, second = sums
-    return 1.0 - float(residual / (second - first**2 / weight))
+    return float(np.mean(1.0 - residual / (second - first**2 / weight)))
 
 
 def accuracy(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
     """The weighted share of right labels."""
-    rows, delayed = rows_of(model, X, y, sample_weight, labels=True), dask().delayed
+    rows = rows_of(model, X, y, sample_weight, labels=True, sparse=True)
+    delayed = dask().delayed
     parts = [delayed(_right)(model._local, block) for block in rows.blocks]
     (sums,) = model._cluster().compute(summed(parts, add_arrays))
     return float(sums[1] / sums[0])
 
 
-def _level(block: tuple[Any, Any, Any]) -> float:
-    return float(np.mean(block[1])) if len(block[1]) else 0.0
+def _level(block: tuple[Any, Any, Any]) -> Any:
+    y = block[1]
+    return np.mean(y, axis=0) if len(y) else np.zeros(y.shape[1:])
 
 
-def _squares(local: Any, block: tuple[Any, Any, Any], level: float) -> Any:
+def _squares(local: Any, block: tuple[Any, Any, Any], level: Any) -> Any:
     X, y, w = block
-    if not len(X):
-        return np.zeros(4)
-    w = np.ones(len(X)) if w is None else w
-    residual, moved = y - _raw(local, X), y - level
-    return np.asarray([np.sum(w), w @ residual**2, w @ moved, w @ moved**2])
+    targets = y.shape[1] if y.ndim == 2 else 1
+    if not len(y):
+        return np.zeros((4, targets))
+    w = np.ones(len(y)) if w is None else w
+    residual, moved = (np.reshape(a, (len(y), -1)) for a in (y - _raw(local, X), y - level))
+    weight = np.full(targets, np.sum(w))
+    return np.stack([weight, w @ residual**2, w @ moved, w @ moved**2])
 
 
 def _raw(local: Any, X: Any) -> Any:
@@ -61,7 +69,7 @@ def _labels(local: Any, X: Any) -> Any:
 
 def _right(local: Any, block: tuple[Any, Any, Any]) -> Any:
     X, y, w = block
-    if not len(X):
+    if not len(y):
         return np.zeros(2)
-    w = np.ones(len(X)) if w is None else w
+    w = np.ones(len(y)) if w is None else w
     return np.asarray([np.sum(w), np.sum(w[_labels(local, X) == y])])

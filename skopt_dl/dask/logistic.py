@@ -7,10 +7,9 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from skopt_dl.dask._base import DaskEstimator
+from skopt_dl.dask._base import ClassificationMixin, DaskEstimator
 from skopt_dl.dask._collections import BlockTotal, rows_of, summed
 from skopt_dl.dask._install import dask
-from skopt_dl.dask._scores import accuracy
 from skopt_dl.linear_model import LogisticRegression as PlainLogisticRegression
 from skopt_dl.linear_model._logistic_blocks import (
     Classes,
@@ -21,7 +20,7 @@ from skopt_dl.linear_model._logistic_blocks import (
 )
 
 
-class LogisticRegression(DaskEstimator):
+class LogisticRegression(ClassificationMixin, DaskEstimator):
     r"""Logistic regression on Dask collections, by a solver whose gradients are sums over blocks.
 
     .. math::
@@ -175,38 +174,6 @@ class LogisticRegression(DaskEstimator):
         plain.solver_ = plain._name_of_solver(result)
         return self._adopt(plain, rows, passes=problem.passes + 1)
 
-    def predict(self, X: Any) -> Any:
-        """Predict class labels, lazily.
-
-        Parameters
-        ----------
-        X : dask array or dataframe of shape (n_samples, n_features)
-            Samples; data in memory are answered at once.
-
-        Returns
-        -------
-        dask array of shape (n_samples,)
-            The label of the largest score.
-        """
-        check_is_fitted(self)
-        return self._lazily("predict", X, dtype=self.classes_.dtype)
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities of the classes, lazily.
-
-        Parameters
-        ----------
-        X : dask array or dataframe of shape (n_samples, n_features)
-            Samples; data in memory are answered at once.
-
-        Returns
-        -------
-        dask array of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self._lazily("predict_proba", X, width=len(self.classes_))
-
     def decision_function(self, X: Any) -> Any:
         """Signed scores of the classes, lazily.
 
@@ -223,19 +190,3 @@ class LogisticRegression(DaskEstimator):
         check_is_fitted(self)
         n_classes = len(self.classes_)
         return self._lazily("decision_function", X, width=0 if n_classes == 2 else n_classes)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The weighted share of right labels, in one pass.
-
-        Parameters
-        ----------
-        X, y, sample_weight : Dask collections
-            As for `fit`.
-
-        Returns
-        -------
-        float
-            The accuracy.
-        """
-        check_is_fitted(self)
-        return accuracy(self, X, y, sample_weight)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
+from skopt_dl.dask._base import ClassificationMixin, RegressionMixin
 from skopt_dl.dask._collections import Cluster, Rows, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._local_sgd import LocalSGD
-from skopt_dl.dask._scores import accuracy, r2
 from skopt_dl.neural_network import (
     MLPClassifier as PlainMLPClassifier,
     MLPRegressor as PlainMLPRegressor,
 )
 
 
-class MLPClassifier(LocalSGD):
+class MLPClassifier(ClassificationMixin, LocalSGD):
     r"""Classification by a multi-layer perceptron, trained by local SGD on blocks of rows.
 
     .. math:: \min_{W, b}\ -\frac1n \sum_i \log p_{y_i}(x_i) + \frac{\alpha}{2n} \sum_l |W_l|^2
@@ -115,7 +114,6 @@ class MLPClassifier(LocalSGD):
     """
 
     _labels: ClassVar[bool] = True
-    _estimator_type = "classifier"
 
     def __init__(
         self,
@@ -170,58 +168,8 @@ class MLPClassifier(LocalSGD):
             )
         return classes
 
-    def predict(self, X: Any) -> Any:
-        """Predict class labels, lazily.
 
-        Parameters
-        ----------
-        X : dask array or dataframe of shape (n_samples, n_features)
-            Samples; data in memory are answered at once.
-
-        Returns
-        -------
-        dask array of shape (n_samples,)
-            The most probable labels.
-        """
-        check_is_fitted(self)
-        return self._lazily("predict", X, dtype=self.classes_.dtype)
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities of the classes, lazily.
-
-        Parameters
-        ----------
-        X : dask array or dataframe of shape (n_samples, n_features)
-            Samples; data in memory are answered at once.
-
-        Returns
-        -------
-        dask array of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self._lazily(
-            "predict_proba", X, width=len(self.classes_), dtype=self.coefs_[0].dtype
-        )
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The weighted share of right labels, in one pass.
-
-        Parameters
-        ----------
-        X, y, sample_weight : Dask collections
-            As for `fit`.
-
-        Returns
-        -------
-        float
-            The accuracy.
-        """
-        check_is_fitted(self)
-        return accuracy(self, X, y, sample_weight)
-
-
-class MLPRegressor(LocalSGD):
+class MLPRegressor(RegressionMixin, LocalSGD):
     r"""Regression by a multi-layer perceptron, trained by local SGD on blocks of rows.
 
     .. math:: \min_{W, b}\ \frac1n \sum_i \ell(y_i, z(x_i)) + \frac{\alpha}{2n} \sum_l |W_l|^2
@@ -318,7 +266,6 @@ class MLPRegressor(LocalSGD):
     """
 
     _labels: ClassVar[bool] = False
-    _estimator_type = "regressor"
 
     def __init__(
         self,
@@ -366,39 +313,7 @@ class MLPRegressor(LocalSGD):
         return PlainMLPRegressor
 
     def _targets(self, cluster: Cluster, rows: Rows) -> Any:
-        return np.zeros(2)
-
-    def predict(self, X: Any) -> Any:
-        """Predict targets, lazily.
-
-        Parameters
-        ----------
-        X : dask array or dataframe of shape (n_samples, n_features)
-            Samples; data in memory are answered at once.
-
-        Returns
-        -------
-        dask array of shape (n_samples,)
-            Predictions.
-        """
-        check_is_fitted(self)
-        return self._lazily("predict", X, dtype=self.coefs_[0].dtype)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The coefficient of determination, in one pass.
-
-        Parameters
-        ----------
-        X, y, sample_weight : Dask collections
-            As for `fit`.
-
-        Returns
-        -------
-        float
-            ``1 - sum w (y - prediction)^2 / sum w (y - mean)^2``.
-        """
-        check_is_fitted(self)
-        return r2(self, X, y, sample_weight)
+        return np.zeros(2 if rows.n_outputs == 1 else (2, rows.n_outputs))
 
 
 def _distinct(block: tuple[Any, Any, Any]) -> Any:

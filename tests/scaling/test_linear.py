@@ -275,3 +275,24 @@ def test_without_dask_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "dask", None)
     with pytest.raises(ImportError, match=r"pip install skopt_dl\[dask\]"):
         _install.dask()
+
+
+@pytest.mark.parametrize("name", ["Ridge", "Lasso", "LassoCV", "RidgeCV"])
+def test_sparse_blocks_have_the_moments_of_dense_ones(name: str, monkeypatch: Any) -> None:
+    from scipy import sparse
+
+    # Several parts of each block.
+    monkeypatch.setattr("skopt_dl.dask._moments.BLOCK", 100)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((240, 6)) * (rng.random((240, 6)) < 0.3)
+    y = X @ np.arange(6.0) + 0.1 * rng.standard_normal(240) + 3
+    dense, target = da.from_array(X, chunks=(80, 6)), da.from_array(y, chunks=80)
+    thin = dense.map_blocks(sparse.csr_matrix)
+    weights = da.from_array(rng.random(240), chunks=80)
+    model, known = (getattr(ours, name)() for _ in "ab")
+    with dask.config.set(scheduler="synchronous"):
+        model.fit(thin, target, weights), known.fit(dense, target, weights)
+        np.testing.assert_allclose(model.coef_, known.coef_, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(model.intercept_, known.intercept_)
+        np.testing.assert_allclose(model.predict(thin).compute(), known.predict(dense).compute())
+        assert model.score(thin, target) == pytest.approx(known.score(dense, target))

@@ -154,3 +154,54 @@ def test_errors_name_the_way_out() -> None:
         ours.MLPRegressor(
             solver="sgd", learning_rate_init=1e200, batch_size=10, random_state=0
         ).fit(X, 1e200 * y)
+
+
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_several_targets_are_those_of_memory(form: str) -> None:
+    pd = pytest.importorskip("pandas")
+    X, y = smooth()
+    Y = np.stack([y, -2 * y, X[:, 1]], axis=1)
+    params: dict[str, Any] = {"hidden_layer_sizes": (20,), "random_state": 3, "solver": "adam"}
+    if form == "array":
+        rows: Any = da.from_array(X, chunks=(400, 2))
+        targets: Any = da.from_array(Y, chunks=(150, 2))
+    else:
+        rows = dd.from_pandas(pd.DataFrame(X, columns=list("ab")), npartitions=1)
+        targets = dd.from_pandas(pd.DataFrame(Y, columns=list("uvw")), npartitions=1)
+    model = ours.MLPRegressor(**params, max_iter=1, local_epochs=3)
+    quietly(model, rows, targets)
+    assert model.n_outputs_ == 3
+
+    rng = np.random.RandomState(3)
+    plain = skopt_dl.MLPRegressor(**{**params, "random_state": rng})._untrained(X, Y)
+    state = np.random.SeedSequence((rng.randint(2**31 - 1), 0, 0)).generate_state(4)
+    plain.random_state = np.random.RandomState(state)
+    for _ in range(3):
+        plain.partial_fit(X, Y)
+    for mine, known in zip(model.coefs_, plain.coefs_, strict=True):
+        np.testing.assert_allclose(mine, known, rtol=1e-14)
+    lazy = model.predict(rows)
+    assert form == "frame" or lazy.shape == (400, 3)
+    np.testing.assert_allclose(np.asarray(lazy.compute()), plain.predict(X), rtol=1e-12)
+    assert model.score(rows, targets) == pytest.approx(plain.score(X, Y), rel=1e-10)
+
+
+def test_sparse_blocks_train_as_dense_ones_do() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = smooth()
+    X = np.where(np.abs(X) > 0.4, X, 0.0)
+    dense = da.from_array(X, chunks=(100, 1))
+    thin = dense.rechunk({1: -1}).map_blocks(sparse.csc_matrix)
+    labels = da.from_array((y > 0).astype(int), chunks=100)
+    for name, target in (("MLPRegressor", da.from_array(y, chunks=100)), ("MLPClassifier", labels)):
+        model = getattr(ours, name)(hidden_layer_sizes=(7,), max_iter=3, random_state=0)
+        known = quietly(clone(model), dense, target)
+        quietly(model, thin, target)
+        np.testing.assert_allclose(model.coefs_[0], known.coefs_[0], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(model.predict(thin).compute(), known.predict(dense).compute())
+        assert model.score(thin, target) == pytest.approx(known.score(dense, target))
+    wrong = thin.map_blocks(lambda b: b * np.inf)
+    with pytest.raises(ValueError, match="X contains NaN or infinity in block"):
+        ours.MLPRegressor().fit(wrong, da.from_array(y, chunks=100))
+    with pytest.raises(TypeError, match="sparse matrix; give dense blocks"):
+        ours.LogisticRegression().fit(thin, labels)
