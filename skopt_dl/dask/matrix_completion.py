@@ -11,9 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 from skopt_dl._sklearn.parameters import check_number
 from skopt_dl.dask._base import DaskEstimator
 from skopt_dl.dask._collections import Rows, parts_of, summed
+from skopt_dl.dask._column_data import ColumnData
+from skopt_dl.dask._column_posterior import ColumnPosterior
 from skopt_dl.dask._column_problem import ColumnProblem
 from skopt_dl.dask._install import dask
-from skopt_dl.dispatch import SOLVERS
+from skopt_dl.dispatch import SOLVERS, resolve
+from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.rank import check_rank
@@ -27,18 +30,24 @@ class MatrixCompletion(DaskEstimator):
         \min_{U, V}\ \frac1q \sum_{(i,j)\ \text{observed}}
         \Big[ \tfrac12 (u_i'v_j - x_{ij})^2 + \tfrac\alpha2 \big(|u_i|^2 + |v_j|^2\big) \Big]
 
-    over q observed entries: `skopt_dl.MatrixCompletion` with a number for ``alpha`` and without
-    biases. A turn is one pass: each block solves its rows and returns sums for the columns.
+    over q observed entries: `skopt_dl.MatrixCompletion` with squared errors and a ridge penalty,
+    by default with the strength that the data ask for. A turn is one pass: each block solves its
+    rows and returns sums for the columns.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
         Rank of ``U V'``, at most the smaller side of the matrix: a number above it is an error.
         "auto" is 10, or that side if it is shorter.
-    alpha : float, default=0.1
-        Strength of the penalty per observed entry, positive. It scales as the entries do.
-    solver : str or Solver, default="als"
-        A solver that needs no more than exact minimisation over the columns.
+    alpha : float or "auto", default="auto"
+        Strength of the penalty per observed entry, positive. It scales as the entries do. "auto"
+        learns it with the noise and the relevance of each component, by variational Bayes; another
+        ``solver`` than "vb" then minimises the penalised objective at that strength.
+    solver : str or Solver, default="auto"
+        A solver that needs no more than exact minimisation over the columns, or their posteriors:
+        "auto" is "vb" where ``alpha="auto"``, else "als".
+    fit_bias : {False, "rows", "cols", "both"}, default=False
+        Model the mean of the observed entries and a bias of each row, each column, or both.
     max_iter : int or None, default=None
         Turns at most; ``None`` is the solver's own budget.
     tol : float, default=1e-4
@@ -59,14 +68,16 @@ class MatrixCompletion(DaskEstimator):
     ----------
     components_ : array of shape (n_components, n_columns)
         Column factors ``V'``, orthogonal and in decreasing order of size.
+    col_bias_ : array of shape (n_columns,)
+        Biases of the columns, zeros without.
     mean_ : float
         Mean of the observed entries.
     n_components_ : int
         The rank used.
     alpha_ : float
-        The strength of the penalty.
+        The strength of the penalty, or what weighs as much as the learned priors.
     noise_variance_ : float
-        The mean squared residual.
+        The mean squared residual, or the variance of the noise that was learned.
     n_iter_ : int
         Turns.
     n_features_in_ : int
@@ -109,6 +120,7 @@ class MatrixCompletion(DaskEstimator):
 
     _copied: ClassVar[tuple[str, ...]] = (
         "components_",
+        "col_bias_",
         "mean_",
         "n_components_",
         "alpha_",
@@ -122,8 +134,9 @@ class MatrixCompletion(DaskEstimator):
         self,
         n_components: Any = "auto",
         *,
-        alpha: float = 0.1,
-        solver: Any = "als",
+        alpha: float | str = "auto",
+        solver: Any = "auto",
+        fit_bias: Any = False,
         max_iter: int | None = None,
         tol: float = 1e-4,
         random_state: Any = None,
@@ -135,6 +148,7 @@ class MatrixCompletion(DaskEstimator):
         self.n_components = n_components
         self.alpha = alpha
         self.solver = solver
+        self.fit_bias = fit_bias
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
@@ -153,7 +167,8 @@ class MatrixCompletion(DaskEstimator):
         Parameters
         ----------
         X : dask array or dataframe of shape (n_rows, n_columns)
-            A matrix in blocks of rows, NaN where entries are missing. Blocks of columns are joined.
+            A matrix in blocks of rows: arrays with NaN where entries are missing, or sparse
+            matrices of the entries. Blocks of columns are joined.
         y : None
             Ignored.
 
@@ -172,7 +187,8 @@ class MatrixCompletion(DaskEstimator):
             For a solver that needs more than sums over blocks.
         """
         check_rank(self)
-        check_number(self, "alpha", low=0, open_low=True)
+        if self.alpha != "auto":
+            check_number(self, "alpha", low=0, open_low=True)
         plain, cluster, found = self._new_plain(input="matrix"), self._cluster(), parts_of(self, X)
         plain._check_parameters()
         self._check_solver()
@@ -187,51 +203,50 @@ class MatrixCompletion(DaskEstimator):
             (sums,) = cluster.compute(summed([call(b, *given) for b in blocks], _added))
             return sums
 
-        problem = ColumnProblem(
-            total,
-            self.n_components,
-            self.alpha,
-            found.n_features,
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
-            description=f"{self!r} on {len(blocks)} blocks of a Dask collection",
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        data = ColumnData(total, self.n_components, found.n_features, bias=self.fit_bias, seed=seed)
+        fitted, result = self._solved(
+            plain, data, f"{self!r} on {len(blocks)} blocks of a Dask collection"
         )
-
-        def unpack(w: Any) -> dict[str, Any]:
-            return self._attributes(problem, problem.columns_of(w).copy())
-
-        result = plain._solve(problem, tol=self.tol, max_iter=self.max_iter, unpack=unpack)
-        Q = problem.ordered(result.w)
-        fitted = self._attributes(problem, Q)
-        # Of the rows that these columns give, which are those of transform.
-        fitted["noise_variance_"] = problem.noise(np.ravel(Q))
         for name, value in fitted.items():
             setattr(plain, name, value)
         plain.n_iter_ = max(1, result.n_iter)
         plain.solver_ = SOLVERS.name_of(result.solver)
         plain.solve_report_ = result.report()
         rows = Rows(blocks, found.n_features, found.names, found.lengths, found.dtype)
-        return self._adopt(plain, rows, passes=problem.passes)
+        return self._adopt(plain, rows, passes=data.passes)
 
-    def _attributes(self, problem: ColumnProblem, Q: Any) -> dict[str, Any]:
-        mean = float(problem.values / problem.total)
-        columns = Columns(
-            Q=Q,
-            k=problem.k,
-            bias=False,
-            mean=mean,
-            weight=problem.col_weight,
-            scale=np.ones(len(Q)),
-            alpha=float(self.alpha),
-        )
-        return {
-            "components_": Q.T.copy(),
-            "mean_": mean,
-            "n_components_": problem.k,
-            "alpha_": float(self.alpha),
-            "_columns": columns,
-            "_draws": None,
-            "_range": None,
-        }
+    def _solved(self, plain: Any, data: ColumnData, description: str) -> tuple[Any, Any]:
+        """Fitted attributes, and the solve that they come from."""
+        alpha = self.alpha
+        if alpha == "auto":
+            posterior = ColumnPosterior(data, description=description)
+            learns = _fits(self.solver, posterior)
+
+            def believed(w: Any) -> dict[str, Any]:
+                return _believed(posterior, w)
+
+            result = plain._solve(
+                posterior,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                unpack=believed,
+                solver=None if learns else "auto",
+            )
+            if learns:
+                return believed(result.w), result
+            # The solver minimises the penalised objective: at the strength that was learned.
+            alpha = posterior.penalty_per_entry(result.w)
+        problem = ColumnProblem(data, float(alpha), description=description)
+
+        def unpack(w: Any) -> dict[str, Any]:
+            return _attributes(data, problem.columns_of(w).copy(), problem.alpha)
+
+        result = plain._solve(problem, tol=self.tol, max_iter=self.max_iter, unpack=unpack)
+        Q = problem.ordered(result.w)
+        # Of the rows that these columns give, which are those of transform.
+        noise = problem.noise(np.ravel(Q))
+        return {**_attributes(data, Q, problem.alpha), "noise_variance_": noise}, result
 
     def transform(self, X: Any) -> Any:
         """Fill the missing cells, lazily.
@@ -266,19 +281,59 @@ class MatrixCompletion(DaskEstimator):
         return self._lazily("row_factors", X, width=self.n_components_, dtype=_float_of(X))
 
 
+def _fits(solver: Any, problem: Any) -> bool:
+    """Whether ``solver`` can work on this problem."""
+    try:
+        resolve(solver, problem)
+    except IncompatibleSolverError:
+        return False
+    return True
+
+
+def _attributes(data: ColumnData, Q: Any, alpha: float, **learned: Any) -> dict[str, Any]:
+    """What these columns make of the plain estimator."""
+    columns = Columns(
+        Q=Q,
+        k=data.k,
+        bias=data.bias,
+        mean=data.average,
+        weight=data.col_weight,
+        scale=np.ones(len(Q)),
+        alpha=alpha,
+        **learned,
+    )
+    return {
+        "components_": Q[:, : data.k].T.copy(),
+        "col_bias_": np.sum(Q[:, data.k :], axis=1),
+        "mean_": data.average,
+        "n_components_": data.k,
+        "alpha_": alpha,
+        "_columns": columns,
+        "_draws": None,
+        "_range": None,
+    }
+
+
+def _believed(problem: ColumnPosterior, w: Any) -> dict[str, Any]:
+    b = problem.unpack(w)
+    kept = {"spread": b.T, "tau": b.tau, "gamma": b.gamma, "delta": b.delta}
+    learned = {name: a.copy() for name, a in kept.items()}
+    found = _attributes(problem.data, b.Q.copy(), problem.penalty_per_entry(w), **learned)
+    return {**found, "noise_variance_": 1 / float(b.tau[0])}
+
+
 def _float_of(X: Any) -> Any:
     return np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
 
 
 def _checked(i: int, X: Any, dtype: str) -> Any:
-    """One block as an array, checked where it lives."""
-    if hasattr(X, "tocsr"):
-        raise TypeError(
-            f"skopt_dl.dask.MatrixCompletion: block {i} of X is a sparse matrix; give dense blocks "
-            "with NaN for what is missing"
-        )
-    X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
-    if np.any(np.isinf(X)):
+    """One block as an array or a CSR matrix, checked where it lives."""
+    sparse = hasattr(X, "tocsr")
+    if sparse:
+        X = X.tocsr().astype(dtype, copy=False)
+    else:
+        X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
+    if np.any(np.isinf(X.data if sparse else X)):
         raise ValueError(
             f"skopt_dl.dask.MatrixCompletion: X contains infinity in block {i}; NaN marks what is "
             "missing"

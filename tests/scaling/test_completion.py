@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -74,6 +75,86 @@ def test_frames_and_single_precision() -> None:
     known = ours.MatrixCompletion(2, random_state=0).fit(single)
     np.testing.assert_allclose(model.components_, known.components_, rtol=1e-4, atol=1e-5)
     assert known.transform(single).compute().dtype == np.float32
+
+
+@pytest.mark.parametrize("bias", ["rows", "cols", "both"])
+@pytest.mark.parametrize("turns", [1, 4])
+def test_turn_by_turn_with_biases(bias: str, turns: int) -> None:
+    X = matrix() + np.linspace(3, 5, 25)
+    params: dict[str, Any] = {"alpha": 0.05, "solver": "als", "max_iter": turns, "tol": 0.0}
+    known = skopt_dl.MatrixCompletion(4, random_state=1, fit_bias=bias, **params)
+    model = ours.MatrixCompletion(4, random_state=1, fit_bias=bias, **params)
+    blocks = da.from_array(X, chunks=(40, 10))
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        known.fit(X)
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        model.fit(blocks)
+    np.testing.assert_allclose(model.components_, known.components_, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(model.col_bias_, known.col_bias_, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(model.noise_variance_, known.noise_variance_, rtol=1e-8)
+    report, its = model.solve_report_, known.solve_report_
+    np.testing.assert_allclose(report.certificate, its.certificate, rtol=1e-6)
+    objectives = [r.history["objective"][-1] for r in (report, its)]
+    np.testing.assert_allclose(*objectives, rtol=1e-10)
+    np.testing.assert_allclose(model.transform(blocks).compute(), known.transform(X), atol=1e-7)
+
+
+@pytest.mark.parametrize("bias", [False, "cols", "both"])
+@pytest.mark.parametrize("turns", [1, 2, 6])
+def test_turn_by_turn_what_is_learned_in_memory(bias: Any, turns: int) -> None:
+    X = matrix() + (3.0 if bias else 0.0)
+    params: dict[str, Any] = {"max_iter": turns, "tol": 0.0, "fit_bias": bias, "random_state": 1}
+    known, model = skopt_dl.MatrixCompletion(5, **params), ours.MatrixCompletion(5, **params)
+    blocks = da.from_array(X, chunks=(40, 10))
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        known.fit(X)
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        model.fit(blocks)
+    assert model.solver_ == known.solver_ == "vb"
+    np.testing.assert_allclose(model.components_, known.components_, rtol=1e-7, atol=1e-8)
+    for name in ("alpha_", "noise_variance_", "mean_"):
+        np.testing.assert_allclose(getattr(model, name), getattr(known, name), rtol=1e-7)
+    reports = model.solve_report_, known.solve_report_
+    np.testing.assert_allclose(*(r.certificate for r in reports), rtol=1e-5)
+    np.testing.assert_allclose(*(r.history["objective"][-1] for r in reports), rtol=1e-9)
+    np.testing.assert_allclose(model.transform(blocks).compute(), known.transform(X), atol=1e-7)
+    # The pass of a turn that the certificate has looked at is not made again.
+    start = 5 if bias is False else 9
+    assert model.n_passes_ == start + 1 + turns + 1
+
+
+def test_another_solver_at_the_strength_that_was_learned() -> None:
+    X = matrix()
+    params: dict[str, Any] = {"solver": "als", "random_state": 0, "tol": 1e-6}
+    known = skopt_dl.MatrixCompletion(3, **params).fit(X)
+    model = ours.MatrixCompletion(3, **params).fit(da.from_array(X, chunks=(40, 25)))
+    assert model.solver_ == "als"
+    np.testing.assert_allclose(model.alpha_, known.alpha_, rtol=1e-5)
+    np.testing.assert_allclose(model.components_, known.components_, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.05, "auto"])
+def test_sparse_blocks_hold_the_entries(alpha: Any) -> None:
+    X = matrix()
+    rows, cols = np.nonzero(~np.isnan(X))
+    entries = sparse.csr_matrix((X[rows, cols], (rows, cols)), shape=X.shape)
+    blocks = da.from_array(X, chunks=(40, 25))
+    # Blocks of a lazy collection, each made where it lives.
+    starts = da.from_array(np.arange(len(X)), chunks=40)
+    thin = da.map_blocks(
+        lambda i: entries[i[0] : i[0] + len(i)],
+        starts,
+        dtype=float,
+        new_axis=1,
+        chunks=blocks.chunks,
+        meta=entries[:0],
+    )
+    params: dict[str, Any] = {"alpha": alpha, "random_state": 0, "fit_bias": "rows"}
+    model = ours.MatrixCompletion(3, **params).fit(thin)
+    known = ours.MatrixCompletion(3, **params).fit(blocks)
+    np.testing.assert_allclose(model.components_, known.components_, rtol=1e-8, atol=1e-9)
+    filled = model.transform(thin).compute()
+    np.testing.assert_allclose(filled, known.transform(blocks).compute(), atol=1e-8)
 
 
 def test_errors_name_the_way_out() -> None:
