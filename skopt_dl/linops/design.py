@@ -195,7 +195,7 @@ class Dense(LinearMap):
         have the same digits whatever is beside them."""
         xp, known = self.xp, self._means
         means = []
-        if known is not None and bool(xp.all(known[0] == weights)):
+        if known is not None and (known[0] is weights or bool(xp.all(known[0] == weights))):
             means = [known[1]]
         wanted = [*vectors] if means else [weights, *vectors]
         if wanted and self._leaves_cache:
@@ -203,7 +203,8 @@ class Dense(LinearMap):
         else:
             products = [self.X.T @ r for r in wanted]
         found = means + products
-        self._means = (weights, found[0])
+        if not means:
+            self._means = (weights, found[0])
         return found
 
     def column_squares(self, weights: Any) -> Any:

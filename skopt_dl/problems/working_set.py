@@ -8,6 +8,7 @@ X's dtype); X itself is read in whole passes, is never copied, centred or densif
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
@@ -76,8 +77,6 @@ class WorkingSet:
         self.target = self.root * xp.astype(y, xp.float64, copy=False)
         self.l1, self.l2 = (xp.astype(strength, xp.float64, copy=False) for strength in (l1, l2))
         self.mean = getattr(map_, "mean", None)
-        # A divisor for strengths: 1 where nothing is charged.
-        self.positive_l1 = xp.where(self.l1 > 0, self.l1, xp.ones_like(self.l1))
         self.n_features = base.shape[1]
         self.index = xp.zeros(0, dtype=xp.int64, device=self.device)
         self.inside = xp.zeros(self.n_features, dtype=xp.bool, device=self.device)
@@ -86,6 +85,15 @@ class WorkingSet:
         self._q: Any = xp.zeros(0, dtype=xp.float64, device=self.device)
         gathered = SparseColumns if base.layout == "sparse" else DenseColumns
         self._columns = gathered(base, self.root, self.mean)
+
+    @cached_property
+    def positive_l1(self) -> Any:
+        """A divisor for strengths: 1 where nothing is charged."""
+        return self.xp.where(self.l1 > 0, self.l1, self.xp.ones_like(self.l1))
+
+    def of(self, values: Any) -> Any:
+        """What belongs to the set of an array with an entry for each of the p columns."""
+        return values if self._everything else self.xp.take(values, self.index)
 
     @property
     def size(self) -> int:
@@ -258,6 +266,6 @@ class WorkingSet:
     def solver(self) -> Any:
         """A fresh `GramLasso` for this set."""
         room = min(self.n_features, self.base.shape[0] + 1)
-        if bool(self.xp.any(self.l2 > 0)):
+        if not self.complete and bool(self.xp.any(self.l2 > 0)):
             room = self.n_features
         return self.kernels.GramLasso(room, self.positive)

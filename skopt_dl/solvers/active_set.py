@@ -113,8 +113,8 @@ class ActiveSet(Solver):
     def _pass(self, problem: Problem, s: ActiveSetState) -> Status:
         work, xp = s.work, s.work.xp
         last, s.level = s.level, max(1.0, self.shrinkage * s.level)
-        expected = self._expected(s, last)
         if not work.complete:
+            expected = self._expected(s, last)
             self._grow(s, self._candidates(s, expected, work.inside))
         self._solve(s)
         while work.complete and s.level > 1:
@@ -124,7 +124,7 @@ class ActiveSet(Solver):
         if s.level == 1 and not work.complete:
             self._settle(s, expected)
         if s.level > 1:
-            s.c, s.slope = work.correlations(s.v, s.gram.slope(xp.take(work.l1, work.index)))
+            s.c, s.slope = work.correlations(s.v, s.gram.slope(work.of(work.l1)))
             s.indicator = float("inf")
         else:
             (s.c,), s.slope = work.correlations(s.v), None
@@ -139,11 +139,11 @@ class ActiveSet(Solver):
     def _solve(self, s: ActiveSetState) -> None:
         """The exact solution on the set at the present level."""
         work, xp = s.work, s.work.xp
-        a, b = xp.take(work.l1, work.index), xp.take(work.l2, work.index)
+        a, b = work.of(work.l1), work.of(work.l2)
         # Correlations of the last pass come from the true residual: solving from them refines what
         # the Gram block has rounded. In float32 the Gram block is the more exact of the two.
         exact = work.dtype == xp.float64
-        c = xp.take(s.c, work.index) if exact else work.q - work.G @ s.v
+        c = work.of(s.c) if exact else work.q - work.G @ s.v
         s.gram.bind(work.G, b, s.v, xp.asarray(c, copy=True))
         if s.fresh:
             s.gram.refresh()  # it knows nothing of a support that it did not find
@@ -187,9 +187,7 @@ class ActiveSet(Solver):
         at_zero = xp.max(work.size_of(c) - work.l1)
         if not work.size:
             return at_zero
-        mine, a, b = c, work.l1, work.l2
-        if not work.complete:
-            mine, a, b = (xp.take(part, work.index) for part in (c, a, b))
+        mine, a, b = work.of(c), work.of(work.l1), work.of(work.l2)
         on_support = xp.where(v != 0, xp.abs(mine - b * v - a * xp.sign(v)), 0 * v)
         # No component on the support is negative, and it is 0 where there is no support.
         return xp.maximum(at_zero, xp.max(on_support))
