@@ -1,4 +1,4 @@
-"""``X'R`` of few vectors: as a matrix product, one by one, and by parts that stay in the cache.
+"""``X'R`` of few vectors: as a product, transposed, one by one, and by parts that stay in cache.
 
 ::
 
@@ -22,14 +22,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Interleaved medians of processor milliseconds."""
     options = parser(__doc__, repeat=15).parse_args(arguments)
     rng = np.random.default_rng(0)
-    print(f"{'shape':<14}{'order':<7}{'vectors':<9}{'product':>9}{'each':>9}{'parts':>9}  ms")
+    names = ("X.T R", "(R.T X).T", "each", "parts")
+    print(f"{'shape':<14}{'order':<7}{'vectors':<9}" + "".join(f"{w:>10}" for w in names) + "  ms")
     for n, p in ((400, 300),) if options.smoke else SHAPES:
         for order in "FC":
             X = np.asarray(rng.standard_normal((n, p)), order=order)
-            for k in (2, 4, 6):
+            for k in (2, 3, 4, 8):
                 R = rng.standard_normal((n, k))
                 ways = (
                     lambda X=X, R=R: X.T @ R,
+                    lambda X=X, R=R: (R.T @ X).T,
                     lambda X=X, R=R: np.stack([X.T @ r for r in R.T], axis=1),
                     lambda X=X, R=R: products_by_parts(X, R),
                 )
@@ -40,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
                     for _ in range(1 if options.smoke else options.repeat)
                 ]
                 times = [1e3 * statistics.median(column) for column in zip(*rounds, strict=True)]
-                print(f"{n} x {p:<7}{order:<7}{k:<9}" + "".join(f"{t:9.2f}" for t in times))
+                print(f"{n} x {p:<7}{order:<7}{k:<9}" + "".join(f"{t:10.2f}" for t in times))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ PROBLEMS: dict[str, Problem] = {
     "path_wide": path(gaussian(500, 20_000)),
     "path_corr": path(gaussian(400, 5000, rho=0.99)),
     "path_nci60": path(nci60),
+    "path_genes": path(genes()),
     "lassocv_tall": selection(gaussian(20_000, 300), targets=(1e-6, 1e-10)),
     "lassocv_wide": selection(gaussian(300, 5000), 1e-2),
     "lassocv_nci60": selection(nci60, 1e-2),

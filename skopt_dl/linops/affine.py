@@ -31,8 +31,11 @@ class Centred(LinearMap):
 
     def rmatvec(self, r: Any) -> Any:
         total = self.xp.sum(r, axis=0)
-        shift = self.mean * total if r.ndim == 1 else self.mean[:, None] * total
-        return self.base.rmatvec(r) - shift
+        # In the memory order of the product: see `Dense.rmatvec`.
+        shift = self.mean * total if r.ndim == 1 else (total[:, None] * self.mean).T
+        g = self.base.rmatvec(r)
+        g -= shift
+        return g
 
     def take_rows(self, index: Any) -> Centred:
         return Centred(self.base.take_rows(index), self.mean)

@@ -14,11 +14,12 @@ from skopt_dl.linops.base import LinearMap
 # A product with few nonzero coefficients gathers their columns instead of reading all of X.
 GATHER_ABOVE, GATHER_SHARE = 500, 8
 
-# Products with so few vectors, on a matrix that leaves the cache, are faster one by one on parts of
-# X that stay in it (in bytes). Milliseconds as a matrix product, one by one, by parts: 500 x 20 000
-# by two 13.4, 8.9, 6.5, by four 13.5, 18.5, 9.2, by six 15.5, 27.8, 12.1; 100 000 x 200 in C order
-# by two 29, 23, 15, by six 34, 71, 25 (python -m benchmarks.few_products).
-FEW, MATRIX_PRODUCT_BELOW, CACHED = 6, 2**18, 3 * 2**18
+# A product with several vectors is taken transposed: OpenBLAS is at its best where the short side
+# comes first. Products with so few vectors on a matrix that leaves the cache are faster one by one
+# on parts of X that stay in it (in bytes). Milliseconds as X'R, (R'X)', by parts: 500 x 20 000 by
+# two 17.0, 10.7, 7.1, by eight 15.4, 10.0, 14.6; 100 000 x 200 in C order by two 29, 18, 15, by
+# eight 33, 22, 30 (python -m benchmarks.few_products).
+FEW, MATRIX_PRODUCT_BELOW, CACHED = 3, 2**18, 3 * 2**18
 # Rows of a part, at least: with fewer the sums are read and written more often than X.
 FEW_ROWS = 32
 
@@ -136,7 +137,7 @@ class Dense(LinearMap):
             used = self.xp.nonzero(w)[0]
             if GATHER_SHARE * used.shape[0] < self.shape[1]:
                 return self.X[:, used] @ w[used]
-        return self.X @ w
+        return self.X @ w if w.ndim == 1 else (w.T @ self.X.T).T
 
     @property
     def _leaves_cache(self) -> bool:
@@ -145,7 +146,7 @@ class Dense(LinearMap):
     def rmatvec(self, r: Any) -> Any:
         if self._leaves_cache and r.ndim == 2 and 1 < r.shape[1] <= FEW:
             return products_by_parts(self.X, r)
-        return self.X.T @ r
+        return self.X.T @ r if r.ndim == 1 else (r.T @ self.X).T
 
     def take_rows(self, index: Any) -> Dense:
         # NumPy's take copies a Fortran-ordered array whole before it looks at the index.
