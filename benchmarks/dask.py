@@ -1,7 +1,9 @@
 """Fits on Dask collections: passes, bytes moved, one and two workers; a cost model for 100.
 
 Wall-clock seconds on a cluster of this machine, whose workers are processes of one thread and hold
-the data. "Moved" is what leaves the workers, for one another and for the client. The model is
+the data, and processor seconds of the busiest worker, which other work on the machine does not
+lengthen. ``--figure PATH`` draws them. "Moved" is what leaves the workers, for one another and for
+the client. The model is
 
     seconds = passes (B / k t + depth (latency + fan-in partial / bandwidth)) + tasks s
 
@@ -65,6 +67,7 @@ class Measured:
     """A fit on k workers: medians over the repetitions."""
 
     seconds: float
+    busiest: float
     passes: int
     moved: float
     tasks: float
@@ -94,6 +97,11 @@ def peak(client: Any) -> int:
     return max(client.run(resident).values())
 
 
+def processor(client: Any) -> dict[str, float]:
+    """Processor seconds of each worker since it started."""
+    return client.run(time.process_time)
+
+
 def idle_task(client: Any, count: int) -> float:
     """Seconds that a task costs besides its work."""
     client.gather(client.map(_nothing, range(10), pure=False))
@@ -109,20 +117,23 @@ def _nothing(i: int) -> int:
 def measure(case: Case, client: Any, data: tuple[Any, Any, Any], repeat: int) -> Measured:
     """Fit ``repeat`` times after one that is not counted."""
     X, y, labels = data
-    seconds, moved, tasks, passes = [], [], [], 0
+    seconds, busiest, moved, tasks, passes = [], [], [], [], 0
     for k in range(repeat + 1):
-        before = traffic(client)
+        before, spent_before = traffic(client), processor(client)
         start = time.perf_counter()
         model = case.make(client).fit(X, labels if case.labels else y)
         spent = time.perf_counter() - start
-        after = traffic(client)
+        after, spent_after = traffic(client), processor(client)
         if k:
             seconds.append(spent)
+            busiest.append(max(spent_after[w] - spent_before[w] for w in spent_before))
             moved.append(after[0] - before[0])
             tasks.append(after[1] - before[1])
         passes = model.n_passes_
     median = statistics.median
-    return Measured(median(seconds), passes, median(moved), median(tasks), peak(client))
+    return Measured(
+        median(seconds), median(busiest), passes, median(moved), median(tasks), peak(client)
+    )
 
 
 def collection(client: Any, n: int, p: int, blocks: int) -> tuple[Any, Any, Any]:
@@ -195,9 +206,42 @@ def on_workers(count: int, n: int, p: int, blocks: int, repeat: int) -> tuple[An
         return found, idle_task(client, 20 if repeat == 1 else 500)
 
 
+def draw(path: str, one: Any, two: Any, models: dict[str, Model]) -> None:
+    """Seconds against workers, the model's as a line; and bytes moved with the passes."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    counts = [1, 2, 4, 8, 16, 32, 64, MANY]
+    for colour, (name, model) in enumerate(models.items()):
+        style, both = f"C{colour}", (one[name], two[name])
+        left.loglog(counts, [model.seconds(c) for c in counts], style, lw=1, label=name)
+        left.loglog([1, 2], [m.seconds for m in both], style + "o")
+        left.loglog([1, 2], [m.busiest for m in both], style + "x")
+    left.set_xlabel("workers")
+    left.set_ylabel("seconds")
+    left.set_title("line: model; o: elapsed; x: processor time of the busiest worker", fontsize=9)
+    left.legend(fontsize=8)
+    for k, found in enumerate((one, two)):
+        places = [place + 0.4 * (k - 0.5) for place in range(len(models))]
+        bars = right.bar(places, [found[name].moved / 2**20 for name in models], 0.4)
+        right.bar_label(bars, [f"{found[name].passes} passes" for name in models], fontsize=7)
+        bars.set_label(f"{k + 1} worker" + "s" * k)
+    right.set_xticks(range(len(models)), list(models), fontsize=8)
+    right.set_yscale("log")
+    right.set_ylabel("MiB that leave the workers")
+    right.margins(y=0.15)
+    right.legend(fontsize=8)
+    # The same file from the same numbers.
+    with plt.rc_context({"svg.hashsalt": "dask"}):
+        figure.savefig(path, metadata={"Date": None} if path.endswith("svg") else None)
+    plt.close(figure)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """One worker, then two, then the model."""
-    options = parser(__doc__, repeat=5).parse_args(arguments)
+    given = parser(__doc__, repeat=5)
+    given.add_argument("--figure", help="where to draw the result")
+    options = given.parse_args(arguments)
     if find_spec("distributed") is None:
         print("Dask is not installed (pip install skopt_dl[dask]): nothing to measure")
         return
@@ -208,20 +252,24 @@ def main(arguments: list[str] | None = None) -> None:
         one, idle = on_workers(1, n, p, blocks, repeat)
         two, _ = on_workers(2, n, p, blocks, repeat)
     print(f"{n} x {p} in {blocks} blocks; a task costs {1e3 * idle:.2f} ms besides its work")
-    for case in cases():
-        a, b = one[case.name], two[case.name]
-        model = Model(a, case.partial(p), blocks, idle)
+    models = {c.name: Model(one[c.name], c.partial(p), blocks, idle) for c in cases()}
+    for name, model in models.items():
+        a, b = one[name], two[name]
         print(
-            f"{case.name:<20} {a.passes:3d} passes, {a.tasks:5.0f} tasks, "
+            f"{name:<20} {a.passes:3d} passes, {a.tasks:5.0f} tasks, "
             f"moved {a.moved / 2**10:9.1f} KiB by one worker, {b.moved / 2**10:9.1f} by two, "
             f"peak of a worker {b.memory / 2**20:6.0f} MiB"
         )
         print(
             f"{'':<20} one {a.seconds:7.3f} s, two {b.seconds:7.3f} s "
             f"(ratio {a.seconds / b.seconds:4.2f}, model {a.seconds / model.seconds(2):4.2f}); "
+            f"processor seconds of the busiest {a.busiest:6.3f}, {b.busiest:6.3f} "
+            f"(ratio {a.busiest / b.busiest:4.2f}); "
             f"on paper {MANY} workers: these data {model.seconds(MANY):7.3f} s, "
             f"{MANY} times as many {model.seconds(MANY, MANY):7.3f} s"
         )
+    if options.figure:
+        draw(options.figure, one, two, models)
 
 
 if __name__ == "__main__":
