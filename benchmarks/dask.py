@@ -224,7 +224,7 @@ def draw(path: str, one: Any, two: Any, models: dict[str, Model]) -> None:
     for k, found in enumerate((one, two)):
         places = [place + 0.4 * (k - 0.5) for place in range(len(models))]
         bars = right.bar(places, [found[name].moved / 2**20 for name in models], 0.4)
-        right.bar_label(bars, [f"{found[name].passes} passes" for name in models], fontsize=7)
+        right.bar_label(bars, [f"passes: {found[name].passes}" for name in models], fontsize=7)
         bars.set_label(f"{k + 1} worker" + "s" * k)
     right.set_xticks(range(len(models)), list(models), fontsize=8)
     right.set_yscale("log")
