@@ -150,6 +150,23 @@ def rows_of(
     return Rows(blocks, found.n_features, found.names, lengths, dtype, n_outputs)
 
 
+def values_beside(owner: Any, found: Parts, y: Any) -> Sequence[Any]:
+    """The blocks of the values that belong to the pairs ``found``.
+
+    Raises
+    ------
+    ValueError
+        If these are no pairs, or the shapes do not belong together.
+    """
+    name = type(owner).__name__
+    if found.n_features != 2:
+        raise ValueError(
+            f"skopt_dl.dask.{name}: with y X must hold pairs (row, column), an array of shape "
+            f"(n_entries, 2), but it has {found.n_features} columns; leave y out for a matrix"
+        )
+    return _beside(name, "y", y, len(found.parts), found.lengths)
+
+
 def _is_numeric(dtype: Any) -> bool:
     return np.dtype(str(dtype)).kind in "fiub" if _is_numpy(dtype) else False
 

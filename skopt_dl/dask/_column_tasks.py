@@ -1,7 +1,7 @@
 """What a block of rows of a partly observed matrix answers: pure functions, sums over blocks.
 
-A block is an array with NaN for what is missing, or a CSR matrix of the entries. ``mean`` is what
-the model has as a constant, ``bias`` which biases it has.
+A block is an array with NaN for what is missing, a CSR matrix of the entries, or a `Group` of
+entries. ``mean`` is what the model has as a constant, ``bias`` which biases it has.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.dask._pairs import Group
 from skopt_dl.matrix_completion.columns import biases
 from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
@@ -20,10 +21,15 @@ Sums = tuple[Any, ...]
 
 def _observed(X: Any, mean: float) -> Any:
     """The entries less the constant; ``None`` where there are none."""
-    given = X.data if hasattr(X, "tocsr") else X
-    if not X.shape[0] or not given.size or np.all(np.isnan(given)):
+    if isinstance(X, Group):
+        observed: Any = X.entries
+    else:
+        given = X.data if hasattr(X, "tocsr") else X
+        if not given.size or np.all(np.isnan(given)):
+            return None
+        observed = observe(X.astype(np.float64, copy=False), np.nan)
+    if not observed.shape[0]:
         return None
-    observed = observe(X.astype(np.float64, copy=False), np.nan)
     return observed.shifted(mean) if mean else observed
 
 

@@ -10,11 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl._sklearn.parameters import check_number
 from skopt_dl.dask._base import DaskEstimator
-from skopt_dl.dask._collections import Rows, parts_of, summed
+from skopt_dl.dask._collections import Rows, parts_of, summed, values_beside
 from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_posterior import ColumnPosterior
 from skopt_dl.dask._column_problem import ColumnProblem
 from skopt_dl.dask._install import dask
+from skopt_dl.dask._pairs import groups_of, rows_attributes
 from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
@@ -70,6 +71,10 @@ class MatrixCompletion(DaskEstimator):
         Column factors ``V'``, orthogonal and in decreasing order of size.
     col_bias_ : array of shape (n_columns,)
         Biases of the columns, zeros without.
+    row_factors_, row_bias_ : arrays of shape (n_rows, n_components) and (n_rows,)
+        Row factors ``U`` and biases of the rows; only after a fit on pairs.
+    row_ids_, col_ids_ : arrays of int
+        Ids of rows and columns, sorted; only after a fit on pairs.
     mean_ : float
         Mean of the observed entries.
     n_components_ : int
@@ -93,9 +98,10 @@ class MatrixCompletion(DaskEstimator):
 
     Notes
     -----
-    The row factors are not kept, since they have the size of a block for each block: the plain
-    estimator of `to_local` has no ``row_factors_`` and no ``predict_entries``. Its
-    ``row_factors(X)`` computes those of given rows.
+    The row factors of a matrix are not kept, since they have the size of a block for each block:
+    the plain estimator of `to_local` then has no ``row_factors_`` and no ``predict_entries``. Its
+    ``row_factors(X)`` computes those of given rows. Those of pairs come to the client, which
+    `predict` needs; before, each block deals its entries out by their rows.
 
     A task holds a block and n k x k matrices of n columns and rank k; a sum holds eight times
     these.
@@ -121,6 +127,10 @@ class MatrixCompletion(DaskEstimator):
     _copied: ClassVar[tuple[str, ...]] = (
         "components_",
         "col_bias_",
+        "row_factors_",
+        "row_bias_",
+        "row_ids_",
+        "col_ids_",
         "mean_",
         "n_components_",
         "alpha_",
@@ -168,9 +178,10 @@ class MatrixCompletion(DaskEstimator):
         ----------
         X : dask array or dataframe of shape (n_rows, n_columns)
             A matrix in blocks of rows: arrays with NaN where entries are missing, or sparse
-            matrices of the entries. Blocks of columns are joined.
-        y : None
-            Ignored.
+            matrices of the entries. Blocks of columns are joined. With ``y``: pairs (row, column)
+            of integer ids, of shape (n_entries, 2).
+        y : dask array or series of shape (n_entries,), optional
+            The values at pairs.
 
         Returns
         -------
@@ -192,10 +203,14 @@ class MatrixCompletion(DaskEstimator):
         plain, cluster, found = self._new_plain(input="matrix"), self._cluster(), parts_of(self, X)
         plain._check_parameters()
         self._check_solver()
-        delayed = dask().delayed
-        checked = delayed(_checked, pure=True)
-        blocks = [checked(i, part, found.dtype.str) for i, part in enumerate(found.parts)]
+        delayed, col_ids = dask().delayed, None
+        if y is None:
+            checked = delayed(_checked, pure=True)
+            blocks = [checked(i, part, found.dtype.str) for i, part in enumerate(found.parts)]
+        else:
+            blocks, col_ids = groups_of(cluster, found.parts, values_beside(self, found, y))
         blocks = cluster.persist(blocks) if self.persist else blocks
+        n_columns = found.n_features if col_ids is None else len(col_ids)
 
         def total(function: Any, *args: Any) -> Any:
             call = delayed(function)
@@ -204,17 +219,24 @@ class MatrixCompletion(DaskEstimator):
             return sums
 
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        data = ColumnData(total, self.n_components, found.n_features, bias=self.fit_bias, seed=seed)
+        data = ColumnData(total, self.n_components, n_columns, bias=self.fit_bias, seed=seed)
         fitted, result = self._solved(
             plain, data, f"{self!r} on {len(blocks)} blocks of a Dask collection"
         )
+        passes = data.passes
+        if col_ids is not None:
+            columns, passes = fitted["_columns"], passes + 2
+            prior = None if columns.gamma is None else (1 / columns.gamma, 1 / columns.delta)
+            fitted |= rows_attributes(cluster, blocks, columns, prior)
+            fitted["col_ids_"] = col_ids
+            plain.input = "pairs"
         for name, value in fitted.items():
             setattr(plain, name, value)
         plain.n_iter_ = max(1, result.n_iter)
         plain.solver_ = SOLVERS.name_of(result.solver)
         plain.solve_report_ = result.report()
         rows = Rows(blocks, found.n_features, found.names, found.lengths, found.dtype)
-        return self._adopt(plain, rows, passes=data.passes)
+        return self._adopt(plain, rows, passes=passes)
 
     def _solved(self, plain: Any, data: ColumnData, description: str) -> tuple[Any, Any]:
         """Fitted attributes, and the solve that they come from."""
@@ -247,6 +269,23 @@ class MatrixCompletion(DaskEstimator):
         # Of the rows that these columns give, which are those of transform.
         noise = problem.noise(np.ravel(Q))
         return {**_attributes(data, Q, problem.alpha), "noise_variance_": noise}, result
+
+    def predict(self, X: Any) -> Any:
+        """The model's values at pairs, lazily, after a fit on pairs.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_entries, 2)
+            Pairs (row, column) of ids; those that were not seen are allowed. Data in memory are
+            answered at once.
+
+        Returns
+        -------
+        dask array of shape (n_entries,)
+            Values; where row or column was not seen, ``mean_`` and the biases that are known.
+        """
+        check_is_fitted(self)
+        return self._lazily("predict", X, dtype=np.float64)
 
     def transform(self, X: Any) -> Any:
         """Fill the missing cells, lazily.

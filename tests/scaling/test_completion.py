@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,62 @@ def test_sparse_blocks_hold_the_entries(alpha: Any) -> None:
     np.testing.assert_allclose(model.components_, known.components_, rtol=1e-8, atol=1e-9)
     filled = model.transform(thin).compute()
     np.testing.assert_allclose(filled, known.transform(blocks).compute(), atol=1e-8)
+
+
+def ratings() -> tuple[Any, Any]:
+    """Pairs of ids that are no positions, in any order, and their values."""
+    X = matrix() + 3
+    rows, cols = np.nonzero(~np.isnan(X))
+    values = X[rows, cols]
+    pairs = np.stack([1000 + 7 * rows, 5 * cols - 50], axis=1)
+    order = np.random.default_rng(1).permutation(len(pairs))
+    return pairs[order], values[order]
+
+
+@pytest.mark.parametrize("bias", [False, "both"])
+@pytest.mark.parametrize("alpha", [0.05, "auto"])
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_pairs_are_brought_together_by_rows(bias: Any, alpha: Any, form: str) -> None:
+    pairs, values = ratings()
+    params: dict[str, Any] = {"alpha": alpha, "fit_bias": bias, "random_state": 1, "max_iter": 5}
+    known, model = skopt_dl.MatrixCompletion(3, **params), ours.MatrixCompletion(3, **params)
+    if form == "array":
+        X: Any = da.from_array(pairs, chunks=(200, 1))
+        y: Any = da.from_array(values, chunks=170)
+    else:
+        pd = pytest.importorskip("pandas")
+        frame = pd.DataFrame({"row": pairs[:, 0], "column": pairs[:, 1], "value": values})
+        table = dd.from_pandas(frame, npartitions=4)
+        X, y = table[["row", "column"]], table["value"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        known.fit(pairs, values)
+        model.fit(X, y)
+    for name in ("row_ids_", "col_ids_"):
+        np.testing.assert_array_equal(getattr(model, name), getattr(known, name))
+    for name in ("components_", "row_factors_", "row_bias_", "col_bias_"):
+        mine, its = getattr(model, name), getattr(known, name)
+        np.testing.assert_allclose(mine, its, rtol=1e-6, atol=1e-7, err_msg=name)
+    asked = np.concatenate([pairs[:50], [[1000, 99_999], [-1, -50], [-1, -1]]])
+    lazy = model.predict(da.from_array(asked, chunks=(20, 2)))
+    assert isinstance(lazy, da.Array)
+    np.testing.assert_allclose(lazy.compute(), known.predict(asked), rtol=1e-6)
+    plain = pickle.loads(pickle.dumps(model)).to_local()
+    np.testing.assert_array_equal(plain.predict(asked), lazy.compute())
+    if alpha == "auto":
+        deviations = (m.predict(asked, return_std=True)[1] for m in (plain, known))
+        np.testing.assert_allclose(*deviations, rtol=1e-5)
+
+
+def test_pairs_that_are_none() -> None:
+    pairs, values = ratings()
+    X, y = da.from_array(pairs, chunks=(200, 2)), da.from_array(values, chunks=200)
+    with pytest.raises(ValueError, match="with y X must hold pairs"):
+        ours.MatrixCompletion().fit(da.ones((20, 3), chunks=10), da.ones(20, chunks=10))
+    with pytest.raises(ValueError, match="must be integers"):
+        ours.MatrixCompletion().fit(X + 0.5, y)
+    with pytest.raises(ValueError, match="y contains NaN or infinity"):
+        ours.MatrixCompletion().fit(X, da.where(y > 3, np.nan, y))
 
 
 def test_errors_name_the_way_out() -> None:
