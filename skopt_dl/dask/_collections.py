@@ -119,12 +119,10 @@ def rows_of(
     *,
     labels: bool = False,
     outputs: bool = False,
-    sparse: bool = False,
 ) -> Rows:
     """The blocks of validated collections; nothing is computed.
 
-    ``labels`` says whether y has labels, ``outputs`` whether a row may have several targets, and
-    ``sparse`` whether blocks of X may be sparse.
+    ``labels`` says whether y has labels, ``outputs`` whether a row may have several targets.
 
     Raises
     ------
@@ -142,7 +140,7 @@ def rows_of(
         weights = _beside(name, "sample_weight", sample_weight, len(parts), lengths)
     checked = dask().delayed(_checked, pure=True)
     blocks = [
-        checked(name, i, dtype.str, labels, sparse, *part)
+        checked(name, i, dtype.str, labels, *part)
         for i, part in enumerate(zip(parts, targets, weights, strict=True))
     ]
     shape = y.shape if hasattr(y, "shape") else np.shape(y)
@@ -226,15 +224,10 @@ def _beside(
 
 
 def _checked(
-    name: str, i: int, dtype: str, labels: bool, sparse: bool, X: Any, y: Any, w: Any
+    name: str, i: int, dtype: str, labels: bool, X: Any, y: Any, w: Any
 ) -> tuple[Any, ...]:
     """One block, converted and checked where it lives."""
     if hasattr(X, "tocsr"):
-        if not sparse:
-            raise TypeError(
-                f"skopt_dl.dask.{name}: block {i} of X is a sparse matrix; give dense blocks "
-                "(X.map_blocks(lambda b: b.toarray()))"
-            )
         X = X.tocsr().astype(dtype, copy=False)
         stored = X.data
     else:

@@ -51,7 +51,7 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
         ValueError
             For invalid data or parameters.
         """
-        rows, cluster = rows_of(self, X, y, sample_weight, sparse=True), self._cluster()
+        rows, cluster = rows_of(self, X, y, sample_weight), self._cluster()
         self._check_solver()
         k = 5 if self.cv is None else self.cv
         if not isinstance(k, Integral):

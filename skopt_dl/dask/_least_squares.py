@@ -43,7 +43,7 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         ValueError
             For invalid data or parameters.
         """
-        rows = rows_of(self, X, y, sample_weight, sparse=True)
+        rows = rows_of(self, X, y, sample_weight)
         plain = self._new_plain(fit_intercept=False)
         plain._check_parameters()
         self._check_solver()

@@ -103,7 +103,7 @@ class LocalSGD(DaskEstimator):
             For invalid data or parameters, and for a solver that works on all samples at once.
         """
         self._check()
-        kinds = {"labels": self._labels, "outputs": not self._labels, "sparse": True}
+        kinds = {"labels": self._labels, "outputs": not self._labels}
         rows, cluster = rows_of(self, X, y, sample_weight, **kinds), self._cluster()
         if self.persist:
             rows = replace(rows, blocks=cluster.persist(rows.blocks))

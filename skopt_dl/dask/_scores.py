@@ -15,7 +15,7 @@ def r2(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
 
     Squares are about the mean of the first block, whose digits last.
     """
-    rows = rows_of(model, X, y, sample_weight, outputs=True, sparse=True)
+    rows = rows_of(model, X, y, sample_weight, outputs=True)
     delayed = dask().delayed
     level = delayed(_level)(rows.blocks[0])
     parts = [delayed(_squares)(model._local, block, level) for block in rows.blocks]
@@ -26,7 +26,7 @@ def r2(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
 
 def accuracy(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
     """The weighted share of right labels."""
-    rows = rows_of(model, X, y, sample_weight, labels=True, sparse=True)
+    rows = rows_of(model, X, y, sample_weight, labels=True)
     delayed = dask().delayed
     parts = [delayed(_right)(model._local, block) for block in rows.blocks]
     (sums,) = model._cluster().compute(summed(parts, add_arrays))

@@ -129,8 +129,8 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
         Parameters
         ----------
         X : dask array or dataframe of shape (n_samples, n_features)
-            Training data in blocks of rows: blocks of columns are joined. The lengths of the
-            blocks need not be known.
+            Training data in blocks of rows, dense or sparse: blocks of columns are joined. The
+            lengths of the blocks need not be known.
         y : dask array or series of shape (n_samples,)
             Labels; with the blocks of X where lengths are not known.
         sample_weight : dask array or series of shape (n_samples,), optional

@@ -27,7 +27,7 @@ ClassSums = dict[Any, tuple[float, Any]]
 def class_sums(block: Block) -> ClassSums:
     """The sums of one block."""
     X, y, w = block
-    w = np.ones(len(X)) if w is None else w
+    w = np.ones(len(y)) if w is None else w
     labels, codes = np.unique(y, return_inverse=True)
     found = {}
     for k, label in enumerate(labels.tolist()):

@@ -1,7 +1,7 @@
 """The terms of one block of rows in a sum over blocks: pure functions, which travel to the rows.
 
-A block is ``(X, target, omega)``. Parameters are coefficients of shape (p, K), flat, with the K
-intercepts behind them where columns are measured from an ``origin``.
+A block is ``(X, target, omega)``, X being an array or a CSR matrix. Parameters are coefficients of
+shape (p, K), flat, with the K intercepts behind them where columns are measured from an ``origin``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 Block = tuple[Any, Any, Any]
+# Entries of sparse rows that are filled in at a time.
+FILLED = 2**21
 
 
 def model_of(w: Any, shape: tuple[int, int], origin: Any) -> tuple[Any, Any]:
@@ -70,31 +72,42 @@ def hessian(block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any, origin: Any)
     """The Hessian in coefficients and intercepts beside ``origin``, of shape (pK + K, pK + K)."""
     X, target, omega = block
     bend = bending(loss, target, scores(X, W, b, target))
-    A = np.concatenate([X - origin, np.ones((len(X), 1))], axis=1)
-    K = W.shape[1]
-    p = A.shape[1]
-    H = np.zeros((p, K, p, K))
+    n, K, p = X.shape[0], W.shape[1], X.shape[1] + 1
+    bents = []
     for k in range(K):
         unit = np.zeros(target.shape)
         unit[..., k] = 1.0
-        bent = along(omega, bend(unit if target.ndim == 2 else np.ones(len(X))))
-        bent = bent if bent.ndim == 2 else bent[:, None]
-        for j in range(K):
-            H[:, j, :, k] = (A * bent[:, j, None]).T @ A
+        bent = along(omega, bend(unit if target.ndim == 2 else np.ones(n)))
+        bents.append(bent if bent.ndim == 2 else bent[:, None])
+    H = np.zeros((p, K, p, K))
+    for part in _pieces(X):
+        rows = X[part]
+        rows = (rows.toarray() if hasattr(rows, "tocsr") else rows) - origin
+        A = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
+        for k, bent in enumerate(bents):
+            for j in range(K):
+                H[:, j, :, k] += (A * bent[part, j, None]).T @ A
     return np.reshape(H, (p * K, p * K))
+
+
+def _pieces(X: Any) -> list[slice]:
+    """All rows; of sparse ones, which are filled in, some at a time."""
+    n, p = X.shape
+    size = max(1, FILLED // max(1, p)) if hasattr(X, "tocsr") else max(1, n)
+    return [slice(low, min(low + size, n)) for low in range(0, n, size)]
 
 
 def diagonal(block: Block, loss: Any, W: Any, b: Any, origin: Any) -> Any:
     """The diagonal of the Hessian, flat."""
     X, target, omega = block
     bend, K = bending(loss, target, scores(X, W, b, target)), W.shape[1]
-    h = np.empty((len(X), K))
+    h = np.empty((X.shape[0], K))
     for k in range(K):
         unit = np.zeros(target.shape)
         unit[..., k if target.ndim == 2 else slice(None)] = 1.0
         bent = along(omega, bend(unit))
         h[:, k] = bent if bent.ndim == 1 else bent[:, k]
-    squares = (X**2).T @ h
+    squares = (X.multiply(X) if hasattr(X, "tocsr") else X**2).T @ h
     if origin is None:
         return squares.ravel()
     weight = np.sum(h, axis=0)

@@ -296,3 +296,30 @@ def test_sparse_blocks_have_the_moments_of_dense_ones(name: str, monkeypatch: An
         np.testing.assert_allclose(model.intercept_, known.intercept_)
         np.testing.assert_allclose(model.predict(thin).compute(), known.predict(dense).compute())
         assert model.score(thin, target) == pytest.approx(known.score(dense, target))
+
+
+@pytest.mark.parametrize("solver", ["newton_cholesky", "lbfgs", "prox_newton", "consensus_admm"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_sparse_blocks_have_the_logistic_sums_of_dense_ones(
+    solver: str, n_classes: int, monkeypatch: Any
+) -> None:
+    from scipy import sparse
+
+    monkeypatch.setattr("skopt_dl.problems.block_terms.FILLED", 100)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((240, 6)) * (rng.random((240, 6)) < 0.3)
+    y = np.argmax(X[:, :n_classes] + 0.5 * rng.standard_normal((240, n_classes)), axis=1)
+    dense, target = da.from_array(X, chunks=(80, 6)), da.from_array(y, chunks=80)
+    thin = dense.map_blocks(sparse.csr_matrix)
+    settings: dict[str, Any] = {"solver": solver, "C": 0.1, "tol": 1e-6}
+    if solver in ("prox_newton", "consensus_admm"):
+        settings["l1_ratio"] = 0.5
+    model, known = (ours.LogisticRegression(**settings) for _ in "ab")
+    with dask.config.set(scheduler="synchronous"):
+        model.fit(thin, target), known.fit(dense, target)
+        assert np.any(model.coef_ != 0)
+        np.testing.assert_allclose(model.coef_, known.coef_, rtol=1e-6, atol=1e-9)
+        lazy = model.predict_proba(thin).compute()
+        np.testing.assert_allclose(lazy, known.predict_proba(X), rtol=1e-6)
+        np.testing.assert_array_equal(model.predict(thin).compute(), known.predict(X))
+        assert model.score(thin, target) == known.score(dense, target)

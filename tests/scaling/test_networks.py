@@ -203,5 +203,3 @@ def test_sparse_blocks_train_as_dense_ones_do() -> None:
     wrong = thin.map_blocks(lambda b: b * np.inf)
     with pytest.raises(ValueError, match="X contains NaN or infinity in block"):
         ours.MLPRegressor().fit(wrong, da.from_array(y, chunks=100))
-    with pytest.raises(TypeError, match="sparse matrix; give dense blocks"):
-        ours.LogisticRegression().fit(thin, labels)
