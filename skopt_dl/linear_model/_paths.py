@@ -18,7 +18,7 @@ from skopt_dl.engine import Oracle, Solver, Stopping, run
 from skopt_dl.kernels.namespace import is_numpy
 from skopt_dl.linear_model._exact_path import Path, working_set_path
 from skopt_dl.linear_model._regression import lasso_solver
-from skopt_dl.linear_model._row_path import fits_gram, gram_row_path
+from skopt_dl.linear_model._row_path import goes_by_rows, row_path
 from skopt_dl.problems import LinearProblem
 
 
@@ -76,7 +76,7 @@ def solve_path(
     if _by_rows(problem, settings) and start is None:
         limit = settings.max_iter
         most = SOLVERS.get("cd").default_max_iter if limit is None else limit
-        path = gram_row_path(problem, strengths, settings.tol, most, settings.deadline)
+        path = row_path(problem, strengths, settings.tol, most, settings.deadline)
         return _padded(path, len(strengths)) if path.n_done < len(strengths) else path
     exact = settings.exact and is_numpy(problem.xp) and np.all(np.asarray(penalty.l1) > 0)
     n_positive = int(np.count_nonzero(strengths > 0))
@@ -104,11 +104,11 @@ def solve_path(
 
 
 def _by_rows(problem: LinearProblem, settings: PathSettings) -> bool:
-    """Whether rows of coefficients are visited in their order, and on a Gram matrix."""
+    """Whether rows of coefficients are visited in their order, and on inner products."""
     chosen = settings.chosen
     name = SOLVERS.name_of(chosen) if isinstance(chosen, Solver) else chosen
     cyclic = settings.selection == "cyclic"
-    return name in ("auto", "cd") and cyclic and fits_gram(problem)
+    return name in ("auto", "cd") and cyclic and goes_by_rows(problem)
 
 
 def _wants_gram(problem: LinearProblem, precompute: Any) -> bool | None:

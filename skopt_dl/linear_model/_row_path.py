@@ -1,12 +1,13 @@
-r"""Paths of several targets whose coefficients come and go by rows, on a Gram matrix.
+r"""Paths of several targets whose coefficients come and go by rows, on inner products of columns.
 
 .. math::
 
     \min_W\ \tfrac12 |T - B W|^2 + t \Big(l_1 \sum_j |W_j| + \tfrac{l_2}{2} |W|^2\Big)
 
-With :math:`G = B'B` and :math:`Q = B'T` a row that stays zero costs as many operations as there are
-targets, where columns of data would cost that times the samples. The gap follows from the same
-products.
+With :math:`G = B'B` and :math:`Q = B'T` a row costs as many operations as there are rows inside and
+targets, where columns of data would cost that times the samples. Where columns are few, all of G
+is formed, and no pass over the data is needed; where they are many, the part of the rows that were
+ever inside, and the correlations of all are one product with the data. The gap follows from them.
 """
 
 from __future__ import annotations
@@ -18,18 +19,26 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.linear_model._exact_path import Path
+from skopt_dl.problems.working_columns import DenseColumns
 from skopt_dl.problems.working_set import GRAM_BELOW
 
 # Sweeps between two looks at the gap, and by how much the next target is tighter.
 SWEEPS, TIGHTEN = 100, 0.3
+# Rows swept over those in the model from which on the others are dropped.
+CROWDED = 1.3
+# Columns a sample: see `goes_by_rows`.
+WIDE = 4
 
 
-def fits_gram(problem: Any) -> bool:
-    """Whether a path is better followed on the Gram matrix: dense float64 data that are not wide.
+def goes_by_rows(problem: Any) -> bool:
+    """Whether a path can be followed on inner products: dense float64 data, rows of coefficients.
 
-    scikit-learn's time over ours for 5 folds and 100 strengths, with the Gram matrix and without:
-    500 x 100, 5 targets: 1.2, 0.3; 5000 x 200, 20 targets: 18, 0.6; 500 x 1000, 5 targets: 0.25,
-    0.4; 300 x 2000, 3 targets: 0.3, 0.4 (benchmarks/multi_task.py).
+    Not where columns are a few times as many as samples: more rows than samples are then nonzero,
+    and a change of one costs as many operations as there are rows. scikit-learn's time over ours
+    for 5 folds and 100 strengths, with inner products and without, lasso: 500 x 100, 5 targets:
+    1.0, 0.3; 5000 x 200, 20 targets: 15, 0.6; 500 x 1000, 5 targets: 0.38, 0.41; 300 x 2000, 3
+    targets: 0.58, 0.44; 100 x 1500, 5 targets: 0.97, 0.63; the last two with an elastic net: 1.5,
+    0.66 and 3.3, 1.5 (benchmarks/multi_task.py).
     """
     n, p = problem.base.shape
     plain = hasattr(problem.penalty, "prox_row") and problem.kernels.name == "cython"
@@ -38,11 +47,11 @@ def fits_gram(problem: Any) -> bool:
         and problem.loss.quadratic
         and problem.base.layout == "dense"
         and problem.dtype == np.float64
-        and p <= min(GRAM_BELOW, n)
+        and (p <= min(GRAM_BELOW, n) or p >= WIDE * n)
     )
 
 
-def gram_row_path(
+def row_path(
     problem: Any, strengths: Any, tol: float, max_iter: int, deadline: float = math.inf
 ) -> Path:
     """The path of ``problem`` along decreasing ``strengths``, each from the answer before.
@@ -78,8 +87,9 @@ class _Rows:
     def __init__(self, problem: Any, tol: float, max_iter: int) -> None:
         Y, omega = problem.y, problem.omega
         self.kernels, self.penalty, self.max_iter = problem.kernels, problem.penalty, max_iter
-        self.G = problem.map.gram(omega)
-        self.Q = problem.map.rmatvec(omega[:, None] * Y)
+        n, p = problem.base.shape
+        self.products = (_All if p <= min(GRAM_BELOW, n) else _Growing)(problem)
+        self.Q = self.products.Q
         self.square = float(omega @ np.sum(Y**2, axis=1))
         self.goal = tol * self.square / 2
         self.W, self.C = np.zeros_like(self.Q), self.Q
@@ -103,7 +113,7 @@ class _Rows:
             swept, moved = self.kernels.gram_row_epochs(self.block, C, W, l1, l2, sweeps, target)
             n_iter += swept
             self.W[self.rows] = W
-            self.C = self.Q - self.G[:, self.rows] @ W
+            self.C = self.products.correlations(self.rows, W)
             gap = _gap(self.C, self.Q, self.W, self.square, l1, l2)
             if gap <= self.goal or n_iter >= self.max_iter:
                 return n_iter, gap
@@ -119,11 +129,65 @@ class _Rows:
         new = np.flatnonzero(wanted & ~inside)
         if not len(new):
             return False
-        # Rows that have left the model are dropped when others come.
-        kept = self.rows[np.any(self.W[self.rows] != 0, axis=1)]
-        self.rows = np.concatenate([kept, new])
-        self.block = np.ascontiguousarray(self.G[np.ix_(self.rows, self.rows)])
+        inside = np.any(self.W[self.rows] != 0, axis=1)
+        if len(self.rows) + len(new) > CROWDED * (np.count_nonzero(inside) + len(new)):
+            # Rows that have left the model make changes of the others dear.
+            self.rows = self.rows[inside]
+            self.block = self.products.block(self.rows, self.rows)
+        m, self.rows = len(self.rows), np.concatenate([self.rows, new])
+        more, old = self.products.block(new, self.rows), self.block
+        self.block = np.empty((len(self.rows), len(self.rows)))
+        self.block[:m, :m], self.block[m:], self.block[:m, m:] = old, more, more[:, :m].T
         return True
+
+
+class _All:
+    """The inner products of all columns."""
+
+    def __init__(self, problem: Any) -> None:
+        self.G = problem.map.gram(problem.omega)
+        self.Q = problem.map.rmatvec(problem.omega[:, None] * problem.y)
+
+    def block(self, rows: Any, columns: Any) -> Any:
+        """Those rows and columns of ``G``."""
+        return self.G.take(rows, axis=0).take(columns, axis=1)
+
+    def correlations(self, rows: Any, W: Any) -> Any:
+        """``B'(T - B W)`` of all columns, with W zero outside ``rows``."""
+        return self.Q - self.G[:, rows] @ W
+
+
+class _Growing:
+    """The inner products of the columns that were asked for so far."""
+
+    def __init__(self, problem: Any) -> None:
+        self.map, self.root = problem.map, np.sqrt(problem.omega)[:, None]
+        self.targets = self.root * problem.y
+        self.columns = DenseColumns(problem.base, self.root[:, 0], getattr(self.map, "mean", None))
+        self.place = np.full(problem.base.shape[1], -1)
+        self.G = np.zeros((0, 0))
+        self.Q = self.map.rmatvec(self.root * self.targets)
+
+    def block(self, rows: Any, columns: Any) -> Any:
+        """Those rows and columns of ``G``."""
+        new = rows[self.place[rows] < 0]
+        if len(new):
+            m, k = self.columns.size, len(new)
+            if m + k > len(self.G):
+                room = min(len(self.place), max(m + k, 2 * len(self.G)))
+                G, self.G = self.G, np.zeros((room, room))
+                self.G[:m, :m] = G[:m, :m]
+            cross = self.columns.append(new)
+            self.G[: m + k, m : m + k], self.G[m : m + k, : m + k] = cross, cross.T
+            self.place[new] = np.arange(m, m + k)
+        return self.G.take(self.place[rows], axis=0).take(self.place[columns], axis=1)
+
+    def correlations(self, rows: Any, W: Any) -> Any:
+        """``B'(T - B W)`` of all columns, with W zero outside ``rows``."""
+        R = self.targets
+        if len(rows):
+            R = R - self.columns.product(self.place[rows], W)
+        return self.map.rmatvec(self.root * R)
 
 
 def _norms(C: Any) -> Any:
