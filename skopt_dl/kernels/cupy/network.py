@@ -83,17 +83,43 @@ class Workspace:
 
         if m <= self.rows:
             return
-        sizes, last = self.net.sizes, len(self.net.sizes) - 1
-        new = lambda *shape: cupy.zeros(shape, self.dtype)  # noqa: E731
         self.rows = m
         self.recorded.forget()
+        hidden, new = self.net.sizes[1:-1], self._new
         self.index = cupy.zeros(m, np.int64)
-        self.X, self.y, self.weights = new(m * sizes[0]), new(m * sizes[last]), new(m)
-        self.outputs = [new(m * k) for k in sizes[1:]]
-        self.slopes = [new(m * k) for k in sizes[1:last]]
-        self.masks = [new(m * k) for k in sizes[1:last]]
-        self.back = [new(m * k) for k in sizes[1:last]]
+        # Of what not every fit needs.
+        self.masks: list[Any] = []
+        self.batch: list[Any] = []
+        self.outputs = [new(m * k) for k in self.net.sizes[1:]]
+        self.slopes, self.back = ([new(m * k) for k in hidden] for _ in range(2))
         self.each, self.squares, self.share, self.out = new(m), new(SQUARES), new(1), new(2)
+
+    def _new(self, size: int) -> Any:
+        import cupy
+
+        return cupy.zeros(size, self.dtype)
+
+    def kept(self, m: int, index: Any, masks: Any) -> tuple[Any, Any]:
+        """The samples and masks of a batch of ``m`` rows where those of every batch lie."""
+        if index is not None:
+            self.index[:m] = index
+            index = self.index[:m]
+        if masks is None:
+            return index, None
+        if not self.masks:
+            self.masks = [self._new(self.rows * k) for k in self.net.sizes[1:-1]]
+        here = self.views(m, self.masks)
+        for mine, mask in zip(here, masks, strict=False):
+            mine[...] = mask
+        return index, here
+
+    def gathered(self, index: Any, X: Any, y: Any, weights: Any) -> list[Any]:
+        """The rows that ``index`` names, where those of every batch lie."""
+        if not self.batch:
+            sizes = self.net.sizes
+            self.batch = [self._new(self.rows * k) for k in (sizes[0], sizes[-1], 1)]
+        pairs = zip((X, y, weights), self.batch, strict=True)
+        return [None if a is None else _gathered(index, a, out) for a, out in pairs]
 
     def views(self, m: int, arrays: list[Any]) -> list[Any]:
         """The first ``m`` rows of arrays of the hidden or all later layers."""
@@ -127,6 +153,8 @@ def network_gradient(
     grad: Any,
 ) -> tuple[Any, Any]:
     """See `skopt_dl.kernels.generic_network.network_gradient`."""
+    import cupy
+
     m = X.shape[0] if index is None else index.shape[0]
     read = _readable(w.dtype, w, X, y, weights, grad, *(masks or ()))
     if not (read and work is not None and 0 < m <= LARGEST):
@@ -134,29 +162,17 @@ def network_gradient(
             net, None, w, X, y, weights, index, masks, alpha, floor, grad
         )
     work.reserve(m)
-    hidden = work.views(m, work.masks)
-    if index is not None:
-        work.index[:m] = index
-    if masks is not None:
-        for kept, mask in zip(hidden, masks, strict=False):
-            kept[...] = mask
+    recorded = work.recorded.serves(m, max(net.sizes))
+    if recorded:
+        index, masks = work.kept(m, index, masks)
+    elif index is not None:
+        index = cupy.ascontiguousarray(index, dtype=np.int64)
+    scalars = w.dtype.type(alpha), w.dtype.type(floor)
 
     def passes(multiply: Callable[..., None]) -> None:
-        _gradient(
-            work,
-            w,
-            X,
-            y,
-            weights,
-            None if index is None else work.index[:m],
-            None if masks is None else hidden,
-            w.dtype.type(alpha),
-            w.dtype.type(floor),
-            grad,
-            multiply,
-        )
+        _gradient(work, w, X, y, weights, index, masks, *scalars, grad, multiply)
 
-    if work.recorded.serves(m, max(net.sizes)):
+    if recorded:
         fixed = (m, index is None, masks is None, float(alpha), float(floor))
         work.recorded.run(fixed, (w, X, y, weights, grad), lambda: passes(product))
     else:
@@ -195,8 +211,7 @@ def _gradient(
     """Launch the passes: nothing is allocated, read on the host or done by another library."""
     net, (coefs, intercepts) = work.net, work.net.unpack(w)
     if index is not None:
-        X, y = _gathered(index, X, work.X), _gathered(index, y, work.y)
-        weights = None if weights is None else _gathered(index, weights, work.weights)
+        X, y, weights = work.gathered(index, X, y, weights)
     m, last = X.shape[0], len(coefs) - 1
     outputs, slopes, back = (work.views(m, a) for a in (work.outputs, work.slopes, work.back))
     given = X
