@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 from importlib.resources import files
@@ -48,6 +49,22 @@ def test_compiles(compiler: str, source: Path, dtype: str, device: str, tmp_path
     if dtype == "float32":
         assert not any(".f64" in line for line in words), "float kernels compute in double"
     assert not any(word in line for line in words for word in ("atom.", "red.global"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("device", ["sm_75", "sm_90"])
+def test_registers_suffice(source: Path, dtype: str, device: str, tmp_path: Path) -> None:
+    """No kernel keeps what it computes with in the device's memory."""
+    if "nvcc" not in COMPILERS:
+        pytest.skip("there is no nvcc, whose assembler counts registers")
+    flags = ["-cubin", "-Xptxas", "-v", f"-DREAL={TYPES[dtype]}", f"-arch={device}"]
+    command = ["nvcc", *flags, "-o", str(tmp_path / "kernel.cubin"), str(source)]
+    done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr)
+    assert len(spills) == source.read_text(encoding="utf-8").count("__global__")
+    assert set(spills) == {("0", "0")}
 
 
 def test_what_does_not_compile_is_an_error_that_says_where(tmp_path: Path) -> None:
