@@ -29,6 +29,7 @@ class Oracle(StrEnum):
     LMO = "minimisers of linear functions over a constraint set"
     HVP = "Hessian-vector products"
     HESSIAN = "a Hessian matrix"
+    HESSIAN_DIAGONAL = "the diagonal of the Hessian"
     GGN = "Gauss-Newton products"
     GGN_ROOT = "a square root of the Gauss-Newton matrix"
     COORDS = "columns of X with a coordinate prox"

@@ -35,6 +35,7 @@ from skopt_dl.problems.curvature import (
     gauss_newton_root,
     hessian_matrix,
     hessian_product,
+    sample_curvature,
 )
 from skopt_dl.problems.line import LinearModelLine
 from skopt_dl.problems.reasons import (
@@ -318,6 +319,11 @@ class LinearProblem(ByColumns, BySamples, Problem):
     def hessian(self, point: Point) -> Any:
         """The Hessian at ``point`` as an array of shape ``(size, size)``."""
         return hessian_matrix(self, point)
+
+    @offers(Oracle.HESSIAN_DIAGONAL, lacks=no_curvature)
+    def hessian_diagonal(self, point: Point) -> Any:
+        """The diagonal of the Hessian at ``point``, of shape ``(size,)``."""
+        return sample_curvature(self, point.w, self.map, self.y, self.omega, point.cache)
 
     @offers(Oracle.GGN, lacks=no_gauss_newton)
     def ggn(self, point: Point) -> Any:

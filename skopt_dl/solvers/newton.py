@@ -44,7 +44,9 @@ class NewtonCG(DescentSolver):
     .. math:: H d \\approx -g \\ \\text{until}\\ |H d + g| \\le \\eta |g|, \\qquad
               w \\leftarrow w + t d, \\qquad \\eta = \\min\\big(\\tfrac12, \\sqrt{|g|/|g_0|}\\big)
 
-    Needs a gradient of the whole objective and Hessian-vector products.
+    Needs a gradient of the whole objective and Hessian-vector products. Where a problem knows the
+    diagonal D of H, the inner iteration is preconditioned by it, and norms are those of
+    :math:`D^{-1}`: columns may then have any unit.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ class NewtonCG(DescentSolver):
         state = NewtonCGState(w=w)
         point = problem.point(w)  # type: ignore[attr-defined]
         state.stand_at(problem, point)
-        state.first_norm = to_float(problem.xp.linalg.vector_norm(point.grad))
+        state.first_norm = norm_in(problem, point.grad, _diagonal(problem, point))
         return state
 
     def _iterate(self, problem: Any, state: NewtonCGState) -> Status | None:
@@ -100,26 +102,61 @@ class NewtonCG(DescentSolver):
     def _direction(self, problem: Any, state: NewtonCGState) -> tuple[Any, bool]:
         """Truncated conjugate gradients on ``H d = -g``; false if it is only ``-g``."""
         point: Any = state.point
-        eta = forcing(problem, point.grad, state.first_norm)
+        D = _diagonal(problem, point)
         return newton_direction(
-            problem, point.grad, problem.hvp(point), eta=eta, max_inner=self.max_inner
+            problem,
+            point.grad,
+            problem.hvp(point),
+            eta=forcing(problem, point.grad, state.first_norm, D),
+            max_inner=self.max_inner,
+            diagonal=D,
         )
 
 
-def forcing(problem: Any, g: Any, first_norm: float) -> float:
+def _diagonal(problem: Any, point: Any) -> Any:
+    """The diagonal of the Hessian, made positive; ``None`` where the problem does not know it."""
+    if problem.why_not(Oracle.HESSIAN_DIAGONAL) is not None:
+        return None
+    xp, D = problem.xp, problem.xp.abs(problem.hessian_diagonal(point))
+    least = xp.max(D) * float(xp.finfo(problem.dtype).eps)
+    return xp.where(least < D, D, least + xp.zeros_like(D)) if to_float(least) > 0 else None
+
+
+def norm_in(problem: Any, g: Any, diagonal: Any = None) -> float:
+    """``|g|``, or ``sqrt(g' D^-1 g)`` with the ``diagonal`` of D."""
+    if diagonal is None:
+        return to_float(problem.xp.linalg.vector_norm(g))
+    return to_float(g @ (g / diagonal)) ** 0.5
+
+
+def forcing(problem: Any, g: Any, first_norm: float, diagonal: Any = None) -> float:
     """``min(1/2, sqrt(|g| / |g_0|))``: how exactly a step is worth solving for."""
-    norm = to_float(problem.xp.linalg.vector_norm(g))
-    return min(0.5, (norm / first_norm) ** 0.5) if first_norm > 0 else 0.5
+    return min(0.5, (norm_in(problem, g, diagonal) / first_norm) ** 0.5) if first_norm > 0 else 0.5
 
 
 def newton_direction(
-    problem: Any, g: Any, product: Any, *, eta: float, max_inner: int
+    problem: Any, g: Any, product: Any, *, eta: float, max_inner: int, diagonal: Any = None
 ) -> tuple[Any, bool]:
-    """Truncated conjugate gradients on ``H d = -g``; false if it is only ``-g``."""
+    """Truncated conjugate gradients on ``H d = -g``; false if it is only ``-g``.
+
+    They are preconditioned by the ``diagonal`` of D, if it is given, and end by its norm.
+    """
     # What is left of a curvature beside one that is 1/eps times as large is rounding.
     eps = float(problem.xp.finfo(problem.dtype).eps)
-    goal = eta * to_float(problem.xp.linalg.vector_norm(g))
-    found = truncated_cg(product, g, stop=residual_below(goal), max_iter=max_inner, floor=eps)
+    goal = eta * norm_in(problem, g, diagonal)
+    if diagonal is None:
+        found = truncated_cg(product, g, stop=residual_below(goal), max_iter=max_inner, floor=eps)
+    else:
+        # In the variables D^1/2 d, where curvatures can be compared.
+        root = problem.xp.sqrt(diagonal)
+        found = truncated_cg(
+            lambda d: product(d / root) / root,
+            g / root,
+            stop=residual_below(goal),
+            max_iter=max_inner,
+            floor=eps,
+        )
+        found.s = found.s / root
     return (found.s, True) if found.n else (-g, False)
 
 

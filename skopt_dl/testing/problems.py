@@ -22,6 +22,7 @@ METHODS = {
     Oracle.LMO: "linear_minimiser",
     Oracle.HVP: "hvp",
     Oracle.HESSIAN: "hessian",
+    Oracle.HESSIAN_DIAGONAL: "hessian_diagonal",
     Oracle.GGN: "ggn",
     Oracle.GGN_ROOT: "ggn_root",
     Oracle.SAMPLE_HVP: "sample_hvp",
@@ -201,6 +202,9 @@ def _check_curvature(p: _Probe) -> None:
         H = q.hessian(point)
         require_close("hessian d = difference of gradients", H @ d, difference, 1e-4, 1e-7)
         require_close("a Hessian is symmetric", H, host(H).T, 1e-10, 1e-12)
+        if Oracle.HESSIAN_DIAGONAL in q.offers:
+            diagonal = q.hessian_diagonal(point)
+            require_close("its diagonal", diagonal, host(H).diagonal(), 1e-10, 1e-12)
 
 
 def _check_gauss_newton(p: _Probe) -> None:

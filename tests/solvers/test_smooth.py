@@ -229,6 +229,23 @@ def test_newton_steps_do_not_depend_on_the_units_of_the_columns():
     np.testing.assert_allclose(units * five_steps(units), five_steps(np.ones(6)), rtol=1e-7)
 
 
+def test_truncated_newton_does_not_depend_on_the_units_of_the_columns():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 60))
+    y = (X @ rng.standard_normal(60) + rng.standard_normal(300) > 0).astype(float)
+    units = 10.0 ** rng.uniform(-2, 2, 60)
+    products = []
+    for scale in (np.ones(60), units):
+        # The penalty moves with the columns.
+        problem = LinearProblem(X * scale, y, Logistic(), L2(0.01 * scale**2))
+        result = solve(problem, NewtonCG(), tol=1e-8)
+        assert result.status is Status.CONVERGED
+        products.append((result.n_iter, result.w * scale))
+    (plain, w), (scaled, v) = products
+    assert scaled <= plain + 2
+    np.testing.assert_allclose(v, w, atol=1e-5)
+
+
 def test_newton_converges_quadratically():
     norms = [np.linalg.norm(g) for _, g in iterates(binary(), NewtonCholesky(), 7)]
     ratios = [b / a**2 for a, b in pairwise(norms) if 1e-7 < a < 1e-1]
