@@ -81,9 +81,9 @@ def hessian(block: tuple[Any, Any, Any], loss: Any, W: Any, b: Any, origin: Any)
         bents.append(bent if bent.ndim == 2 else bent[:, None])
     H = np.zeros((p, K, p, K))
     for part in _pieces(X):
-        rows = X[part]
-        rows = (rows.toarray() if hasattr(rows, "tocsr") else rows) - origin
-        A = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
+        A = np.ones((part.stop - part.start, p))
+        filled = X[part].toarray() if hasattr(X, "tocsr") else X[part]
+        np.subtract(filled, origin, out=A[:, :-1])
         for k, bent in enumerate(bents):
             for j in range(K):
                 H[:, j, :, k] += (A * bent[part, j, None]).T @ A
