@@ -16,7 +16,9 @@ from skopt_dl.activations import ELU, LeakyReLU
 from skopt_dl.dispatch import ACTIVATIONS
 from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels import bind, generic_network
-from skopt_dl.kernels.cupy import graphs, network
+from skopt_dl.kernels.cupy import graphs, network, random, updates
+from skopt_dl.neural_network import dropout as module_of_dropout
+from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.network import Network
 from skopt_dl.neural_network.problem import NetworkProblem
 from skopt_dl.solvers import Adam
@@ -161,7 +163,8 @@ def recording(host: HostKernels, monkeypatch: Any) -> Any:
     """Let steps be recorded, on streams that may refuse it."""
 
     def on(*, refuses: bool = False) -> None:
-        module = SimpleNamespace(**{k: getattr(np, k) for k in ("zeros", "matmul")})
+        names = ("ascontiguousarray", "asarray", "empty", "matmul", "zeros")
+        module = SimpleNamespace(**{k: getattr(np, k) for k in names})
         module.cuda = SimpleNamespace(Stream=lambda non_blocking: Tape(host, refuses=refuses))
         monkeypatch.setitem(sys.modules, "cupy", module)
         monkeypatch.setenv(graphs.VARIABLE, "1")
@@ -232,6 +235,42 @@ def test_where_nothing_can_be_recorded_the_step_is_launched(recording: Any) -> N
 def test_nothing_is_recorded_unless_it_is_asked_for(host: HostKernels) -> None:
     compare(Network((7, 5, 3), "relu", "softmax"), "float64")
     assert "product" not in host.launched
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_training_by_kernels_is_that_of_array_code(
+    recorded: bool, dropout: float, host: HostKernels, recording: Any, monkeypatch: Any
+) -> None:
+    """Passes, updates, masks and orders together, as they are on a device."""
+    for module in (random, updates):
+        monkeypatch.setattr(module, "kernel", host)
+    if recorded:
+        recording()
+    net = Network((7, 13, 5, 3), "relu", "softmax")
+    w, X, y, s = data(net, "float64", n=48)
+    space: Any = SimpleNamespace(__name__="cupy")
+    by_device, plain = bind(space, w.dtype), bind(space, np.dtype("int64"))
+    assert (by_device.name, plain.name) == ("cuda", "generic")
+    ends = []
+    for kernels in (by_device, plain):
+        # The masks are the device's in both: only what is made of them is compared.
+        monkeypatch.setattr(module_of_dropout, "kernels_of", lambda like: by_device)
+        rng = np.random.RandomState(0)
+        drops = Dropout(dropout, rng) if dropout else None
+        problem = NetworkProblem(
+            net, X, y, alpha=0.1, sample_weight=s, initial=0.2 * w, dropout=drops
+        )
+        problem.kernels = kernels
+        problem._work = kernels.network_workspace(net, w.dtype)
+        solver = Adam(batch_size=16, learning_rate=0.01)
+        result = run(problem, solver, stopping=Stopping(tol=None, max_iter=6), rng=rng)
+        ends.append(result.w)
+        if kernels is by_device:
+            assert host.launched["adam_update"] == 18
+            assert host.launched.get("keep_mask", 0) == (36 if dropout else 0)
+            assert problem._work.recorded.n_launched == (16 if recorded else 0)
+    np.testing.assert_allclose(*ends, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.gpu
