@@ -23,8 +23,8 @@ FEW, MATRIX_PRODUCT_BELOW, CACHED = 3, 2**18, 3 * 2**18
 # Rows of a part, at least: with fewer the sums are read and written more often than X.
 FEW_ROWS = 32
 
-# Entries of a block of rows of which products are formed.
-GRAM_BLOCK = 2**19
+# Entries of a block of rows of which products are formed, and of one that is scaled before.
+GRAM_BLOCK, GRAM_PART = 2**19, 2**17
 
 # A column is far from zero where its mean exceeds this many standard deviations, as judged by
 # about so many rows; not a single one can be where fewer rows are off by this much more.
@@ -77,12 +77,33 @@ def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
         return weights[0] * (X.T @ X)
     positive = equal or bool(xp.all(weights >= 0))
     factors = xp.sqrt(weights) if positive and not equal else weights
+    scaled = _scaled_on_host if is_numpy(xp) and positive else _scaled
+    buffer: Any = []
     total: Any = 0.0
-    for block in blocks_of(*X.shape):
-        A = X[block, :] if mean is None else X[block, :] - mean
-        B = A if equal else factors[block, None] * A
-        total = total + (B.T @ B if positive else A.T @ B)
+    for block in blocks_of(X.shape[0], X.shape[1], GRAM_PART):
+        A = X[block, :]
+        B = scaled(A, None if equal else factors[block, None], mean, buffer)
+        if positive:
+            total = total + B.T @ B
+        else:
+            total = total + (A if mean is None else A - mean).T @ B
     return weights[0] * total if equal else total
+
+
+def _scaled(A: Any, factors: Any, mean: Any, buffer: Any) -> Any:
+    A = A if mean is None else A - mean
+    return A if factors is None else factors * A
+
+
+def _scaled_on_host(A: Any, factors: Any, mean: Any, buffer: list[Any]) -> Any:
+    """The same in an array that serves all blocks, and so stays in the cache."""
+    if not buffer:
+        dtype = np.result_type(A, *(part for part in (factors, mean) if part is not None))
+        buffer.append(np.empty_like(A, dtype=dtype))
+    B = buffer[0][: A.shape[0], :]
+    if mean is not None:
+        A = np.subtract(A, mean, out=B)
+    return A if factors is None else np.multiply(A, factors, out=B)
 
 
 def products_by_parts(X: Any, R: Any) -> Any:
@@ -105,10 +126,10 @@ def products_by_parts(X: Any, R: Any) -> Any:
     return total.T
 
 
-def blocks_of(n: int, p: int) -> list[slice]:
+def blocks_of(n: int, p: int, entries: int = GRAM_BLOCK) -> list[slice]:
     """``0 .. n-1`` in blocks of which p-vectors are small beside the data, but no fewer than p of
     them: adding up p x p products must not cost more than they do."""
-    size = max(1, 2 * p, GRAM_BLOCK // max(1, p))
+    size = max(1, 2 * p, entries // max(1, p))
     return [slice(i, min(i + size, n)) for i in range(0, n, size)] or [slice(0, 0)]
 
 
