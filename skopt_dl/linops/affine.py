@@ -60,15 +60,18 @@ class Centred(LinearMap):
         return self.xp.clip(squares, 0, None)
 
     def row_gram(self) -> Any:
-        if self.layout == "dense":
+        if self.layout == "dense" and not nearly_centred(self.base.to_dense(), self.mean):
             X, products = self.base.to_dense(), 0.0
             n, p = self.shape
             for block in blocks_of(p, n):
                 columns = X[:, block] - self.mean[block]
                 products = products + columns @ columns.T
             return products
-        shift = self.base.matvec(self.mean)
-        return self.base.row_gram() - shift[:, None] - shift + self.mean @ self.mean
+        shift = self.base.matvec(self.mean) - 0.5 * (self.mean @ self.mean)
+        gram = self.base.row_gram()
+        gram -= shift[:, None]
+        gram -= shift
+        return gram
 
     def to_dense(self) -> Any:
         return self.base.to_dense() - self.mean

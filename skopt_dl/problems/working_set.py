@@ -160,7 +160,7 @@ class WorkingSet:
         """``B'B``, unless it is known, and ``B't`` with all columns in B."""
         xp, X, root, y = self.xp, self.base.X, self.root, self.target
         if self.dtype == xp.float64:
-            return self.map.gram(self.omega) if G is None else G, self.map.rmatvec(root * y)
+            return self.map.gram(self.omega) if G is None else G, -self._gradient()
         # In double precision, by blocks of rows.
         known, p = G is not None, self.n_features
         if not known:
