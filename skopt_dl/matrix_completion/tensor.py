@@ -12,11 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
-from skopt_dl._sklearn.parameters import check_flag, check_number
+from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import FLOATS, check_weights
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.matrix_completion.pairs import check_positions, positions
+from skopt_dl.matrix_completion.tensor_cp import CPProblem
 from skopt_dl.matrix_completion.tensor_problem import TensorProblem
+from skopt_dl.matrix_completion.tensor_tucker import TuckerProblem, meet, orthonormal
 
 
 class TensorCompletion(RegressorMixin, EngineEstimator):
@@ -29,12 +31,17 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         + \tfrac\alpha2 \sum_d |u^d_{i_{td}}|^2 \Big]
 
     the canonical polyadic form (CP, PARAFAC) of D modes, a mean over observed entries, the penalty
-    included. With two modes it is `MatrixCompletion` on pairs.
+    included. With two modes it is `MatrixCompletion` on pairs. In Tucker's form the value is
+    :math:`\sum_{a_1 \dots a_D} g_{a_1 \dots a_D} \prod_d u^d_{i_{td}\,a_d}`, and the penalty has
+    :math:`\tfrac\alpha2 |G|^2` besides.
 
     Parameters
     ----------
-    n_components : int, default=3
-        Number of components.
+    n_components : int or tuple of int, default=3
+        Number of components; in Tucker's form one number a mode, if they are not alike, of which
+        none exceeds the number of ids.
+    form : {"cp", "tucker"}, default="cp"
+        Components that meet themselves alone, or each those of all other modes through a core.
     alpha : float, default=0.1
         Strength of the penalty per observed entry, ``>= 0``. It scales as the entries do: scale
         these to about one.
@@ -59,8 +66,10 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
     Attributes
     ----------
     factors_ : list of arrays of shape (n_ids, n_components)
-        The factor of each mode. Components are in decreasing order of size, in equal parts in all
-        modes.
+        The factor of each mode. In the CP form components are in decreasing order of size, in equal
+        parts in all modes; in Tucker's columns are orthonormal.
+    core_ : array of shape (n_components, ...) or None
+        The core of Tucker's form.
     ids_ : list of arrays of int
         The distinct ids of each mode, in the order of its factor.
     mean_ : float
@@ -83,14 +92,16 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
     Notes
     -----
     "als" solves the rows of one mode after the other, each a ridge regression, by the compiled
-    kernels of matrix completion. Positions that are given twice count twice. The best CP form need
-    not exist without a penalty (V. de Silva, L.-H. Lim, SIAM J. Matrix Anal. Appl. 30, 2008):
-    components that grow and cancel are a sign of it.
+    kernels of matrix completion, and the core by its normal equations: its size, the product of the
+    ranks, should stay below a few thousand. Positions that are given twice count twice. The best
+    CP form need not exist without a penalty (V. de Silva, L.-H. Lim, SIAM J. Matrix Anal. Appl. 30,
+    2008): components that grow and cancel are a sign of it.
 
     References
     ----------
     T. Kolda, B. Bader, "Tensor decompositions and applications", SIAM Review 51 (2009); G. Tomasi,
-    R. Bro, "PARAFAC and missing values", Chemom. Intell. Lab. Syst. 75 (2005).
+    R. Bro, "PARAFAC and missing values", Chemom. Intell. Lab. Syst. 75 (2005); L. Tucker, "Some
+    mathematical notes on three-mode factor analysis", Psychometrika 31 (1966).
 
     Examples
     --------
@@ -107,8 +118,9 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
 
     def __init__(
         self,
-        n_components: int = 3,
+        n_components: int | tuple[int, ...] = 3,
         *,
+        form: str = "cp",
         alpha: float = 0.1,
         solver: Any = "auto",
         max_iter: int | None = None,
@@ -120,6 +132,7 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         verbose: bool = False,
     ) -> None:
         self.n_components = n_components
+        self.form = form
         self.alpha = alpha
         self.solver = solver
         self.max_iter = max_iter
@@ -131,7 +144,9 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         self.verbose = verbose
 
     def _check_parameters(self) -> None:
-        check_number(self, "n_components", Integral, low=1)
+        check_choice(self, "form", ("cp", "tucker"))
+        if self.form == "cp" or not isinstance(self.n_components, (tuple, list)):
+            check_number(self, "n_components", Integral, low=1)
         check_number(self, "alpha", low=0)
         check_number(self, "max_iter", Integral, low=1, optional=True)
         check_number(self, "tol", low=0)
@@ -202,25 +217,51 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
             columns.append(place)
         shape = tuple(len(known) for known in ids)
         sizes = " x ".join(map(str, shape))
-        problem = TensorProblem(
+        kind = CPProblem if self.form == "cp" else TuckerProblem
+        problem = kind(
             np.stack(columns, axis=1),
             values[kept],
             weights[kept],
             shape,
-            int(self.n_components),
+            self._ranks(shape),
             float(self.alpha),
             n_threads=effective_n_jobs(self.n_jobs),
             description=f"{self!r} on {int(kept.sum())} entries of this {sizes} tensor",
         )
         return problem, ids
 
+    def _ranks(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The number of columns of each factor."""
+        given = self.n_components
+        ranks: tuple[Any, ...] = (given,) * len(shape)
+        if isinstance(given, (tuple, list)):
+            ranks = tuple(given)
+        if self.form == "cp":
+            return tuple(int(k) for k in ranks)
+        if len(ranks) != len(shape):
+            raise ValueError(
+                f"TensorCompletion: n_components={given!r} has {len(ranks)} numbers, but X has "
+                f"{len(shape)} modes; give one for each"
+            )
+        for k, n in zip(ranks, shape, strict=True):
+            if not isinstance(k, Integral) or not 1 <= int(k) <= n:
+                raise ValueError(
+                    f"TensorCompletion: n_components={given!r}, but in Tucker's form each must be "
+                    f"an integer from 1 to the number of ids, which are {shape}"
+                )
+        return tuple(int(k) for k in ranks)
+
     def _attributes(self, problem: TensorProblem, w: Any, ids: list[Any]) -> dict[str, Any]:
         w = np.array(w)
-        problem.balance(w)
+        mean = float(np.sum(problem.weights * problem.values) / problem.total)
+        if isinstance(problem, TuckerProblem):
+            core, factors = orthonormal(problem.core(w), problem.unpack(w))
+            return {"factors_": factors, "core_": core, "ids_": ids, "mean_": mean}
+        problem.balance(w)  # type: ignore[attr-defined]
         factors = problem.unpack(w)
         order = np.argsort(-np.sum(factors[0] ** 2, axis=0), kind="stable")
-        mean = float(np.sum(problem.weights * problem.values) / problem.total)
-        return {"factors_": [u[:, order] for u in factors], "ids_": ids, "mean_": mean}
+        factors = [u[:, order] for u in factors]
+        return {"factors_": factors, "core_": None, "ids_": ids, "mean_": mean}
 
     def predict(self, X: Any) -> Any:
         """The model's values at positions.
@@ -238,8 +279,12 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         check_is_fitted(self)
         validate_data(self, X, reset=False, skip_check_array=True)
         index = check_positions("TensorCompletion.predict", X)
-        product, seen = 1.0, True
+        rows, seen = [], np.ones(len(index), dtype=bool)
         for column, known, factor in zip(index.T, self.ids_, self.factors_, strict=True):
             place, found = positions(column, known)
-            product, seen = product * factor[place], seen & found
-        return np.where(seen, np.sum(product, axis=1), self.mean_).astype(self.factors_[0].dtype)
+            rows.append(factor[place])
+            seen &= found
+        first = rows[0] if self.core_ is None else rows[0] * meet(self.core_, rows, 0)
+        for row in rows[1:] if self.core_ is None else ():
+            first = first * row
+        return np.where(seen, np.sum(first, axis=1), self.mean_).astype(self.factors_[0].dtype)

@@ -1,22 +1,23 @@
-r"""A partly observed tensor as a sum of products of vectors (CP, canonical polyadic form).
+r"""A partly observed tensor as a multilinear function of rows of factors.
 
 .. math::
 
     F = \frac{1}{\sum\omega} \sum_t \omega_t \Big[
-        \tfrac12 \Big(\sum_l \prod_d u^d_{i_{td}\,l} - x_t\Big)^2
+        \tfrac12 \big(\langle f^d_t, u^d_{i_{td}} \rangle - x_t\big)^2
         + \tfrac\alpha2 \sum_d |u^d_{i_{td}}|^2 \Big]
 
-a mean over observed entries, the penalty included, as for a matrix, which is the case of two modes.
+a mean over observed entries, the penalty included, as for a matrix. The features :math:`f^d_t` are
+made of the rows of all modes but d: by products in the CP form, through a core in Tucker's.
 
-Letters: t numbers the entries, d the modes, l the components; ``U[d]`` of shape (n_d, k) are the
-factors, :math:`\rho^d_i` the weights of the entries of index i. Given all modes but d, each row of
-``U[d]`` is a ridge regression on the products of the others: the rows of a sparse matrix whose
-columns are the entries.
+Letters: t numbers the entries, d the modes; ``U[d]`` of shape (n_d, k_d) are the factors,
+:math:`\rho^d_i` the weights of the entries of index i. Given all modes but d, each row of ``U[d]``
+is a ridge regression on the features: the rows of a sparse matrix whose columns are the entries.
 """
 
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -31,7 +32,7 @@ from skopt_dl.problems.line import GradientLine
 
 
 class TensorProblem(Problem):
-    """The factors of a partly observed tensor.
+    """The factors of a partly observed tensor; a subclass says how their rows meet.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ class TensorProblem(Problem):
         The entries and their positive weights.
     shape : tuple of int
         Length of each mode.
-    n_components : int
-        Number of components k.
+    ranks : tuple of int
+        Number of columns of each factor.
     alpha : float
         Strength of the penalty, per observed entry.
     n_threads : int
@@ -57,7 +58,7 @@ class TensorProblem(Problem):
         values: Any,
         weights: Any,
         shape: tuple[int, ...],
-        n_components: int,
+        ranks: tuple[int, ...],
         alpha: float,
         *,
         n_threads: int = 1,
@@ -67,17 +68,17 @@ class TensorProblem(Problem):
         # One array a mode, in one piece each, as the kernels read them.
         self.at = np.ascontiguousarray(index.T)
         self.values, self.weights = values, weights
-        self.k, self.alpha, self.n_threads = n_components, alpha, n_threads
+        self.ranks, self.alpha, self.n_threads = ranks, alpha, n_threads
         self.description, self.n_samples = description, len(values)
         self.xp, self.dtype, self.device = np, values.dtype, "cpu"
         self.kernels = bind(np, self.dtype, "sparse")
-        names = [f"mode {d}" for d in range(len(shape))]
-        ends = np.cumsum([0, *(n * self.k for n in shape)])
+        modes = {f"mode {d}": each for d, each in enumerate(zip(shape, ranks, strict=True))}
+        self.n_modes, self.shapes = len(modes), modes | self._further_shapes()
+        ends = np.cumsum([0, *(n * k for n, k in self.shapes.values())])
         self.blocks = {
             name: slice(int(a), int(b))
-            for name, (a, b) in zip(names, itertools.pairwise(ends), strict=True)
+            for name, (a, b) in zip(self.shapes, itertools.pairwise(ends), strict=True)
         }
-        self.shapes = {name: (n, self.k) for name, n in zip(names, shape, strict=True)}
         self.size, self.total, self.seed = int(ends[-1]), float(np.sum(weights)), 0
         self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH, Trait.MATRICES})
         self.mode_weight = [
@@ -86,32 +87,70 @@ class TensorProblem(Problem):
         ]
         self._null = 0.5 * float(np.sum(weights * values * values)) / self.total
 
+    # --- how rows meet ------------------------------------------------------------------------
+
+    def _further_shapes(self) -> dict[str, tuple[int, int]]:
+        """Blocks of parameters beside the factors."""
+        return {}
+
+    @abstractmethod
+    def features(self, w: Any, rows: list[Any], d: int) -> Any:
+        """What the rows of mode d meet, of shape (q, k_d), given the ``rows`` of the others."""
+
+    def _further_slopes(self, e: Any, rows: list[Any]) -> list[Any]:
+        """Derivatives of the further blocks from those of the entries, flat."""
+        return []
+
+    def _further_change(self, v: Any, rows: list[Any]) -> Any:
+        """What a change of the further blocks adds to the entries."""
+        return 0.0
+
+    def _further_penalty(self, w: Any) -> Any:
+        """The squares of the further blocks, which the penalty has besides."""
+        tail = w[self._end :]
+        return tail @ tail
+
     # --- parameters ---------------------------------------------------------------------------
+
+    @property
+    def _end(self) -> int:
+        """Where the factors end among the parameters."""
+        return self.blocks[f"mode {self.n_modes - 1}"].stop
 
     def unpack(self, w: Any) -> list[Any]:
         """The factors as matrices, views of ``w``."""
-        return [np.reshape(w[s], self.shapes[name]) for name, s in self.blocks.items()]
+        names = list(self.blocks)[: self.n_modes]
+        return [np.reshape(w[self.blocks[name]], self.shapes[name]) for name in names]
 
     def start(self) -> Any:
         """Seeded Gaussian factors whose products are as large as the entries."""
-        size = (2 * self._null / self.k) ** (0.5 / len(self.shapes))
         w = np.random.default_rng(self.seed).standard_normal(self.size)
+        size = (2 * self._null / self._spread) ** (0.5 / len(self.shapes))
         return (w * (size if size > 0 else 1.0)).astype(self.dtype)
 
+    @property
+    @abstractmethod
+    def _spread(self) -> float:
+        """The variance of an entry where all parameters have variance 1."""
+
     def _rows(self, U: list[Any], at: Any) -> list[Any]:
-        """The factors' rows at the positions ``at``, an array of shape (q, k) a mode."""
+        """The factors' rows at the positions ``at``, an array of shape (q, k_d) a mode."""
         return [u[i] for u, i in zip(U, at, strict=True)]
 
     @cached_property
     def _shares(self) -> Any:
-        """The share of the penalty that each parameter's row has."""
-        return np.concatenate([np.repeat(r, self.k) for r in self.mode_weight]) / self.total
+        """The share of the penalty that each parameter's row has; further blocks have all of it."""
+        rows = [np.repeat(r, k) for r, k in zip(self.mode_weight, self.ranks, strict=True)]
+        return np.concatenate([*rows, np.full(self.size - self._end, self.total)]) / self.total
 
     # --- values -------------------------------------------------------------------------------
 
+    def _entries(self, w: Any, rows: list[Any]) -> Any:
+        return np.sum(self.features(w, rows, 0) * rows[0], axis=1)
+
     def residual(self, w: Any) -> Any:
         """The model minus the entries."""
-        return np.sum(_product(self._rows(self.unpack(w), self.at)), axis=1) - self.values
+        return self._entries(w, self._rows(self.unpack(w), self.at)) - self.values
 
     def _value(self, w: Any, e: Any) -> Any:
         misfit = 0.5 * np.sum(self.weights * e * e) / self.total
@@ -135,21 +174,22 @@ class TensorProblem(Problem):
         """Derivatives of the parameters from those of the entries."""
         rows = self._rows(self.unpack(w), self.at)
         parts = []
-        for d, (name, (n, _)) in enumerate(self.shapes.items()):
-            each = e[:, None] * _product(rows, without=d)
-            part = self.kernels.segment_sum(each, self.at[d], n)
-            parts.append(np.reshape(part, (self.blocks[name].stop - self.blocks[name].start,)))
-        return np.concatenate(parts)
+        for d, weight in enumerate(self.mode_weight):
+            each = e[:, None] * self.features(w, rows, d)
+            part = self.kernels.segment_sum(each, self.at[d], len(weight))
+            parts.append(np.reshape(part, (-1,)))
+        return np.concatenate([*parts, *self._further_slopes(e, rows)])
 
     @offers(Oracle.GGN)
     def ggn(self, point: Point) -> Callable[[Any], Any]:
         """Products with the Hessian without the bending of the model: positive semi-definite."""
         rows = self._rows(self.unpack(point.w), self.at)
-        others = [_product(rows, without=d) for d in range(len(rows))]
+        others = [self.features(point.w, rows, d) for d in range(self.n_modes)]
 
         def product(v: Any) -> Any:
             moved = self._rows(self.unpack(v), self.at)
             change = sum(np.sum(a * b, axis=1) for a, b in zip(moved, others, strict=True))
+            change = change + self._further_change(v, rows)
             slope = self._chain(self.weights * change / self.total, point.w)
             return slope + self.alpha * self._shares * v
 
@@ -161,15 +201,18 @@ class TensorProblem(Problem):
         at, U = np.ascontiguousarray(self.at[:, index]), self.unpack(w)
         weights = self.weights[index] * (len(self.values) / (self.total * len(index)))
         rows = self._rows(U, at)
-        e = np.sum(_product(rows), axis=1) - self.values[index]
+        e = self._entries(w, rows) - self.values[index]
         squares = sum(np.sum(u * u, axis=1) for u in rows)
         value = np.sum(weights * (0.5 * e * e + 0.5 * self.alpha * squares))
+        value = value + 0.5 * self.alpha * self._further_penalty(w)
         parts = []
-        for d, (n, _) in enumerate(self.shapes.values()):
-            each = e[:, None] * _product(rows, without=d) + self.alpha * rows[d]
-            part = self.kernels.segment_sum(weights[:, None] * each, at[d], n)
+        for d, weight in enumerate(self.mode_weight):
+            each = e[:, None] * self.features(w, rows, d) + self.alpha * rows[d]
+            part = self.kernels.segment_sum(weights[:, None] * each, at[d], len(weight))
             parts.append(np.reshape(part, (-1,)))
-        return value, np.concatenate(parts)
+        grad = np.concatenate([*parts, *self._further_slopes(weights * e, rows)])
+        grad[self._end :] += self.alpha * w[self._end :]
+        return value, grad
 
     @offers(Oracle.SAMPLE_VALUE)
     def sample_value(self, w: Any, index: Any) -> Any:
@@ -181,7 +224,8 @@ class TensorProblem(Problem):
         """For each mode: which entries each index has, as sparse matrices of the weights, and
         of the weights times the values."""
         found = []
-        for i, (n, _) in zip(self.at, self.shapes.values(), strict=True):
+        for i, weight in zip(self.at, self.mode_weight, strict=True):
+            n = len(weight)
             order = np.argsort(i, kind="stable").astype(np.int64)
             ptr = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=n))]).astype(np.int64)
             shape = (n, self.n_samples)
@@ -194,21 +238,11 @@ class TensorProblem(Problem):
     def block_solve(self, w: Any, block: str) -> None:
         """Minimise over the factor of one mode exactly, in place: a ridge regression a row."""
         d = list(self.blocks).index(block)
-        F = _product(self._rows(self.unpack(w), self.at), without=d)
+        F = self.features(w, self._rows(self.unpack(w), self.at), d)
         W, T = self._incidence[d]
         ridge = self.alpha * self.mode_weight[d]
         solved = self.kernels.ridge_rows(W, T, F, ridge, n_threads=self.n_threads)
         w[self.blocks[block]] = np.reshape(solved, (-1,))
-
-    def balance(self, w: Any) -> None:
-        """Give each component equal parts of the penalty in all modes, in place: the least sum."""
-        U = self.unpack(w)
-        sizes = np.stack([np.sqrt(r @ (u * u)) for r, u in zip(self.mode_weight, U, strict=True)])
-        alive = np.all(sizes > 0, axis=0)
-        safe = np.where(alive, sizes, 1.0)
-        mean = np.exp(np.mean(np.log(safe), axis=0))
-        for u, size in zip(U, safe, strict=True):
-            u *= np.where(alive, mean / size, 1.0)
 
     def certificate(self, w: Any) -> Certificate:
         r"""Stationarity ``|gradient|* |w| / F0``, with F0 the objective of all-zero factors.
@@ -221,12 +255,3 @@ class TensorProblem(Problem):
         slope = np.linalg.norm(grad) * np.linalg.norm(np.sqrt(shares) * w)
         unit = self._null if self._null > 0 else 1.0
         return Certificate("stationarity", float(slope) / unit, to_float(point.value))
-
-
-def _product(rows: list[Any], without: int = -1) -> Any:
-    """The product of the factors' rows, of all modes but one."""
-    kept = [u for d, u in enumerate(rows) if d != without]
-    total = kept[0]
-    for u in kept[1:]:
-        total = total * u
-    return total

@@ -27,10 +27,22 @@ def everywhere(full):
     return np.argwhere(np.ones(full.shape, dtype=bool))
 
 
-def posed(alpha=0.1, seed=0, shape=(6, 5, 4)):
+def posed(alpha=0.1, seed=0, shape=(6, 5, 4), n_components=3, **more):
     index, values, _ = low_rank(shape, seed=seed)
     weights = np.random.default_rng(1).uniform(0.5, 2.0, len(values))
-    return TensorCompletion(3, alpha=alpha)._posed(index, values, weights)[0]
+    model = TensorCompletion(n_components, alpha=alpha, **more)
+    return model._posed(index, values, weights)[0]
+
+
+def multilinear(shape, ranks, share=0.5, seed=0):
+    """``(positions, values, full)``: some entries of a tensor of these multilinear ranks."""
+    rng = np.random.default_rng(seed)
+    full = rng.standard_normal(ranks)
+    for d, n in enumerate(shape):
+        factor = rng.standard_normal((n, ranks[d]))
+        full = np.moveaxis(np.tensordot(factor, full, axes=(1, d)), 0, d)
+    index = np.argwhere(rng.random(shape) < share)
+    return index, full[tuple(index.T)], full
 
 
 # --- the problem --------------------------------------------------------------------------------
@@ -98,6 +110,134 @@ def test_balance_keeps_the_model_and_has_the_least_penalty():
         U[d][:, 0] *= 1.01
         U[e][:, 0] /= 1.01
         assert p.value(moved) > best
+
+
+# --- Tucker's form ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "ranks"), [((6, 5), (2, 3)), ((6, 5, 4), (3, 2, 2)), ((4, 3, 4, 3), (2, 2, 3, 1))]
+)
+def test_tucker_s_objective_is_the_formula_and_its_slopes_are_differences(shape, ranks):
+    p, rng = posed(shape=shape, n_components=ranks, form="tucker"), np.random.default_rng(2)
+    w, d = rng.standard_normal(p.size), rng.standard_normal(p.size)
+    core, expected = p.core(w), 0.0
+    for at, x, weight in zip(p.at.T, p.values, p.weights, strict=True):
+        rows = [u[i] for u, i in zip(p.unpack(w), at, strict=True)]
+        entry = core
+        for row in reversed(rows):
+            entry = entry @ row
+        squares = sum(np.sum(r * r) for r in rows) + np.sum(core**2)
+        expected += weight * (0.5 * (entry - x) ** 2 + 0.05 * squares)
+    point = p.point(w)
+    np.testing.assert_allclose(p.value(w), expected / p.weights.sum(), rtol=1e-12)
+    slope = (p.value(w + 1e-5 * d) - p.value(w - 1e-5 * d)) / 2e-5
+    np.testing.assert_allclose(point.grad @ d, slope, rtol=1e-6)
+    change = (p.residual(w + 1e-5 * d) - p.residual(w - 1e-5 * d)) / 2e-5
+    curved = np.sum(p.weights * change**2) / p.total + 0.1 * np.sum(p._shares * d * d)
+    np.testing.assert_allclose(d @ p.ggn(point)(d), curved, rtol=1e-6)
+    value, grad = 0.0, 0.0
+    for index in np.array_split(rng.permutation(p.n_samples), 3):
+        one, share = p.sample_grad(w, index), len(index) / p.n_samples
+        value, grad = value + share * one[0], grad + share * one[1]
+    np.testing.assert_allclose(value, p.value(w), rtol=1e-12)
+    np.testing.assert_allclose(grad, point.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_tucker_s_balance_keeps_the_model_and_lowers_the_penalty():
+    p = posed(n_components=(3, 2, 2), form="tucker")
+    w = np.random.default_rng(2).standard_normal(p.size)
+    residual, values = p.residual(w), [p.value(w)]
+    for _ in range(30):
+        p.balance(w)
+        values.append(p.value(w))
+    np.testing.assert_allclose(p.residual(w), residual, atol=1e-11)
+    assert values[1] < values[0] and np.all(np.diff(values) <= 1e-12)
+    # No matrix between a factor and the core does better.
+    for d in range(3):
+        moved = w.copy()
+        u, core = p.unpack(moved)[d], p.core(moved)
+        A = np.eye(u.shape[1]) + 0.01 * np.random.default_rng(3).standard_normal((u.shape[1],) * 2)
+        u[:, :] = u @ A
+        core[...] = np.moveaxis(np.tensordot(np.linalg.inv(A), core, axes=(1, d)), 0, d)
+        np.testing.assert_allclose(p.residual(moved), residual, atol=1e-11)
+        assert p.value(moved) > values[-1]
+
+
+@pytest.mark.parametrize("block", ["mode 0", "mode 1", "mode 2", "core"])
+def test_a_block_of_tucker_s_form_is_solved_exactly_and_alone(block):
+    p = posed(n_components=(3, 2, 2), form="tucker")
+    w = np.random.default_rng(2).standard_normal(p.size)
+    before = w.copy()
+    p.block_solve(w, block)
+    np.testing.assert_allclose(p.point(w).grad[p.blocks[block]], 0.0, atol=1e-12)
+    kept = np.ones(p.size, dtype=bool)
+    kept[p.blocks[block]] = False
+    np.testing.assert_array_equal(w[kept], before[kept])
+
+
+@pytest.mark.parametrize(
+    ("shape", "ranks"), [((15, 12, 10), (2, 3, 2)), ((8, 7, 6, 5), (2, 2, 2, 2))], ids=str
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_tensor_of_small_multilinear_ranks_is_recovered(shape, ranks):
+    index, values, full = multilinear(shape, ranks)
+    model = TensorCompletion(ranks, form="tucker", alpha=0.0, tol=1e-12, random_state=0)
+    model.fit(index, values)
+    error = model.predict(everywhere(full)) - full.ravel()
+    assert np.linalg.norm(error) < 1e-7 * np.linalg.norm(full)
+    assert model.core_.shape == ranks
+    for u, k in zip(model.factors_, ranks, strict=True):
+        np.testing.assert_allclose(u.T @ u, np.eye(k), atol=1e-12)
+
+
+def test_a_full_tensor_is_approximated_as_well_as_by_truncation():
+    # The truncated singular vectors of the unfoldings are within sqrt(D) of the best.
+    _, _, full = multilinear((9, 8, 7), (3, 3, 3))
+    full = full + 0.5 * np.random.default_rng(1).standard_normal(full.shape)
+    at, ranks = everywhere(full), (2, 2, 2)
+    projected = full
+    for d, k in enumerate(ranks):
+        unfolded = np.moveaxis(full, d, 0).reshape(full.shape[d], -1)
+        U = np.linalg.svd(unfolded)[0][:, :k]
+        projected = np.moveaxis(np.tensordot(U @ U.T, projected, axes=(1, d)), 0, d)
+    model = TensorCompletion(ranks, form="tucker", alpha=0.0, tol=1e-8, random_state=0)
+    found = model.fit(at, full.ravel()).predict(at)
+    errors = [np.linalg.norm(x.ravel() - full.ravel()) for x in (found, projected)]
+    assert 0.3 * errors[1] < errors[0] <= (1 + 1e-9) * errors[1]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_with_two_modes_tucker_s_form_reaches_the_matrix_of_that_rank():
+    index, values, full = low_rank((20, 15), rank=2, share=0.6)
+    at = everywhere(full)
+    fits = [
+        TensorCompletion(2, form=form, alpha=0.0, tol=1e-12, random_state=0).fit(index, values)
+        for form in ("cp", "tucker")
+    ]
+    np.testing.assert_allclose(*(model.predict(at) for model in fits), atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "levenberg_marquardt"])
+def test_solvers_of_smooth_sums_work_with_a_core(solver):
+    index, values, full = multilinear((10, 8, 6), (2, 2, 2))
+    model = TensorCompletion(2, form="tucker", alpha=1e-3, solver=solver, tol=1e-6, random_state=0)
+    model.fit(index, values)
+    assert model.solve_report_.status == "converged"
+    reference = clone(model).set_params(solver="als").fit(index, values)
+    at = everywhere(full)
+    off = np.linalg.norm(model.predict(at) - reference.predict(at))
+    assert off < 1e-3 * np.linalg.norm(full)
+
+
+@pytest.mark.parametrize(
+    ("n_components", "message"),
+    [((2, 2), "has 2 numbers, but X has 3 modes"), ((2, 9, 2), r"n_components=\(2, 9, 2\)")],
+)
+def test_ranks_that_do_not_fit_are_named(n_components, message):
+    index, values, _ = low_rank((6, 5, 4))
+    with pytest.raises(ValueError, match=message):
+        TensorCompletion(n_components, form="tucker").fit(index, values)
 
 
 # --- recovery -----------------------------------------------------------------------------------
