@@ -13,7 +13,7 @@ import statistics
 
 import numpy as np
 
-from skopt_dl.linops.design import products_by_parts
+from skopt_dl.linops.products import products_by_parts
 
 SHAPES = ((500, 20_000), (3000, 3000), (20_000, 500), (100_000, 200))
 

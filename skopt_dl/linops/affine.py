@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.linops.base import LinearMap
-from skopt_dl.linops.design import blocks_of, nearly_centred, weighted_gram
+from skopt_dl.linops.design import nearly_centred
+from skopt_dl.linops.products import blocks_of, weighted_gram
 
 
 class Centred(LinearMap):

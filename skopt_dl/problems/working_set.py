@@ -13,7 +13,7 @@ from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
 from skopt_dl.linops import Centred
-from skopt_dl.linops.design import blocks_of
+from skopt_dl.linops.products import blocks_of
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.working_columns import DenseColumns, SparseColumns

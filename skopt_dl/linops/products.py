@@ -1,0 +1,94 @@
+"""Products of a dense design that read it once, part by part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.kernels.namespace import is_numpy, namespace_of
+
+# A product with several vectors is taken transposed: OpenBLAS is at its best where the short side
+# comes first. Products with so few vectors on a matrix that leaves the cache are faster one by one
+# on parts of X that stay in it (in bytes). Milliseconds as X'R, (R'X)', by parts: 500 x 20 000 by
+# two 17.0, 10.7, 7.1, by eight 15.4, 10.0, 14.6; 100 000 x 200 in C order by two 29, 18, 15, by
+# eight 33, 22, 30 (python -m benchmarks.few_products).
+FEW, MATRIX_PRODUCT_BELOW, CACHED = 3, 2**18, 3 * 2**18
+# Rows of a part, at least: with fewer the sums are read and written more often than X.
+FEW_ROWS = 32
+
+# Entries of a block of rows of which products are formed, and of one that is scaled before.
+GRAM_BLOCK, GRAM_PART = 2**19, 2**17
+
+
+def leaves_cache(X: Any) -> bool:
+    """Whether a NumPy array is so large that each reading of it counts."""
+    return is_numpy(namespace_of(X)) and X.size >= MATRIX_PRODUCT_BELOW
+
+
+def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
+    """``(X - mean)' diag(weights) (X - mean)`` of an array, by blocks of rows: no copy of X.
+
+    Where no weight is negative it is a sum of ``B'B``, half the work; equal weights are taken out,
+    and without a mean there is nothing to be copied then.
+    """
+    xp = namespace_of(X)
+    equal = X.shape[0] > 0 and bool(xp.all(weights == weights[0]))
+    if equal and mean is None:
+        return weights[0] * (X.T @ X)
+    positive = equal or bool(xp.all(weights >= 0))
+    factors = xp.sqrt(weights) if positive and not equal else weights
+    scaled = _scaled_on_host if is_numpy(xp) and positive else _scaled
+    buffer: Any = []
+    total: Any = 0.0
+    for block in blocks_of(X.shape[0], X.shape[1], GRAM_PART):
+        A = X[block, :]
+        B = scaled(A, None if equal else factors[block, None], mean, buffer)
+        if positive:
+            total = total + B.T @ B
+        else:
+            total = total + (A if mean is None else A - mean).T @ B
+    return weights[0] * total if equal else total
+
+
+def _scaled(A: Any, factors: Any, mean: Any, buffer: Any) -> Any:
+    A = A if mean is None else A - mean
+    return A if factors is None else factors * A
+
+
+def _scaled_on_host(A: Any, factors: Any, mean: Any, buffer: list[Any]) -> Any:
+    """The same in an array that serves all blocks, and so stays in the cache."""
+    if not buffer:
+        dtype = np.result_type(A, *(part for part in (factors, mean) if part is not None))
+        buffer.append(np.empty_like(A, dtype=dtype))
+    B = buffer[0][: A.shape[0], :]
+    if mean is not None:
+        A = np.subtract(A, mean, out=B)
+    return A if factors is None else np.multiply(A, factors, out=B)
+
+
+def products_by_parts(X: Any, R: Any) -> Any:
+    """``X'R`` of few vectors: each part of X is read once and serves them all."""
+    (n, p), k = X.shape, R.shape[1]
+    vectors = [np.ascontiguousarray(R[:, j]) for j in range(k)]
+    total, entries = np.zeros((k, p), dtype=np.result_type(X, R)), CACHED // X.itemsize
+    rows = entries // p
+    if X.strides[0] > X.strides[1] and rows >= FEW_ROWS:
+        for i in range(0, n, rows):
+            part = X[i : i + rows, :].T
+            for j, r in enumerate(vectors):
+                total[j, :] += part @ r[i : i + rows]
+        return total.T
+    columns = max(1, entries // n)
+    for i in range(0, p, columns):
+        part = X[:, i : i + columns].T
+        for j, r in enumerate(vectors):
+            total[j, i : i + columns] = part @ r
+    return total.T
+
+
+def blocks_of(n: int, p: int, entries: int = GRAM_BLOCK) -> list[slice]:
+    """``0 .. n-1`` in blocks of which p-vectors are small beside the data, but no fewer than p of
+    them: adding up p x p products must not cost more than they do."""
+    size = max(1, 2 * p, entries // max(1, p))
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)] or [slice(0, 0)]
