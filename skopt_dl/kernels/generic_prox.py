@@ -1,8 +1,10 @@
-r"""Proximal operators of penalties on single coefficients: specification of their compiled forms.
+r"""Proximal operators of penalties on single coefficients and on groups: specification of their
+compiled forms.
 
-.. math:: \operatorname{prox}(v) = \operatorname{argmin}_w\ \tfrac{1}{2 s} (w - v)^2 + \Omega(w)
+.. math:: \operatorname{prox}(v) = \operatorname{argmin}_w\ \tfrac{1}{2 s} |w - v|^2 + \Omega(w)
 
-for each coefficient. Steps s and strengths are numbers, or arrays with an entry for each.
+for each coefficient, whose steps s and strengths are numbers or arrays with an entry for each; or
+for each group of coefficients, with one step for all of them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,48 @@ def prox_elastic_net(v: Any, step: Any, l1: Any, l2: Any, positive: bool) -> Any
     else:
         shrunk = soft_threshold(v, step * l1)
     return shrunk / (1 + step * l2)
+
+
+def prox_rows(v: Any, k: int, step: Any, l1: Any, l2: Any) -> Any:
+    """Of ``l1 |W_j|_2 + l2 |W_j|^2 / 2`` for every row j of ``k`` coefficients, side by side in
+    ``v``."""
+    xp = namespace_of(v)
+    rows = xp.reshape(v, (-1, k))
+    norms = xp.linalg.vector_norm(rows, axis=1, keepdims=True)
+    shrunk = xp.reshape(_left(norms, step * l1) * rows, (-1,))
+    return shrunk / (1 + step * l2)
+
+
+def prox_groups(v: Any, step: Any, strengths: Any, members: Any, present: Any, group: Any) -> Any:
+    """Of ``sum_g strengths_g |w_g|_2``.
+
+    Parameters
+    ----------
+    v : array of shape (p,)
+        The coefficients.
+    step : float or 0-d array
+        The one step.
+    strengths : array of shape (n_groups,)
+        A strength for each group.
+    members : array of int of shape (n_groups, longest)
+        The coefficients of each group, filled up with any.
+    present : array of shape (n_groups, longest)
+        1 for a member, 0 for what a row is filled up with.
+    group : array of int of shape (p,)
+        The group of each coefficient.
+    """
+    xp = namespace_of(v)
+    entries = xp.reshape(xp.take(v, xp.reshape(members, (-1,))), members.shape)
+    norms = xp.linalg.vector_norm(entries * present, axis=1)
+    return v * xp.take(_left(norms, step * strengths), group)
+
+
+def _left(norms: Any, threshold: Any) -> Any:
+    """What a shrinkage of norms by ``threshold`` leaves, as a share."""
+    xp = namespace_of(norms)
+    longer = norms > threshold
+    safe = xp.where(longer, norms, xp.ones_like(norms))
+    return xp.where(longer, 1 - threshold / safe, xp.zeros_like(norms))
 
 
 def prox_mcp(v: Any, step: Any, alpha: Any, gamma: float) -> Any:

@@ -194,6 +194,19 @@ def lion_update(
     mean_update(m, g, beta_2)
 
 
+def fista_update(w: Any, last: Any, z: Any, t: Any, restart: bool) -> tuple[Any, Any]:
+    """The point extrapolated from ``last`` over ``w`` and the next counter, new arrays.
+
+    With d = w - last, ``t`` of shape () becomes 1 where ``(z - w)'d > 0`` and ``restart`` is set;
+    then t+ = (1 + sqrt(1 + 4 t^2)) / 2 and z+ = w + (t - 1) / t+ d.
+    """
+    xp, d = namespace_of(w), w - last
+    if restart:
+        t = xp.where(xp.sum((z - w) * d) > 0, xp.ones_like(t), t)
+    after = (1 + xp.sqrt(1 + 4 * t * t)) / 2
+    return w + ((t - 1) / after) * d, after
+
+
 def factored_scale(G: Any, rows: Any, columns: Any, decay: float, epsilon: float) -> Any:
     """``G`` over the root of the rank-one second moment; ``rows`` (n, 1) and ``columns`` (1, m)
     are the running means of its squares."""

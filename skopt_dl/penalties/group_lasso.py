@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, namespace_of
 from skopt_dl.penalties.base import Penalty, check_strength
 
@@ -117,7 +118,8 @@ class GroupLasso(Penalty):
         return namespace_of(w).sum(self._strengths(w) * self._norms(w))
 
     def prox(self, v: Any, step: Any) -> Any:
-        return v * self._each(self._left(v, step), v)
+        members, present, group, _ = self._layout(v)
+        return kernels_of(v).prox_groups(v, step, self._strengths(v), members, present, group)
 
     def blocks(self, size: int) -> list[list[int]]:
         """The coefficients of each group."""
@@ -131,13 +133,6 @@ class GroupLasso(Penalty):
         # An infinite step asks where the penalty itself is smallest.
         threshold = step * strength if strength > 0 else 0.0
         return (1 - threshold / norm) * v if norm > threshold else 0 * v
-
-    def _left(self, v: Any, step: Any) -> Any:
-        """What a shrinkage of each group's norm by step times its strength leaves, as a share."""
-        xp, norms = namespace_of(v), self._norms(v)
-        longer = norms > step * self._strengths(v)
-        safe = xp.where(longer, norms, xp.ones_like(norms))
-        return xp.where(longer, 1 - step * self._strengths(v) / safe, xp.zeros_like(norms))
 
     def conjugate(self, v: Any) -> Any:
         """0 where no group's norm exceeds its strength, infinite elsewhere."""
@@ -160,4 +155,4 @@ class GroupLasso(Penalty):
         inside = self._each(norms, w) > 0
         safe = xp.where(norms > 0, norms, xp.ones_like(norms))
         smooth = g + w * self._each(self._strengths(w) / safe, w)
-        return xp.abs(xp.where(inside, smooth, g * self._each(self._left(g, 1.0), w)))
+        return xp.abs(xp.where(inside, smooth, self.prox(g, 1.0)))

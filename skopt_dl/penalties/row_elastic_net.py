@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.penalties.base import Penalty
 
@@ -41,20 +42,12 @@ class RowElasticNet(Penalty):
         """Norm of each row, as a column."""
         return namespace_of(w).linalg.vector_norm(self._rows(w), axis=1, keepdims=True)
 
-    def _shrunk(self, v: Any, threshold: Any) -> Any:
-        """Each row with its norm made smaller by ``threshold``, flat."""
-        xp, norms = namespace_of(v), self._norms(v)
-        longer = norms > threshold
-        safe = xp.where(longer, norms, xp.ones_like(norms))
-        share = xp.where(longer, 1 - threshold / safe, xp.zeros_like(norms))
-        return xp.reshape(share * self._rows(v), (-1,))
-
     def value(self, w: Any) -> Any:
         xp = namespace_of(w)
         return self.l1 * xp.sum(self._norms(w)) + 0.5 * self.l2 * xp.sum(w**2)
 
     def prox(self, v: Any, step: Any) -> Any:
-        return self._shrunk(v, step * self.l1) / (1 + step * self.l2)
+        return kernels_of(v).prox_rows(v, self.n_outputs, step, self.l1, self.l2)
 
     def prox_row(self, v: Any, step: Any, j: int) -> Any:
         """The prox of row ``j`` alone."""
@@ -86,5 +79,5 @@ class RowElasticNet(Penalty):
         d = g + self.l2 * w
         safe = xp.where(norms > 0, norms, xp.ones_like(norms))
         smooth = self._rows(d) + self.l1 * self._rows(w) / safe
-        at_zero = self._rows(self._shrunk(d, self.l1))
+        at_zero = self._rows(kernels_of(d).prox_rows(d, self.n_outputs, 1.0, self.l1, 0.0))
         return xp.reshape(xp.abs(xp.where(norms > 0, smooth, at_zero)), (-1,))

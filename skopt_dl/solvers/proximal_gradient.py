@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status, Trait
+from skopt_dl.kernels import kernels_of
 from skopt_dl.solvers.soft_impute import SoftImpute, SoftImputeState
 
 
@@ -136,23 +137,15 @@ class FISTA(Solver):
     def advance(self, problem: Problem, state: Any, n: int) -> Status:
         if isinstance(state, SoftImputeState):
             return self._in_factors().advance(problem, state, n)
-        xp = problem.xp
-        gap = state.w
+        z = state.z
+        update = kernels_of(state.w).fista_update
         for _ in range(n):
-            z, t = state.z, state.t
-            w = _prox_step(problem, state, z)
-            d, gap = w - state.w, z - w
-            if self.restart:
-                uphill = xp.sum(gap * d) > 0
-                t = xp.where(uphill, xp.ones_like(t), t)
+            last, z = state.w, state.z
+            state.w = state.z = _prox_step(problem, state, z)
             if self.momentum:
-                after = (1 + xp.sqrt(1 + 4 * t * t)) / 2
-                state.z, state.t = w + ((t - 1) / after) * d, after
-            else:
-                state.z = w
-            state.w = w
+                state.z, state.t = update(state.w, last, z, state.t, self.restart)
             state.n_iter += 1
-        state.indicator = _length(problem, state, gap)
+        state.indicator = _length(problem, state, z - state.w)
         return Status.RUNNING
 
 

@@ -47,9 +47,12 @@ MODULES = (
         network_response="network",
         network_workspace="network",
     ),
+    Compiled(fista_update="fista"),
     Compiled(
         prox_elastic_net="prox",
+        prox_groups="prox",
         prox_mcp="prox",
+        prox_rows="prox",
         prox_scad="prox",
     ),
     Compiled(

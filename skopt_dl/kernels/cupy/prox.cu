@@ -1,10 +1,12 @@
-// Proximal operators of penalties on single coefficients, on a CUDA device. REAL is float or double,
-// set by whoever compiles this. A step or a strength is a number, one number on the device, or an
-// array with an entry for each coefficient.
+// Proximal operators of penalties on single coefficients and on groups of them, on a CUDA device.
+// REAL is float or double, set by whoever compiles this. A step or a strength is a number, one number
+// on the device, or an array with an entry for each coefficient or group.
 
 #define EACH(i, n) \
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
          i += (long long)gridDim.x * blockDim.x)
+
+extern __shared__ unsigned char shared_bytes[];
 
 // `number` where there is no array; `many` says whether there is an entry for each coefficient.
 __device__ REAL entry(const REAL* array, REAL number, int many, long long i) {
@@ -65,5 +67,47 @@ extern "C" __global__ void prox_scad(long long n, const REAL* v, const REAL* ste
             w = one <= two ? low : high;
         }
         out[i] = t == t ? as_signed(w, t) : t;
+    }
+}
+
+// Groups of up to k coefficients: rows of m side by side in v, or those that `members` names, of which
+// `present` is 1 for true ones and 0 for what a row is filled up with. `width` threads, a power of two,
+// share a group; the sum of its squares has one order, so results repeat.
+extern "C" __global__ void prox_groups(int m, int k, int lanes, const long long* members,
+                                       const REAL* present, const REAL* v, const REAL* steps,
+                                       REAL step, int many_steps, const REAL* l1s, REAL l1,
+                                       int many_l1, REAL l2, REAL* out) {
+    REAL* partial = (REAL*)shared_bytes;
+    int threads = blockDim.x, width = lanes < threads ? lanes : threads;
+    int together = threads / width, lane = threadIdx.x % width, place = threadIdx.x / width;
+    REAL s = entry(steps, step, many_steps, 0);
+    for (long long first = (long long)blockIdx.x * together; first < m;
+         first += (long long)gridDim.x * together) {
+        long long g = first + place, row = g * k;
+        int size = g < m ? k : 0;
+        REAL sum = 0;
+        for (int c = lane; c < size; c += width) {
+            REAL x = members ? v[members[row + c]] * present[row + c] : v[row + c];
+            sum += x * x;
+        }
+        partial[threadIdx.x] = sum;
+        for (int half = width / 2; half > 0; half /= 2) {
+            __syncthreads();
+            if (lane < half) partial[threadIdx.x] += partial[threadIdx.x + half];
+        }
+        __syncthreads();
+        REAL norm = sqrt(partial[place * width]), share = 0;
+        // The next groups' sums must not come before all have read this one's.
+        __syncthreads();
+        if (g < m) {
+            REAL limit = s * entry(l1s, l1, many_l1, g);
+            share = norm > limit ? 1 - limit / norm : (REAL)0;
+        }
+        for (int c = lane; c < size; c += width) {
+            if (members && present[row + c] == 0) continue;
+            long long j = members ? members[row + c] : row + c;
+            // Not by l2 = 0 times a step that may be infinite.
+            out[j] = l2 == 0 ? share * v[j] : share * v[j] / (1 + s * l2);
+        }
     }
 }
