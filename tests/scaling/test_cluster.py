@@ -154,6 +154,37 @@ def test_a_killed_worker_changes_no_part_that_had_stayed_with_it(mortal: Any, ki
     np.testing.assert_allclose(again.coef_, known.coef_, rtol=1e-8)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("alpha", [0.05, "auto"])
+@pytest.mark.parametrize("form", ["matrix", "pairs"])
+def test_a_killed_worker_changes_no_factor(
+    mortal: Any, killing: Any, alpha: Any, form: str
+) -> None:
+    """Row factors and blocks that a worker kept are computed again by the other one."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 3)) @ rng.standard_normal((3, 20))
+    X += 0.1 * rng.standard_normal(X.shape)
+    rows, cols = np.nonzero(rng.random(X.shape) < 0.6)
+    if form == "pairs":
+        pairs = np.stack([rows, cols], axis=1)
+        data: tuple[Any, ...] = (
+            da.from_array(pairs, chunks=(300, 2)),
+            da.from_array(X[rows, cols], chunks=300),
+        )
+    else:
+        seen = np.full(X.shape, np.nan)
+        seen[rows, cols] = X[rows, cols]
+        data = (da.from_array(seen, chunks=(30, 20)),)
+    model = ours.MatrixCompletion(3, alpha=alpha, random_state=0, tol=1e-6, client=mortal)
+    known = model.fit(*data)
+    # In the middle of the turns.
+    killing(known.n_passes_ // 2)
+    again = clone(model).fit(*data)
+    assert again.n_iter_ == known.n_iter_ > 2 and again.n_passes_ == known.n_passes_
+    np.testing.assert_allclose(again.components_, known.components_, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(again.noise_variance_, known.noise_variance_, rtol=1e-8)
+
+
 def test_passes_over_blocks_that_workers_keep(client: Any) -> None:
     X, y = problem()
     labels = y > 0
