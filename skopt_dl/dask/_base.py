@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl.dask._collections import Cluster, Rows, is_dask, is_frame
-from skopt_dl.dask._scores import accuracy, r2
+from skopt_dl.dask._scores import accuracy, r2, several_labels
 from skopt_dl.dispatch import SOLVERS
 
 # Parameters that say how Dask computes, whether or not the plain estimator has one of that name.
@@ -205,11 +205,12 @@ class ClassificationMixin:
 
         Returns
         -------
-        dask array of shape (n_samples,)
-            The most probable labels.
+        dask array of shape (n_samples,) or (n_samples, n_labels)
+            The most probable labels; 0 and 1 for each of several labels.
         """
         check_is_fitted(self)
-        return self._lazily("predict", X, dtype=self.classes_.dtype)
+        width = len(self.classes_) if several_labels(self._local) else 0
+        return self._lazily("predict", X, width=width, dtype=self.classes_.dtype)
 
     def predict_proba(self: Any, X: Any) -> Any:
         """Probabilities of the classes, lazily.
@@ -222,7 +223,7 @@ class ClassificationMixin:
         Returns
         -------
         dask array of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``.
+            Columns are in the order of ``classes_``; the probability of each of several labels.
         """
         check_is_fitted(self)
         return self._lazily("predict_proba", X, width=len(self.classes_))
@@ -238,7 +239,7 @@ class ClassificationMixin:
         Returns
         -------
         float
-            The accuracy.
+            The accuracy; with several labels, the share of rows with all of them right.
         """
         check_is_fitted(self)
         return accuracy(self, X, y, sample_weight)

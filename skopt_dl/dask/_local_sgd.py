@@ -86,7 +86,8 @@ class LocalSGD(DaskEstimator):
             Training data in blocks of rows, dense or sparse: blocks of columns are joined. Each
             block should look like the whole: shuffle data that are sorted by their targets.
         y : dask array, series or dataframe of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, or real numbers of a regressor, which may have several for a row.
+            Labels, or 0 and 1 for each label where a row may have several; real numbers of a
+            regressor, which may have several for a row too.
         sample_weight : dask array or series of shape (n_samples,), optional
             Non-negative weights.
 
@@ -103,8 +104,8 @@ class LocalSGD(DaskEstimator):
             For invalid data or parameters, and for a solver that works on all samples at once.
         """
         self._check()
-        kinds = {"labels": self._labels, "outputs": not self._labels}
-        rows, cluster = rows_of(self, X, y, sample_weight, **kinds), self._cluster()
+        rows = rows_of(self, X, y, sample_weight, labels=self._labels, outputs=True)
+        cluster = self._cluster()
         if self.persist:
             rows = replace(rows, blocks=cluster.persist(rows.blocks))
         rng = check_random_state(self.random_state)

@@ -25,8 +25,9 @@ def r2(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
 
 
 def accuracy(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
-    """The weighted share of right labels."""
-    rows = rows_of(model, X, y, sample_weight, labels=True)
+    """The weighted share of right labels, or of rows of which all labels are right."""
+    several = several_labels(model._local)
+    rows = rows_of(model, X, y, sample_weight, labels=True, outputs=several)
     delayed = dask().delayed
     parts = [delayed(_right)(model._local, block) for block in rows.blocks]
     (sums,) = model._cluster().compute(summed(parts, add_arrays))
@@ -72,4 +73,11 @@ def _right(local: Any, block: tuple[Any, Any, Any]) -> Any:
     if not len(y):
         return np.zeros(2)
     w = np.ones(len(y)) if w is None else w
-    return np.asarray([np.sum(w), np.sum(w[_labels(local, X) == y])])
+    right = _labels(local, X) == y
+    return np.asarray([np.sum(w), np.sum(w[np.all(right, axis=1) if right.ndim == 2 else right])])
+
+
+def several_labels(local: Any) -> bool:
+    """Whether a row may have several labels."""
+    binarizer = getattr(local, "_label_binarizer", None)
+    return binarizer is not None and binarizer.y_type_.startswith("multilabel")

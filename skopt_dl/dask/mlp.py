@@ -67,7 +67,7 @@ class MLPClassifier(ClassificationMixin, LocalSGD):
     Attributes
     ----------
     classes_ : array of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; numbers of the columns where a row may have several labels.
     coefs_, intercepts_ : list of array
         Weights and intercepts of each layer.
     loss_curve_ : list of float
@@ -161,6 +161,14 @@ class MLPClassifier(ClassificationMixin, LocalSGD):
     def _targets(self, cluster: Cluster, rows: Rows) -> Any:
         labels = dask().delayed(_distinct)
         (classes,) = cluster.compute(summed([labels(b) for b in rows.blocks], _union))
+        if rows.n_outputs > 1:
+            if not set(classes.tolist()) <= {0, 1}:
+                raise ValueError(
+                    f"skopt_dl.dask.MLPClassifier: y has {rows.n_outputs} columns, of which each "
+                    "must say by 0 and 1 which rows have its label, but there are values "
+                    f"{classes[:10].tolist()}; fit one estimator per target for other classes"
+                )
+            return np.stack([np.zeros(rows.n_outputs, int), np.ones(rows.n_outputs, int)])
         if len(classes) < 2:
             raise ValueError(
                 "skopt_dl.dask.MLPClassifier needs samples of at least 2 classes, but the data "

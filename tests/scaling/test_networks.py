@@ -203,3 +203,65 @@ def test_sparse_blocks_train_as_dense_ones_do() -> None:
     wrong = thin.map_blocks(lambda b: b * np.inf)
     with pytest.raises(ValueError, match="X contains NaN or infinity in block"):
         ours.MLPRegressor().fit(wrong, da.from_array(y, chunks=100))
+
+
+def several() -> tuple[Any, Any]:
+    """Three labels a row, of which the last is rare: some blocks have none of it."""
+    X = np.random.default_rng(1).uniform(-1, 1, (600, 2))
+    rare = (X[:, 0] > 0.5) & (np.arange(600) < 150)
+    return X, np.stack([X[:, 0] > 0, X[:, 0] * X[:, 1] > 0, rare], axis=1)
+
+
+@pytest.mark.parametrize("kind", [np.int64, bool, np.float64])
+def test_several_labels_of_a_row(kind: Any) -> None:
+    X, y = several()
+    y = y.astype(kind)
+    model = ours.MLPClassifier((20,), learning_rate_init=0.03, local_epochs=3, random_state=0)
+    there, labels = da.from_array(X, chunks=(150, 2)), da.from_array(y, chunks=(100, 2))
+    quietly(model, there, labels)
+    assert model.out_activation_ == "logistic" and model.n_outputs_ == 3
+    np.testing.assert_array_equal(model.classes_, np.arange(3))
+    local = model.to_local()
+    lazy = model.predict(there)
+    assert isinstance(lazy, da.Array) and lazy.shape == (600, 3)
+    np.testing.assert_array_equal(lazy.compute(), local.predict(X))
+    p = model.predict_proba(there)
+    assert p.shape == (600, 3)
+    np.testing.assert_array_equal(p.compute(), local.predict_proba(X))
+    # Rows with all labels right, as in memory; by chance an eighth.
+    assert model.score(there, labels) == pytest.approx(local.score(X, y.astype(int)))
+    assert model.score(there, labels) > 0.8
+    local.partial_fit(X, y.astype(int))
+
+
+def test_one_block_of_several_labels_is_the_training_in_memory() -> None:
+    X, y = several()
+    model = ours.MLPClassifier((7,), random_state=3, max_iter=1)
+    quietly(model, da.from_array(X, chunks=(600, 2)), da.from_array(y, chunks=(600, 3)))
+    rng = np.random.RandomState(3)
+    plain = skopt_dl.MLPClassifier((7,), random_state=rng)._untrained(X, y)
+    seed = (rng.randint(2**31 - 1), 0, 0)
+    plain.random_state = np.random.RandomState(np.random.SeedSequence(seed).generate_state(4))
+    plain.partial_fit(X, y)
+    for mine, known in zip(model.coefs_, plain.coefs_, strict=True):
+        np.testing.assert_allclose(mine, known, rtol=1e-14)
+
+
+def test_several_labels_from_a_frame() -> None:
+    pd = pytest.importorskip("pandas")
+    X, y = several()
+    columns = {"a": X[:, 0], "b": X[:, 1], "one": y[:, 0], "two": y[:, 1]}
+    table = dd.from_pandas(pd.DataFrame(columns), npartitions=3)
+    model = ours.MLPClassifier((10,), learning_rate_init=0.03, local_epochs=3, random_state=0)
+    quietly(model, table[["a", "b"]], table[["one", "two"]])
+    assert model.predict(table[["a", "b"]]).compute().shape == (600, 2)
+    assert model.score(table[["a", "b"]], table[["one", "two"]]) > 0.8
+
+
+def test_columns_that_are_no_labels() -> None:
+    X = da.from_array(smooth(60)[0], chunks=(20, 2))
+    wrong = da.from_array(np.arange(120).reshape(60, 2) % 3, chunks=(20, 2))
+    with pytest.raises(ValueError, match=r"by 0 and 1 which rows have its label.*\[0, 1, 2\]"):
+        ours.MLPClassifier().fit(X, wrong)
+    with pytest.raises(ValueError, match="y has 2 dimensions"):
+        ours.LogisticRegression().fit(X, wrong)
