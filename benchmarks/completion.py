@@ -1,7 +1,8 @@
 """Matrix completion by class: exact recovery, noise, tables.
 
 ``python -m benchmarks.completion exact`` prints one class (``exact``, ``starts``, ``noisy``,
-``tables`` or ``large``), without an argument all of them. Errors are relative, on the cells that
+``tables``, ``large`` or ``peers``: the same beside other libraries), without an argument all of
+them. Errors are relative, on the cells that
 nobody has seen; seconds are those of the processor, all threads.
 """
 
@@ -17,6 +18,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
+from benchmarks.completion_data import exact_matrix, low_rank_noise, off
+from benchmarks.completion_peers import peers
 from skopt_dl.matrix_completion import MatrixCompletion
 
 # Rows, columns, rank, entries over degrees of freedom, condition number.
@@ -34,37 +37,6 @@ EXACT: dict[str, tuple[int, int, int, float, float]] = {
     "1000 x 1000, rank 10, 2.5 times, condition 1e6": (1000, 1000, 10, 2.5, 1e6),
 }
 SMOKE = {"40 x 30, rank 2, 3 times": (40, 30, 2, 3.0, 1.0)}
-
-
-def exact_matrix(
-    m: int, n: int, rank: int, oversampling: float, condition: float, seed: int
-) -> tuple[Any, np.ndarray]:
-    """``(entries, full)``: a matrix of this rank, and some of its entries in CSR form.
-
-    Every row and column has at least ``rank + 1`` entries: with fewer it is not determined.
-    """
-    rng = np.random.default_rng(seed)
-    U, V = (np.linalg.qr(rng.standard_normal((size, rank)))[0] for size in (m, n))
-    size = np.geomspace(1, 1 / condition, rank) if condition > 1 else rng.uniform(0.5, 1, rank)
-    full = (U * size) @ V.T
-    full /= full.std()
-    seen = np.zeros((m, n), dtype=bool)
-    for i in range(m):
-        seen[i, rng.choice(n, rank + 1, replace=False)] = True
-    for j in np.flatnonzero(seen.sum(axis=0) <= rank):
-        lacking = np.flatnonzero(~seen[:, j])
-        seen[rng.choice(lacking, rank + 1 - seen[:, j].sum(), replace=False), j] = True
-    wanted = int(oversampling * rank * (m + n - rank)) - int(seen.sum())
-    seen.flat[rng.choice(np.flatnonzero(~seen), max(wanted, 0), replace=False)] = True
-    rows, cols = np.nonzero(seen)
-    return sparse.csr_array((full[rows, cols], (rows, cols)), shape=(m, n)), full
-
-
-def off(filled: np.ndarray, full: np.ndarray, X: Any) -> float:
-    """Relative error of the cells that ``X`` does not store."""
-    unseen = np.ones(full.shape, dtype=bool)
-    unseen[X.nonzero()] = False
-    return float(np.linalg.norm((filled - full)[unseen]) / np.linalg.norm(full[unseen]))
 
 
 def exact(options: Any) -> None:
@@ -102,17 +74,6 @@ def starts(options: Any) -> None:
             seconds, filled = seconds_of(lambda model=model, X=X: model.fit(X).transform(X))
             found, spent = found + int(off(filled, full, X) < 1e-6), spent + seconds
         print(f"  {n_init} starts {found} of {len(matrices)} {spent:7.2f} s", flush=True)
-
-
-def low_rank_noise(m: int, n: int, rank: int, snr: float, share: float, seed: int) -> Any:
-    """``(X, full)``: a matrix of variance one and rank ``rank``, a share of it seen in noise."""
-    rng = np.random.default_rng(seed)
-    full = rng.standard_normal((m, rank)) @ rng.standard_normal((rank, n))
-    full /= full.std()
-    seen = rng.random((m, n)) < share
-    noise = rng.standard_normal((m, n)) / np.sqrt(snr)
-    rows, cols = np.nonzero(seen)
-    return sparse.csr_array(((full + noise)[rows, cols], (rows, cols)), shape=(m, n)), full
 
 
 # Rows, columns, rank, signal to noise (of variances), share seen; rank given to the estimators.
@@ -198,13 +159,21 @@ def large(options: Any) -> None:
     print(f"  error of 10000 cells {error:.3f}", flush=True)
 
 
-CLASSES = {"exact": exact, "starts": starts, "noisy": noisy, "tables": tables, "large": large}
+CLASSES = {
+    "exact": exact,
+    "starts": starts,
+    "noisy": noisy,
+    "tables": tables,
+    "large": large,
+    "peers": peers,
+}
 
 
 def main() -> None:
     """Print the classes asked for."""
     arguments = parser(__doc__)
     arguments.add_argument("classes", nargs="*", default=list(CLASSES), metavar="class")
+    arguments.add_argument("--case", action="append", help="of the peers: this problem alone")
     options = arguments.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     for name in options.classes:
