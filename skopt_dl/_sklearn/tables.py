@@ -15,6 +15,8 @@ import numpy as np
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.validation import _get_feature_names, validate_data
 
+from skopt_dl._sklearn.arrays import refuse_dask
+
 FLOATS = [np.float64, np.float32]
 
 
@@ -96,6 +98,7 @@ def check_table(owner: Any, X: Any, *, reset: bool) -> Any:
 
     Sets ``n_features_in_`` and ``feature_names_in_`` of ``owner`` if ``reset``, else compares.
     """
+    refuse_dask(owner, X)
     if is_frame(X):
         validate_data(owner, X, reset=reset, skip_check_array=True)
         name = type(owner).__name__

@@ -215,8 +215,9 @@ def test_plain_estimators_name_the_class_to_use(data: dict[str, Any]) -> None:
         skopt_dl.ConstrainedLasso().fit(X, y)
     with pytest.raises(TypeError, match=r"use skopt_dl\.dask\.Lasso"):
         skopt_dl.Lasso().fit(data["X"], data["y"]).predict(X)
-    with pytest.raises(TypeError, match="works on data in memory"):
-        skopt_dl.MatrixCompletion().fit(X)
+    for model in (skopt_dl.MatrixCompletion(), skopt_dl.TableEncoder()):
+        with pytest.raises(TypeError, match="works on data in memory"):
+            model.fit(X)
     with pytest.raises(TypeError, match=r"use skopt_dl\.Ridge for data in memory"):
         ours.Ridge().fit(data["X"], data["y"])
 
