@@ -135,7 +135,7 @@ def _line(answers: list[Any], exact: bool) -> str:
     if failed is not None:
         return failed
     errors, seconds = np.array(answers).T
-    found = f"  found {np.sum(errors < 1e-6)} of {len(errors)}" if exact else ""
+    found = f"  {np.sum(errors <= 1e-8)} of {len(errors)} to 1e-8" if exact else ""
     return f"{np.median(errors):9.2e} {np.median(seconds):8.3f} s{found}"
 
 

@@ -18,6 +18,8 @@ from skopt_dl.solvers.subspace import first_vectors
 # Turns of the subspace iteration at the start. They begin at the columns of the given point: more
 # of them would bring every start to the same leading vectors.
 FIRST_TURNS = 2
+# The smoothing falls freely once it is below this share of the k-th value: all k are found then.
+CLEAR = 1e-2
 # The smoothing stays this many units of rounding above zero, in units of the largest value.
 ROUNDING = 10
 
@@ -39,10 +41,11 @@ class IRLS(Solver):
 
         X^+ = \\operatorname{argmin}_{X:\\ X_\\Omega = y} \\langle X, W(X_k)\\, X \\rangle, \\qquad
         W^{-1} = \\varepsilon^2 I + Q (D - \\varepsilon^2 I) Q', \\qquad
-        \\varepsilon \\leftarrow \\min(\\varepsilon, \\sigma_{k+1}(X^+))
+        \\varepsilon \\leftarrow \\min(\\varepsilon, \\max(\\sigma_{k+1}(X^+), \\rho\\varepsilon))
 
     where Q spans the tangent space at the rank-k part of X and D holds
-    :math:`\\sigma_i \\sigma_j` inside it and :math:`\\varepsilon \\sigma_j` at its sides. Then
+    :math:`\\sigma_i \\sigma_j` inside it and :math:`\\varepsilon \\sigma_j` at its sides, with
+    :math:`\\rho = 0` once :math:`\\varepsilon` is below a hundredth of :math:`\\sigma_k`. Then
     :math:`X^+ = Q t + r` with :math:`r = y - B t` on the observed entries alone and
 
     .. math:: \\big(\\varepsilon^2 (D - \\varepsilon^2 I)^{-1} + B'B\\big)\\, t = B'y
@@ -61,6 +64,8 @@ class IRLS(Solver):
         Singular vectors carried beyond the rank.
     turns : int
         Subspace iterations per step.
+    fall : float
+        The :math:`\\rho`, the share of itself to which the smoothing falls in one step at most.
 
     Notes
     -----
@@ -69,7 +74,9 @@ class IRLS(Solver):
     the size of each singular value. Nearer to it than about 1.3 times the degrees of freedom it may
     end at another matrix, and another start may find the right one: random columns (``n_init`` of
     an estimator) begin with other singular vectors. In the orthonormal coordinates of the tangent
-    space the system does not see the condition of the matrix. The indicator is
+    space the system does not see the condition of the matrix. Small components are found while the
+    smoothing passes their size; with the original :math:`\\rho = 0` it may leap past one whose
+    direction is not known yet, and the answer lacks it for good. The indicator is
     :math:`\\varepsilon / \\sigma_1`.
 
     References
@@ -83,14 +90,22 @@ class IRLS(Solver):
     default_max_iter: ClassVar[int] = 300
 
     def __init__(
-        self, *, inner_tol: float = 1e-3, max_inner: int = 500, extra: int = 10, turns: int = 5
+        self,
+        *,
+        inner_tol: float = 1e-3,
+        max_inner: int = 500,
+        extra: int = 10,
+        turns: int = 5,
+        fall: float = 0.7,
     ) -> None:
         self.inner_tol, self.max_inner = inner_tol, max_inner
-        self.extra, self.turns = extra, turns
+        self.extra, self.turns, self.fall = extra, turns, fall
 
     def init(self, problem: Problem, w: Any, rng: Any) -> IRLSState:
         if not self.inner_tol > 0:
             raise ValueError(f"IRLS: inner_tol={self.inner_tol!r}, but it must be above 0")
+        if not 0 <= self.fall < 1:
+            raise ValueError(f"IRLS: fall={self.fall!r}, but it must be in [0, 1)")
         for name in ("max_inner", "extra", "turns"):
             if getattr(self, name) < 1:
                 raise ValueError(f"IRLS: {name}={getattr(self, name)!r}, but it must be at least 1")
@@ -140,6 +155,9 @@ class IRLS(Solver):
         beyond = to_float(s[k]) if s.shape[0] > k else 0.0
         largest = to_float(s[0])
         floor = ROUNDING * float(problem.xp.finfo(problem.dtype).eps) * largest
+        # A component is found while the smoothing passes its size: not in one leap past it.
+        if CLEAR * to_float(s[min(k, s.shape[0]) - 1]) < state.smoothing < float("inf"):
+            beyond = max(beyond, self.fall * state.smoothing)
         state.smoothing = min(state.smoothing, max(beyond, floor))
         state.w = problem.from_triplets(U[:, :k], s[:k], V[:, :k])
         # The matrix zero needs nothing.

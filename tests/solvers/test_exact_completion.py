@@ -228,6 +228,28 @@ def test_irls_does_not_feel_the_condition_of_the_matrix():
     assert distance(p, result.w, full) <= 1e-10
 
 
+@pytest.mark.parametrize("fall", [0.0, 0.7])
+def test_irls_leaps_past_small_components_unless_the_smoothing_falls_slowly(fall):
+    errors = []
+    for seed in range(8):
+        X, full = exact(150, 120, 4, 1.5, condition=1e6, seed=seed)
+        p = FactorProblem(observe(X, np.nan), 4, 0.0)
+        result = run(p, IRLS(fall=fall), stopping=Stopping(tol=1e-13, max_iter=150))
+        errors.append(distance(p, result.w, full))
+    if fall:
+        assert max(errors) <= 1e-8
+    else:
+        assert max(errors) > 1e-8
+
+
+@pytest.mark.parametrize("fall", [-0.1, 1.0])
+def test_irls_refuses_a_smoothing_that_never_falls(fall):
+    X, _ = exact(20, 15, 2, 2.0)
+    p = FactorProblem(observe(X, np.nan), 2, 0.0)
+    with pytest.raises(ValueError, match="fall="):
+        run(p, IRLS(fall=fall), stopping=Stopping(max_iter=1))
+
+
 def test_irls_knows_the_matrix_alone():
     X = exact(10, 8, 2, 2.0)[0]
     for params, reason in [
