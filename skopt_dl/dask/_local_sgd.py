@@ -28,6 +28,7 @@ from skopt_dl._sklearn.parameters import check_number
 from skopt_dl.dask._base import DaskEstimator
 from skopt_dl.dask._collections import Cluster, Rows, add_arrays, rows_of, summed
 from skopt_dl.dask._install import dask
+from skopt_dl.dask._task_memory import network_bytes
 from skopt_dl.engine import (
     Certificate,
     Needs,
@@ -54,6 +55,7 @@ class LocalSGD(DaskEstimator):
     n_iter_no_change: float
     random_state: Any
     local_epochs: int
+    batch_size: Any
     persist: bool
 
     # Whether y are labels.
@@ -119,6 +121,10 @@ class LocalSGD(DaskEstimator):
             seed=int(rng.randint(2**31 - 1)),
             description=f"{self!r} on {len(rows.blocks)} blocks of a Dask collection",
         )
+        longest = max(rows.lengths or (0,))
+        batch = min(200, longest) if self.batch_size == "auto" else int(self.batch_size)
+        held = network_bytes(rows, network._net, batch)
+        self._say(rows, held)
         plain, progress = self._new_plain(), Progress()
         result = plain._solve(
             problem,
@@ -135,7 +141,9 @@ class LocalSGD(DaskEstimator):
         plain.n_iter_ = max(1, result.n_iter)
         plain.solve_report_ = result.report()
         plain.solver_ = self.solver if isinstance(self.solver, str) else type(self.solver).__name__
-        return self._adopt(plain, rows, passes=problem.passes + int(self._labels))
+        self._adopt(plain, rows, passes=problem.passes + int(self._labels))
+        self.task_bytes_ = held
+        return self
 
     def _check(self) -> None:
         self._new_plain()._check_parameters()

@@ -10,6 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from skopt_dl.dask._base import ClassificationMixin, DaskEstimator
 from skopt_dl.dask._collections import BlockTotal, rows_of, summed
 from skopt_dl.dask._install import dask
+from skopt_dl.dask._task_memory import logistic_bytes
+from skopt_dl.dispatch import resolve
+from skopt_dl.engine import Oracle
 from skopt_dl.linear_model import LogisticRegression as PlainLogisticRegression
 from skopt_dl.linear_model._logistic_blocks import (
     Classes,
@@ -18,6 +21,9 @@ from skopt_dl.linear_model._logistic_blocks import (
     class_sums,
     store_logistic,
 )
+
+# What makes matrices of its parameters on a block, the local solves of consensus among them.
+SECOND_ORDER = {Oracle.HESSIAN, Oracle.QUADRATIC_MODEL, Oracle.CONSENSUS}
 
 
 class LogisticRegression(ClassificationMixin, DaskEstimator):
@@ -77,6 +83,9 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
         Name of the solver that ran.
     solve_report_ : SolveReport
         Status, certificate, timings and history of the solve.
+    task_bytes_ : int or None
+        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
+        blocks are not known.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
@@ -169,10 +178,19 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
             rows.dtype,
             description=f"{self!r} on {len(blocks)} blocks of a Dask collection",
         )
+        chosen, _ = resolve(plain.solver, problem, plain._solver_defaults())
+        held = logistic_bytes(
+            rows,
+            1 if found.binary else len(found.labels),
+            hessian=bool(SECOND_ORDER & chosen.needs.oracles),
+        )
+        self._say(rows, held)
         result = plain._solve(problem, tol=self.tol, max_iter=self.max_iter, unpack=unpack)
         store_logistic(plain, unpack, result)
         plain.solver_ = plain._name_of_solver(result)
-        return self._adopt(plain, rows, passes=problem.passes + 1)
+        self._adopt(plain, rows, passes=problem.passes + 1)
+        self.task_bytes_ = held
+        return self
 
     def decision_function(self, X: Any) -> Any:
         """Signed scores of the classes, lazily.

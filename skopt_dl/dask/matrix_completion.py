@@ -16,6 +16,7 @@ from skopt_dl.dask._column_posterior import ColumnPosterior
 from skopt_dl.dask._column_problem import ColumnProblem
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._pairs import groups_of, rows_attributes
+from skopt_dl.dask._task_memory import completion_bytes
 from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
@@ -93,6 +94,9 @@ class MatrixCompletion(DaskEstimator):
         Name of the solver that ran.
     solve_report_ : SolveReport
         Status, certificate, timings and history of the solve.
+    task_bytes_ : int or None
+        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
+        blocks are not known.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
@@ -220,6 +224,11 @@ class MatrixCompletion(DaskEstimator):
 
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         data = ColumnData(total, self.n_components, n_columns, bias=self.fit_bias, seed=seed)
+        lengths = found.lengths if y is None else None
+        rows = Rows(blocks, found.n_features, found.names, lengths, found.dtype)
+        # A constant beside the biases, as `with_ones` has it.
+        held = completion_bytes(rows, data.k + 2 * bool(self.fit_bias))
+        self._say(rows, held)
         fitted, result = self._solved(
             plain, data, f"{self!r} on {len(blocks)} blocks of a Dask collection"
         )
@@ -235,8 +244,9 @@ class MatrixCompletion(DaskEstimator):
         plain.n_iter_ = max(1, result.n_iter)
         plain.solver_ = SOLVERS.name_of(result.solver)
         plain.solve_report_ = result.report()
-        rows = Rows(blocks, found.n_features, found.names, found.lengths, found.dtype)
-        return self._adopt(plain, rows, passes=passes)
+        self._adopt(plain, rows, passes=passes)
+        self.task_bytes_ = held
+        return self
 
     def _solved(self, plain: Any, data: ColumnData, description: str) -> tuple[Any, Any]:
         """Fitted attributes, and the solve that they come from."""

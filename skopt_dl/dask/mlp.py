@@ -88,6 +88,9 @@ class MLPClassifier(ClassificationMixin, LocalSGD):
         Status, timings and history of the rounds.
     solver_ : str
         Name of the solver that ran.
+    task_bytes_ : int or None
+        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
+        blocks are not known.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
@@ -249,6 +252,9 @@ class MLPRegressor(RegressionMixin, LocalSGD):
         Status, timings and history of the rounds.
     solver_ : str
         Name of the solver that ran.
+    task_bytes_ : int or None
+        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
+        blocks are not known.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
