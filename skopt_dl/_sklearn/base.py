@@ -140,7 +140,13 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         """Parameters of this estimator that configure a solver given by name."""
         return {}
 
-    def _solve(
+    def _solve(self, problem: Problem, **settings: Any) -> SolveResult:
+        """One attempt, with a warning unless it converged."""
+        result, stopping = self._attempt(problem, **settings)
+        self._warn_unless_converged(result, stopping)
+        return result
+
+    def _attempt(
         self,
         problem: Problem,
         *,
@@ -154,8 +160,8 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         solver: Any = None,
         part: tuple[int, int] = (0, 1),
         part_name: str = OUTPUT,
-    ) -> SolveResult:
-        """Resolve the solver, run it, and warn unless it converged.
+    ) -> tuple[SolveResult, Stopping]:
+        """Resolve the solver and run it.
 
         ``unpack`` turns the flat answer into fitted attributes: callbacks rebuild a model with it.
         ``part=(k, K)`` says that this is solve k of K in the same fit, one for each ``part_name``.
@@ -193,8 +199,7 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
                 reason=reason,
                 state=state,
             )
-        self._warn_unless_converged(result, stopping)
-        return result
+        return result, stopping
 
     def _check_room(self, problem: Problem, solver: Solver) -> None:
         if is_numpy(problem.xp):

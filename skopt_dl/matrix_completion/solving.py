@@ -9,6 +9,7 @@ from skopt_dl._sklearn.arrays import put_beside
 from skopt_dl.dispatch import resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.engine import Oracle, Problem, SolveResult
+from skopt_dl.matrix_completion.attempts import best_of
 from skopt_dl.matrix_completion.building import (
     ball_problem,
     factor_problem,
@@ -85,23 +86,20 @@ def _best(
     chosen = resolve(estimator.solver if solver is None else solver, problem)[0]
     # Draws have no optimum: such a method ends by itself.
     draws = Oracle.CONDITIONAL_DRAW in chosen.needs.oracles
-    results = []
-    for k in range(estimator.n_init):
-        problem.seed = int(rng.randint(2**31 - 1))
+
+    def begin(k: int) -> Any:
         first = _first_start(estimator, problem, data.training, start) if k == 0 else None
-        results.append(
-            estimator._solve(
-                problem,
-                start=problem.random_start() if first is None else first,
-                tol=None if draws else estimator.tol,
-                max_iter=estimator.max_iter,
-                unpack=lambda w: interim(problem, w),
-                rng=rng,
-                part=(k, estimator.n_init),
-                solver=solver,
-            )
-        )
-    return min(results, key=lambda r: r.certificate.objective)
+        return problem.random_start() if first is None else first
+
+    return best_of(
+        estimator,
+        problem,
+        begin,
+        rng,
+        tol=None if draws else estimator.tol,
+        unpack=lambda w: interim(problem, w),
+        solver=solver,
+    )
 
 
 def _first_start(estimator: Any, problem: Any, training: Training, otherwise: Any) -> Any:

@@ -15,6 +15,7 @@ from skopt_dl._sklearn.base import EngineEstimator, fit_method
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import FLOATS, check_weights
 from skopt_dl.dispatch import SOLVERS
+from skopt_dl.matrix_completion.attempts import best_of
 from skopt_dl.matrix_completion.pairs import check_positions, positions
 from skopt_dl.matrix_completion.tensor_cp import CPProblem
 from skopt_dl.matrix_completion.tensor_problem import TensorProblem
@@ -180,21 +181,13 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         self._check_parameters()
         problem, ids = self._posed(X, y, sample_weight)
         rng = check_random_state(self.random_state)
-        results = []
-        for k in range(self.n_init):
-            problem.seed = int(rng.randint(2**31 - 1))
-            results.append(
-                self._solve(
-                    problem,
-                    start=problem.start(),
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    unpack=lambda w: self._attributes(problem, w, ids),
-                    rng=rng,
-                    part=(k, self.n_init),
-                )
-            )
-        best = min(results, key=lambda r: r.certificate.objective)
+        best = best_of(
+            self,
+            problem,
+            lambda k: problem.start(),
+            rng,
+            unpack=lambda w: self._attributes(problem, w, ids),
+        )
         for name, value in self._attributes(problem, best.w, ids).items():
             setattr(self, name, value)
         self.n_iter_ = max(1, best.n_iter)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from completion import distance, exact
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from skopt_dl.dispatch import IncompatibleSolverError
 from skopt_dl.engine import Status, Stopping, run
@@ -278,11 +281,17 @@ def test_auto_takes_them_by_the_number_of_entries():
 def test_another_start_finds_what_the_first_does_not():
     """1.2 times the degrees of freedom: the first start ends at another matrix."""
     X, full = exact(100, 100, 5, 1.2, seed=3)
-    errors = []
+    errors, warned = [], []
     for n_init in (1, 6):
         model = MatrixCompletion(
             5, alpha=0, solver="irls", tol=1e-13, max_iter=200, n_init=n_init, random_state=0
-        ).fit(X)
+        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(X)
+        warned.append([w.category for w in caught].count(ConvergenceWarning))
         filled = model.row_factors_ @ model.components_
         errors.append(np.linalg.norm(filled - full) / np.linalg.norm(full))
     assert errors[0] > 0.1 and errors[1] < 1e-10
+    # The start that fails is not the one that is kept: nothing to warn of.
+    assert warned == [1, 0]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold
 
 from skopt_dl.matrix_completion import MatrixCompletion, TensorCompletion
@@ -361,3 +364,12 @@ def test_another_number_of_modes_is_an_error():
 def test_zeros_are_fitted_by_zeros():
     model = TensorCompletion(2, random_state=0).fit([[0, 0, 0], [1, 1, 0]], [0.0, 0.0])
     np.testing.assert_allclose(model.predict([[0, 1, 0]]), 0.0, atol=1e-8)
+
+
+def test_of_several_starts_the_kept_one_alone_warns():
+    index, values, _ = low_rank((8, 7, 6))
+    model = TensorCompletion(2, alpha=0.1, n_init=4, max_iter=1, tol=1e-12, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(index, values)
+    assert [w.category for w in caught] == [ConvergenceWarning]
