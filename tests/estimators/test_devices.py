@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from zoo import BY_NAME, KINDS, Kind, pairs, regression
 
+import skopt_dl
 from skopt_dl import Lasso
 from skopt_dl._sklearn import arrays
 from skopt_dl._sklearn.arrays import Place
@@ -312,6 +314,39 @@ def test_an_unknown_device_is_refused(kind: Kind, device: Any) -> None:
     X, y = kind.make_data(0)
     with pytest.raises(ValueError, match=f"parameter device={device!r} is not valid"):
         fit(kind.make(device=device), X, y)
+
+
+@pytest.mark.parametrize(
+    "name", ["LassoCV", "MultiTaskElasticNetCV", "TableEncoder", "TabularMLPRegressor"]
+)
+def test_what_stays_on_the_host_says_so(name: str, device: Any) -> None:
+    """Those that the page lists; a GPU's array would raise from within, or be copied silently."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
+    y = np.stack([y, y], axis=1) if "Task" in name else y
+    with pytest.raises(TypeError, match=r"(works on|takes) .* pass a copy on the host"):
+        getattr(skopt_dl, name)().fit(there(X, device), there(y, device))
+
+
+def test_every_estimator_fits_where_its_data_live_or_is_listed(device: Any) -> None:
+    listed = (Path(__file__).parents[2] / "docs" / "devices.rst").read_text(encoding="utf-8")
+    listed = listed.split("What stays on the host")[1].split("How it works")[0]
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 3)), rng.standard_normal(60)
+    answered = 0
+    for name in skopt_dl.__all__:
+        kind = getattr(skopt_dl, name)
+        if not hasattr(kind, "fit") or f"``{name}``" in listed:
+            continue
+        labels = "Class" in name or "Logistic" in name
+        model = kind(**({"max_iter": 2} if "MLP" in name else {}))
+        target = np.stack([y, -y], axis=1) if "MultiTask" in name else y > 0 if labels else y
+        target = None if "Completion" in name else there(target, device)
+        fit(model, there(X, device), target)
+        for a in outputs(model, there(X, device)).values():
+            assert a.device == device, name
+            answered += 1
+    assert answered > 15
 
 
 def test_gpu_without_a_gpu_names_what_to_install() -> None:
