@@ -191,7 +191,7 @@ def test_thresholding_follows_the_paper():
     seen = ~np.isnan(Y0)
     y, (m, n) = np.where(seen, Y0, 0.0), Y0.shape
     p = FactorProblem(observe(Y0, np.nan), 2, 0.0)
-    solver = SVT(extra=18, turns=60)
+    solver = SVT(extra=18, turns=60, momentum=False)
     state = solver.init(p, p.start(), np.random.default_rng(0))
     step = 1.2 * m * n / seen.sum()
     threshold = 5 * np.sqrt(m * n) * np.sqrt(np.mean(y[seen] ** 2))
@@ -210,6 +210,25 @@ def test_thresholding_finds_an_easy_matrix():
     result = solve(p, SVT(), 1e-4, 500)
     assert result.status is Status.CONVERGED
     assert distance(p, result.w, full) < 1e-2
+
+
+def test_momentum_saves_more_than_half_of_the_thresholdings():
+    Y, full = exact(120, 100, 2, 8.0)
+    p = FactorProblem(observe(Y, np.nan), 2, 0.0)
+    fast = solve(p, SVT(), 1e-4, 800)
+    assert fast.status is Status.CONVERGED
+    assert distance(p, fast.w, full) < 1e-3
+    plain = solve(p, SVT(momentum=False), 1e-4, 2 * fast.n_iter)
+    assert plain.status is Status.MAX_ITER
+
+
+def test_thresholding_halves_a_step_that_is_too_long():
+    """Without it the multiplier overflows here."""
+    Y, full = exact(60, 50, 2, 5.0)
+    p = FactorProblem(observe(Y, np.nan), 2, 0.0)
+    result = solve(p, SVT(step=4.0), 1e-4, 600)
+    assert result.status is Status.CONVERGED
+    assert distance(p, result.w, full) < 1e-3
 
 
 # --- trust regions on the manifold --------------------------------------------------------------
