@@ -80,6 +80,8 @@ def check_X_y(  # noqa: N802
     elif reset and not labels and _is_plain(X, order) and _is_plain_target(X, y, multi_output):
         _keep_n_features(estimator, X)
         y = np.asarray(y, dtype=X.dtype)
+    elif reset and labels and _is_plain(X, order) and _are_plain_labels(X, y):
+        _keep_n_features(estimator, X)
     else:
         X, y = validate_data(
             estimator,
@@ -193,6 +195,18 @@ def _is_plain_target(X: Any, y: Any, multi_output: bool) -> bool:
         and (y.ndim == 1 or (multi_output and y.ndim == 2 and y.shape[1] >= 1))
         and y.shape[0] == X.shape[0]
         and _is_finite(y)
+    )
+
+
+def _are_plain_labels(X: Any, y: Any) -> bool:
+    """Integers or booleans so close together that they are certainly classes."""
+    return (
+        type(y) is np.ndarray
+        and y.dtype.kind in "biu"
+        and y.ndim == 1
+        and y.shape[0] == X.shape[0]
+        # scikit-learn warns where more than half of the labels are distinct.
+        and int(y.max()) - int(y.min()) < y.shape[0] // 2
     )
 
 

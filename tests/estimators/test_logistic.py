@@ -341,3 +341,27 @@ def test_auto_solves_several_classes_with_an_l1_penalty(dtype, layout, fit_inter
     assert model.coef_.dtype == dtype
     known = LogisticRegression(solver="fista", max_iter=3000, **settings).fit(X, y[:300])
     assert model.solve_report_.objective == pytest.approx(known.solve_report_.objective, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint16, bool, str])
+def test_labels_of_any_type_give_one_model(dtype):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = (X[:, 0] > 0).astype(int)
+    expected = LogisticRegression().fit(X, y.tolist())
+    model = LogisticRegression().fit(X, y.astype(dtype))
+    assert model.classes_.dtype == np.unique(y.astype(dtype)).dtype
+    np.testing.assert_array_equal(model.coef_, expected.coef_)
+
+
+def test_labels_that_are_mostly_distinct_warn():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.warns(UserWarning, match="unique classes is greater than 50%"):
+        LogisticRegression().fit(X, np.arange(30) // 2 + np.arange(30) // 3)
+
+
+@pytest.mark.parametrize("shift", [np.nan, np.inf])
+def test_integer_labels_do_not_hide_bad_features(shift):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    X[3, 1] = shift
+    with pytest.raises(ValueError, match="contains"):
+        LogisticRegression().fit(X, np.arange(30) % 2)
