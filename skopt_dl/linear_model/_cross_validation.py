@@ -19,7 +19,7 @@ from skopt_dl.linear_model._exact_path import Path, gram_path
 from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
 from skopt_dl.linops import design
-from skopt_dl.linops.design import nearly_centred
+from skopt_dl.linops.design import nearly_centred, spread_of_few
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import LinearProblem
@@ -159,7 +159,7 @@ class _Tall:
         if fit_intercept:
             share = omega / np.sum(omega)
             mean = (share @ X).astype(np.float64)
-            near = X.dtype == np.float64 and nearly_centred(X, mean)
+            near = X.dtype == np.float64 and nearly_centred(mean, spread_of_few(X, mean))
             self.origin = (np.zeros_like(mean) if near else mean, float(share @ y))
         self.blocks = [Moments.of_rows(X, y, omega, fold.test, self.origin) for fold in folds]
 

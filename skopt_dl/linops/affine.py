@@ -41,8 +41,15 @@ class Centred(LinearMap):
     def take_rows(self, index: Any) -> Centred:
         return Centred(self.base.take_rows(index), self.mean)
 
+    @property
+    def _is_far(self) -> bool:
+        """Whether moments about zero would lose digits to those about the means."""
+        if self.layout != "dense":
+            return False
+        return not nearly_centred(self.mean, self.base.spread_of_few(self.mean))
+
     def gram(self, weights: Any) -> Any:
-        if self.layout == "dense" and not nearly_centred(self.base.to_dense(), self.mean):
+        if self._is_far:
             return weighted_gram(self.base.to_dense(), weights, self.mean)
         total, sums = self.xp.sum(weights), self.base.column_means(weights)
         gram = self.base.gram(weights)
@@ -61,7 +68,7 @@ class Centred(LinearMap):
         return self.xp.clip(squares, 0, None)
 
     def row_gram(self) -> Any:
-        if self.layout == "dense" and not nearly_centred(self.base.to_dense(), self.mean):
+        if self._is_far:
             X, products = self.base.to_dense(), 0.0
             n, p = self.shape
             for block in blocks_of(p, n):

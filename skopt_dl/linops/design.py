@@ -41,12 +41,12 @@ def spread_of_few(X: Any, mean: Any) -> Any:
     return namespace_of(X).sum((few - mean) ** 2, axis=0) / few.shape[0]
 
 
-def nearly_centred(X: Any, mean: Any) -> bool:
+def nearly_centred(mean: Any, spread: Any) -> bool:
     """Whether no column's mean exceeds its spread, as judged by few rows.
 
     Moments about zero then lose no digits to those about the means, and need no copy of X.
     """
-    return bool(namespace_of(X).all(mean**2 <= spread_of_few(X, mean)))
+    return bool(namespace_of(mean).all(mean**2 <= spread))
 
 
 def along_rows(weights: Any, a: Any) -> Any:
@@ -71,6 +71,7 @@ class Dense(LinearMap):
         self.X, self.shape, self.xp = X, X.shape, namespace_of(X)
         self._near: Any = None
         self._means: tuple[Any, Any] | None = None
+        self._spread: tuple[Any, Any] | None = None
         # The Gram matrix of the last weights, kept for targets that are solved one by one.
         self.kept_gram: tuple[Any, bool, Any] | None = None
 
@@ -146,6 +147,12 @@ class Dense(LinearMap):
             self._means = (weights, found[0])
         return found
 
+    def spread_of_few(self, mean: Any) -> Any:
+        """Mean squared deviations of a few rows from ``mean``, kept."""
+        if self._spread is None or self._spread[0] is not mean:
+            self._spread = mean, spread_of_few(self.X, mean)
+        return self._spread[1]
+
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2`` without a temporary of X's size where it can be avoided."""
         X = self.X
@@ -163,7 +170,7 @@ class Dense(LinearMap):
         xp, X, n = self.xp, self.X, self.shape[0]
         mean = self.column_means(weights)
         # Most designs need no closer look: no column is anywhere near.
-        if not bool(xp.any(FAR_FROM_ZERO**2 * spread_of_few(X, mean) < SAFETY * mean**2)):
+        if not bool(xp.any(FAR_FROM_ZERO**2 * self.spread_of_few(mean) < SAFETY * mean**2)):
             return self, None
         sample = X[:: max(1, n // FAR_ROWS), :]
         middle = xp.mean(sample, axis=0)

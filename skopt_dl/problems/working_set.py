@@ -73,8 +73,7 @@ class WorkingSet:
         self.map, self.base, self.kernels, self.positive = map_, base, kernels, positive
         self.dtype, self.device = y.dtype, device_of(y)
         self.omega = omega
-        self.root = xp.sqrt(xp.astype(omega, xp.float64, copy=False))
-        self.target = self.root * xp.astype(y, xp.float64, copy=False)
+        self.y = y
         self.l1, self.l2 = (xp.astype(strength, xp.float64, copy=False) for strength in (l1, l2))
         self.mean = getattr(map_, "mean", None)
         self.n_features = base.shape[1]
@@ -83,8 +82,21 @@ class WorkingSet:
         self._room, self._everything = 0, False
         self._G: Any = xp.zeros((0, 0), dtype=xp.float64, device=self.device)
         self._q: Any = xp.zeros(0, dtype=xp.float64, device=self.device)
-        gathered = SparseColumns if base.layout == "sparse" else DenseColumns
-        self._columns = gathered(base, self.root, self.mean)
+
+    @cached_property
+    def root(self) -> Any:
+        """Square roots of the sample weights."""
+        return self.xp.sqrt(self.xp.astype(self.omega, self.xp.float64, copy=False))
+
+    @cached_property
+    def target(self) -> Any:
+        """``t``, the weighted target."""
+        return self.root * self.xp.astype(self.y, self.xp.float64, copy=False)
+
+    @cached_property
+    def _columns(self) -> Any:
+        gathered = SparseColumns if self.base.layout == "sparse" else DenseColumns
+        return gathered(self.base, self.root, self.mean)
 
     @cached_property
     def positive_l1(self) -> Any:
@@ -158,9 +170,10 @@ class WorkingSet:
 
     def _moments_of_all(self, G: Any) -> tuple[Any, Any]:
         """``B'B``, unless it is known, and ``B't`` with all columns in B."""
-        xp, X, root, y = self.xp, self.base.X, self.root, self.target
+        xp, X = self.xp, self.base.X
         if self.dtype == xp.float64:
             return self.map.gram(self.omega) if G is None else G, -self._gradient()
+        root, y = self.root, self.target
         # In double precision, by blocks of rows.
         known, p = G is not None, self.n_features
         if not known:
