@@ -213,6 +213,7 @@ def test_a_clone_talks_to_the_same_client(client: Any) -> None:
 def test_a_search_on_the_workers_is_that_in_processes(client: Any) -> None:
     search = GridSearchCV(skopt_dl.Lasso(), {"alpha": [0.001, 0.01, 0.1]}, cv=3, n_jobs=2)
     by_loky = search.fit(*problem()).cv_results_["mean_test_score"]
-    with joblib.parallel_config(backend="dask"):
-        by_dask = search.fit(*problem()).cv_results_["mean_test_score"]
-    np.testing.assert_allclose(by_dask, by_loky, rtol=1e-12)
+    for backend in ("dask", "threading"):
+        with joblib.parallel_config(backend=backend):
+            there = search.fit(*problem()).cv_results_["mean_test_score"]
+        np.testing.assert_allclose(there, by_loky, rtol=1e-12)

@@ -49,6 +49,11 @@ MODULES = (
     ),
     Compiled(fista_update="fista"),
     Compiled(
+        logistic_terms="losses",
+        softmax="losses",
+        softmax_terms="losses",
+    ),
+    Compiled(
         prox_elastic_net="prox",
         prox_groups="prox",
         prox_mcp="prox",
