@@ -37,6 +37,8 @@ from skopt_dl.matrix_completion.problem import FactorProblem
 NOISE_FLOOR = 100.0
 # What `Columns` calls the parts that it keeps.
 KEPT = ("Q", "spread", "tau", "gamma", "delta")
+# A component that grows by this share in a turn is on its way.
+GROWING = 0.05
 
 
 @dataclass(frozen=True)
@@ -364,10 +366,28 @@ class PosteriorProblem(Problem):
     # --- certificate --------------------------------------------------------------------------
 
     def certificate(self, w: Any) -> Certificate:
-        """What one more turn over all blocks gains: nats of evidence per entry."""
+        """What one more turn over all blocks gains: nats of evidence per entry.
+
+        Where a small component grows by a twentieth or more in that turn, its growth counts if it
+        is the larger: its gain is ahead, however little it gains yet.
+        """
         value = to_float(self.value(w))
         after = self.xp.asarray(w, copy=True)
         for block in reversed(list(self.blocks)):
             self.posterior_step(after, block)
         gain = max(0.0, value - to_float(self.value(after)))
+        growth = self._growth(self.unpack(w), self.unpack(after))
+        gain = max(gain, growth) if growth >= GROWING else gain
         return Certificate("evidence of a further turn", gain, value)
+
+    def _growth(self, before: Beliefs, after: Beliefs) -> float:
+        """By what share the fastest component has grown, of those that rounding does not rule."""
+        xp, k = self.xp, self.factor.k
+        old, new = (
+            xp.sum(b.P[:, :k] ** 2, axis=0) * xp.sum(b.Q[:, :k] ** 2, axis=0)
+            for b in (before, after)
+        )
+        least = float(xp.finfo(self.dtype).eps) * xp.max(new)
+        there = (old > least) & (new > least)
+        ratio = xp.where(there, new, 1.0) / xp.where(there, old, 1.0)
+        return 0.5 * (to_float(xp.max(ratio)) - 1)
