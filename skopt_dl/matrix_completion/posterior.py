@@ -183,9 +183,11 @@ class PosteriorProblem(Problem):
         flat = [P, xp.zeros_like(P), Q, xp.zeros_like(Q)]
         ends = [xp.ones_like(w[:1]), xp.ones_like(P[0, :]), xp.ones_like(Q[0, :])]
         whole = xp.concat([*(xp.reshape(a, (-1,)) for a in flat), *ends])
-        # A rough noise to begin with, the mean square: it keeps the first turns from overfitting.
-        obs = self.observed
+        # A rough noise to begin with, half-way from the mean square to what the start leaves: the
+        # one kills components that share the columns of a table, the other may overfit.
+        obs, E = self.observed, self.factor.residual(w)
         square = obs.dot(obs.values, obs.values) / obs.total
+        square = xp.sqrt(square * (obs.dot(E, E) / obs.total))
         whole[self._slices[4]] = 1 / xp.maximum(square, xp.ones_like(square) * self._tiny())
         return whole
 
