@@ -1,6 +1,6 @@
 """The active-set lasso against coordinate descent: the evidence for ``ACTIVE_SET_ABOVE`` in
-dispatch/auto.py, and (with ``--gram``) for ``GRAM_BELOW`` and
-``WHOLE_SHARE`` in problems/working_set.py and ``THIN_ABOVE`` in solvers/active_set.py.
+dispatch/auto.py, and (with ``--gram``) for ``GRAM_BELOW``, ``FORESEEN_BELOW`` and ``WHOLE_SHARE``
+in problems/working_set.py and ``THIN_ABOVE`` in solvers/active_set.py.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from benchmarks.timing import compare, fitting, parser, show  # first: pins BLAS  # isort: skip
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from benchmarks.datasets import gaussian, words
@@ -64,11 +65,11 @@ def compare_methods(options: Any) -> None:
 
 
 def compare_constants(options: Any) -> None:
-    """Independent columns and neighbours correlated by 0.95, largest alpha / 100."""
+    """Independent columns and neighbours correlated by 0.95, few coefficients and many."""
     for n, p in SHAPES[:1] if options.smoke else SHAPES:
-        for rho in (0.0, 0.95):
+        for rho, divisor in product((0.0, 0.95), (2, 100)):
             X, y = gaussian(n, p, rho=rho)(options.smoke)
-            alpha = alpha_max(X, y) / 100
+            alpha = alpha_max(X, y) / divisor
             common = {"alpha": alpha, "max_iter": 10**6}
             exact = fitting(Lasso, X, y, solver="active_set", **common)
             candidates = {
@@ -76,16 +77,17 @@ def compare_constants(options: Any) -> None:
                 "active_set": exact,
                 "active_set, no Gram": with_constant(working_set, "GRAM_BELOW", 0, exact),
                 "active_set, full Gram": with_constant(working_set, "WHOLE_BELOW", 10**6, exact),
+                "active_set, no foresight": with_constant(working_set, "FORESEEN_BELOW", 0, exact),
                 "active_set, thin above 20": with_constant(active_set, "THIN_ABOVE", 20, exact),
                 "active_set, thin above 200": with_constant(active_set, "THIN_ABOVE", 200, exact),
             }
             timings = compare(
                 candidates,
-                Objective(X, y, 100).error,
+                Objective(X, y, divisor).error,
                 target=1e-6,
                 repeat=options.repeat,
             )
-            show(f"{n} x {p}, rho {rho:g}", timings, reference="cd")
+            show(f"{n} x {p}, rho {rho:g}, alpha max / {divisor}", timings, reference="cd")
 
 
 def main(arguments: list[str] | None = None) -> None:

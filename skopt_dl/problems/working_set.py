@@ -21,9 +21,12 @@ from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
 # Largest p for which all of X'X is formed (benchmarks/lasso_thresholds.py).
 GRAM_BELOW = 2000
 # Where that is possible, all columns are taken at once up to this p, and else once the set would
-# exceed this share of them: the whole Gram then costs hardly more than the passes that it spares
-# (benchmarks/lasso_thresholds.py --gram).
-WHOLE_BELOW = 300
+# exceed this share of them: the whole Gram then costs hardly more than the passes that it spares.
+# Up to FORESEEN_BELOW columns, those that violate their condition at the start count as the set:
+# with more of them a wrong guess costs more than the first passes (benchmarks/lasso_thresholds.py
+# --gram).
+WHOLE_BELOW = 64
+FORESEEN_BELOW = 300
 WHOLE_SHARE = 0.15
 
 
@@ -127,6 +130,13 @@ class WorkingSet:
         """Whether a set of ``size`` columns is better replaced by all of them."""
         p = self.n_features
         return self.prefers_everything and (p <= WHOLE_BELOW or size > WHOLE_SHARE * p)
+
+    def outgrown_from(self, c: Any) -> bool:
+        """The same for the set that the correlations ``c`` at the start foretell, if they can."""
+        if self.n_features > FORESEEN_BELOW or not self.prefers_everything:
+            return False
+        foreseen = (self.size_of(c) > self.l1) | self.inside
+        return self.outgrown(int(self.xp.count_nonzero(foreseen)))
 
     def size_of(self, c: Any) -> Any:
         """What is compared with the l1 strengths: ``|c|``, or ``c`` where only w >= 0 counts."""

@@ -96,6 +96,9 @@ class ActiveSet(Solver):
             work.add(support)
             v = xp.astype(xp.take(w, support), xp.float64)
         (c,) = work.correlations(v)
+        if not work.complete and work.outgrown_from(c):
+            v = scatter(work.index, v, work.n_features)
+            work.add_all()
         level = xp.max(xp.where(work.l1 > 0, work.size_of(c) / work.positive_l1, 0 * c))
         # A start with a support is a warm start: it does not go back to the top of the path.
         s.level = 1.0 if support.shape[0] else max(1.0, float(level))

@@ -169,6 +169,7 @@ def steps_of_a_walk(rng):
 @pytest.mark.parametrize("kernel", [Compiled, Generic, OnHost])
 def test_a_large_set_is_replaced_by_all_columns_on_the_way(kernel, monkeypatch):
     monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_BELOW", 0)
+    monkeypatch.setattr("skopt_dl.problems.working_set.FORESEEN_BELOW", 0)
     monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_SHARE", 0.8)
     problem = LinearProblem(
         *steps_of_a_walk(np.random.default_rng(0)), Squared(), L1(1e-3), fit_intercept=True
@@ -180,6 +181,23 @@ def test_a_large_set_is_replaced_by_all_columns_on_the_way(kernel, monkeypatch):
     result = run(problem, ActiveSet(), stopping=Stopping(tol=1e-10, max_iter=10))
     assert result.success
     assert len(wholes) == 1 and 0 < wholes[0] < 60
+
+
+@pytest.mark.parametrize(("share", "wholes"), [(0.9, []), (0.02, [0])])
+def test_the_whole_gram_is_formed_at_once_where_the_start_foretells_a_large_set(
+    share, wholes, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 100))
+    y = X[:, :10].sum(axis=1) + 0.1 * rng.normal(size=400)
+    X, y = X - X.mean(axis=0), y - y.mean()
+    # All but this share of the columns violate their condition at zero.
+    problem = LinearProblem(X, y, Squared(), L1(float(np.quantile(np.abs(X.T @ y), share) / 400)))
+    sizes = []
+    whole = WorkingSet.add_all
+    monkeypatch.setattr(WorkingSet, "add_all", lambda work: (sizes.append(work.size), whole(work)))
+    assert run(problem, ActiveSet(), stopping=Stopping(tol=1e-10, max_iter=10)).success
+    assert sizes == wholes
 
 
 @pytest.mark.parametrize("whole_below", [0, 300])
