@@ -199,14 +199,15 @@ def _is_plain_target(X: Any, y: Any, multi_output: bool) -> bool:
 
 
 def _are_plain_labels(X: Any, y: Any) -> bool:
-    """Integers or booleans so close together that they are certainly classes."""
+    """Whole numbers or booleans so close together that they are certainly classes."""
     return (
         type(y) is np.ndarray
-        and y.dtype.kind in "biu"
+        and y.dtype.kind in "biuf"
         and y.ndim == 1
         and y.shape[0] == X.shape[0]
         # scikit-learn warns where more than half of the labels are distinct.
-        and int(y.max()) - int(y.min()) < y.shape[0] // 2
+        and y.max().item() - y.min().item() < y.shape[0] // 2
+        and (y.dtype.kind != "f" or np.array_equal(y, np.trunc(y)))
     )
 
 

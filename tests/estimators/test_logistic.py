@@ -343,7 +343,7 @@ def test_auto_solves_several_classes_with_an_l1_penalty(dtype, layout, fit_inter
     assert model.solve_report_.objective == pytest.approx(known.solve_report_.objective, rel=1e-3)
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint16, bool, str])
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint16, bool, float, np.float32, str])
 def test_labels_of_any_type_give_one_model(dtype):
     X = np.random.default_rng(0).normal(size=(60, 4))
     y = (X[:, 0] > 0).astype(int)
@@ -357,6 +357,15 @@ def test_labels_that_are_mostly_distinct_warn():
     X = np.random.default_rng(0).normal(size=(30, 2))
     with pytest.warns(UserWarning, match="unique classes is greater than 50%"):
         LogisticRegression().fit(X, np.arange(30) // 2 + np.arange(30) // 3)
+
+
+@pytest.mark.parametrize("bad", [0.5, np.nan, np.inf])
+def test_numbers_that_are_no_labels_are_refused(bad):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.arange(30) % 2.0
+    y[4] = bad
+    with pytest.raises(ValueError, match=r"Unknown label type|contains"):
+        LogisticRegression().fit(X, y)
 
 
 @pytest.mark.parametrize("shift", [np.nan, np.inf])
