@@ -85,7 +85,7 @@ class NewtonCG(DescentSolver):
         state = NewtonCGState(w=w)
         point = problem.point(w)  # type: ignore[attr-defined]
         state.stand_at(problem, point)
-        state.first_norm = norm_in(problem, point.grad, _diagonal(problem, point))
+        state.first_norm = norm_in(problem, point.grad, positive_diagonal(problem, point))
         return state
 
     def _iterate(self, problem: Any, state: NewtonCGState) -> Status | None:
@@ -102,7 +102,7 @@ class NewtonCG(DescentSolver):
     def _direction(self, problem: Any, state: NewtonCGState) -> tuple[Any, bool]:
         """Truncated conjugate gradients on ``H d = -g``; false if it is only ``-g``."""
         point: Any = state.point
-        D = _diagonal(problem, point)
+        D = positive_diagonal(problem, point)
         return newton_direction(
             problem,
             point.grad,
@@ -113,7 +113,7 @@ class NewtonCG(DescentSolver):
         )
 
 
-def _diagonal(problem: Any, point: Any) -> Any:
+def positive_diagonal(problem: Any, point: Any) -> Any:
     """The diagonal of the Hessian, made positive; ``None`` where the problem does not know it."""
     if problem.why_not(Oracle.HESSIAN_DIAGONAL) is not None:
         return None

@@ -15,6 +15,7 @@ from skopt_dl.search import trust_step
 from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, sampled_product
 from skopt_dl.solvers.descent import DescentSolver, DescentState
 from skopt_dl.solvers.eigenspace import Eigenspace, check_subproblem
+from skopt_dl.solvers.newton import positive_diagonal
 from skopt_dl.solvers.ratio import GOOD, POOR, try_step
 
 # The radius shrinks to a quarter where less than a quarter of the promised decrease came, and
@@ -22,13 +23,17 @@ from skopt_dl.solvers.ratio import GOOD, POOR, try_step
 SHRINK, GROW = 0.25, 2.0
 # With a sampled model: the ratio from which the radius doubles, and its growth below that.
 SURE, HESITANT = 0.8, 1.2
+# "auto" measures steps in the diagonal of the Hessian from this ratio of its entries on: columns
+# whose units differ by more than a hundred, about.
+UNEVEN = 1e4
 
 
 @dataclass
 class TrustRegionState(DescentState):
-    """Adds the radius, the curvature at the point, and the source of random samples."""
+    """Adds the radius and its metric, the curvature at the point, and a source of samples."""
 
     radius: float = 1.0
+    by_diagonal: bool = False
     space: Eigenspace | None = None
     rng: Any = None
 
@@ -58,6 +63,11 @@ class TrustRegion(DescentSolver):
         How the model is minimised: by truncated conjugate gradients that end at the radius; exactly
         over the Krylov space of the gradient; or exactly, in the eigenvectors of the whole Hessian
         (made of as many products as there are parameters).
+    preconditioner : {"auto", "diagonal", "none"}
+        With "diagonal", "steihaug" measures steps by :math:`|s|_D = \\sqrt{s'Ds}` and is
+        preconditioned by D, the diagonal of H over the geometric mean of its entries, on problems
+        that know it (`Oracle.HESSIAN_DIAGONAL`). "auto" does so where the entries differ by more
+        than ten thousand at the start. "krylov" and "exact" measure Euclidean lengths.
 
     Notes
     -----
@@ -66,9 +76,9 @@ class TrustRegion(DescentSolver):
     non-convex objectives the method leaves saddles that it does not start on exactly. Every inner
     iteration counts none, every step tried, taken or not, counts one. Where rounding hides the
     decrease it is measured by the slopes, :math:`-\\tfrac12 (g + g^+)'s`. Apart from that the
-    iterates of "steihaug" are those of SciPy's "trust-ncg". Steps of "krylov" and "exact" also go
-    along the lowest eigenvector where the gradient has no part in it (the hard case), "exact"
-    always, "krylov" within its space.
+    iterates of "steihaug" without a preconditioner are those of SciPy's "trust-ncg". Steps of
+    "krylov" and "exact" also go along the lowest eigenvector where the gradient has no part in it
+    (the hard case), "exact" always, "krylov" within its space.
 
     References
     ----------
@@ -90,15 +100,25 @@ class TrustRegion(DescentSolver):
         acceptance: float = 0.15,
         max_inner: int = 200,
         subproblem: Literal["steihaug", "krylov", "exact"] = "steihaug",
+        preconditioner: Literal["auto", "diagonal", "none"] = "auto",
     ) -> None:
         self.initial_radius, self.max_radius = initial_radius, max_radius
         self.acceptance, self.max_inner, self.subproblem = acceptance, max_inner, subproblem
+        self.preconditioner = preconditioner
 
     def init(self, problem: Problem, w: Any, rng: Any) -> TrustRegionState:
         _check(self)
         check_subproblem(self, ("steihaug", "krylov", "exact"))
+        if self.preconditioner not in ("auto", "diagonal", "none"):
+            raise ValueError(
+                f"TrustRegion: preconditioner={self.preconditioner!r}, but it must be one of "
+                "'auto', 'diagonal', 'none'"
+            )
         state = TrustRegionState(w=w, radius=float(self.initial_radius))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        state.by_diagonal = self.preconditioner == "diagonal" or (
+            self.preconditioner == "auto" and _is_uneven(problem, state.point)
+        )
         return state
 
     def _iterate(self, problem: Any, state: TrustRegionState) -> Status | None:
@@ -217,22 +237,40 @@ def _check(solver: Any) -> None:
         raise ValueError(f"{name}: max_inner={solver.max_inner!r}, but it must be at least 1")
 
 
+def _is_uneven(problem: Any, point: Any) -> bool:
+    """Whether the diagonal of the Hessian is known and calls for a metric of its own."""
+    D = positive_diagonal(problem, point)
+    return D is not None and to_float(problem.xp.max(D) / problem.xp.min(D)) > UNEVEN
+
+
+def _units(problem: Any, state: TrustRegionState) -> Any:
+    """The square root of D, of geometric mean one; ``None`` where lengths are Euclidean."""
+    D = positive_diagonal(problem, state.point) if state.by_diagonal else None
+    if D is None:
+        return None
+    logs = problem.xp.log(D) / 2
+    return problem.xp.exp(logs - problem.xp.mean(logs))
+
+
 def _model_step(solver: Any, problem: Any, state: TrustRegionState) -> tuple[Any, float, bool]:
     """The step, what the model promises for it, and whether it ends at the radius."""
     space: Any = state.space
     if solver.subproblem == "steihaug":
-        g, radius = state.point.grad, state.radius  # type: ignore[union-attr]
-        size = to_float(g @ g) ** 0.5
+        g, units = state.point.grad, _units(problem, state)  # type: ignore[union-attr]
+        # In the variables D^1/2 s, where the radius is round and curvatures can be compared.
+        slope = g if units is None else g / units
+        size = to_float(slope @ slope) ** 0.5
         enough = min(0.5, size**0.5) * size
         found = truncated_cg(
-            space.product,
-            g,
+            space.product if units is None else lambda d: space.product(d / units) / units,
+            slope,
             stop=lambda s, r, square: to_float(square) ** 0.5 < enough,
             max_iter=solver.max_inner,
-            radius=radius,
+            radius=state.radius,
         )
-        promised = -to_float(g @ found.s) - 0.5 * to_float(found.s @ space.product(found.s))
-        return found.s, promised, found.end in ("radius", "curvature")
+        s = found.s if units is None else found.s / units
+        promised = -to_float(g @ s) - 0.5 * to_float(s @ space.product(s))
+        return s, promised, found.end in ("radius", "curvature")
     return space.minimise(
         lambda spectrum: trust_step(spectrum.values, spectrum.c, state.radius),
         solver.max_inner,

@@ -19,6 +19,7 @@ from skopt_dl.solvers.conjugate_gradient import ConjugateGradient
 from skopt_dl.solvers.newton import NewtonCG, NewtonCholesky
 from skopt_dl.solvers.nonlinear_cg import NonlinearCG
 from skopt_dl.solvers.quasi_newton import LBFGS
+from skopt_dl.solvers.trust_region import TrustRegion
 
 SOLVERS = [LBFGS(), NonlinearCG(), NewtonCG(), NewtonCholesky()]
 DEVICES = ["CPU_DEVICE", "device1"]
@@ -229,7 +230,8 @@ def test_newton_steps_do_not_depend_on_the_units_of_the_columns():
     np.testing.assert_allclose(units * five_steps(units), five_steps(np.ones(6)), rtol=1e-7)
 
 
-def test_truncated_newton_does_not_depend_on_the_units_of_the_columns():
+@pytest.mark.parametrize("solver", [NewtonCG(), TrustRegion(preconditioner="diagonal")], ids=repr)
+def test_truncated_newton_does_not_depend_on_the_units_of_the_columns(solver):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 60))
     y = (X @ rng.standard_normal(60) + rng.standard_normal(300) > 0).astype(float)
@@ -238,12 +240,27 @@ def test_truncated_newton_does_not_depend_on_the_units_of_the_columns():
     for scale in (np.ones(60), units):
         # The penalty moves with the columns.
         problem = LinearProblem(X * scale, y, Logistic(), L2(0.01 * scale**2))
-        result = solve(problem, NewtonCG(), tol=1e-8)
+        result = solve(problem, solver, tol=1e-8)
         assert result.status is Status.CONVERGED
         products.append((result.n_iter, result.w * scale))
     (plain, w), (scaled, v) = products
     assert scaled <= plain + 2
     np.testing.assert_allclose(v, w, atol=1e-5)
+
+
+def test_a_trust_region_takes_the_metric_that_wild_units_call_for():
+    X, y = classes()
+    for exponent, same in ((2.0, "diagonal"), (0.0, "none")):
+        units = 10.0 ** np.linspace(-exponent, exponent, X.shape[1])
+        problem = LinearProblem(X * units, y * 1.0, Logistic(), L2(0.01 * units**2))
+        paths = {
+            name: solve(problem, TrustRegion(preconditioner=name), tol=None, max_iter=3).w
+            for name in ("auto", "diagonal", "none")
+        }
+        np.testing.assert_array_equal(paths["auto"], paths[same])
+        assert not np.array_equal(paths["diagonal"], paths["none"])
+    with pytest.raises(ValueError, match="'auto', 'diagonal', 'none'"):
+        solve(problem, TrustRegion(preconditioner="lu"), max_iter=1)
 
 
 def test_newton_converges_quadratically():
