@@ -53,7 +53,6 @@ PLAIN = ("lasso", "ridge", "l2 logistic", "multinomial l2")
 # of methods by batches allows.
 LOSES_GROUND = {
     ("adahessian", "l2 logistic, weights"),
-    ("multibatch_lbfgs", "multinomial l2"),
     ("online_bfgs", "multinomial l2"),
 }
 WEAK = pytest.mark.xfail(strict=True, reason="loses ground after a restart on batches of ten")

@@ -22,6 +22,8 @@ from skopt_dl.solvers.stochastic.sampling import batch_size, on_device
 
 # Backtracking on a batch: Armijo's constant, the factor, and how often at most.
 DECREASE, SHRINK, TRIALS = 1e-4, 0.5, 20
+# Samples that a pair is made of, where half of the batch has them: fewer see too little curvature.
+FEW = 5
 # Parts of a batch whose gradients tell its variance.
 PARTS = 8
 
@@ -55,8 +57,8 @@ class MultiBatchLBFGS(Solver):
     batch_size : int or "auto"
         Samples per step; "auto" is ``min(200, n_samples)``.
     overlap : float
-        Share of a batch that the next one takes over, above 0 and at most 1; a step has one new
-        sample at least.
+        Share of a batch that the next one takes over, above 0 and at most 1, but five samples or
+        half of a small batch at least; a step has one new sample at least.
 
     Notes
     -----
@@ -103,7 +105,8 @@ class MultiBatchLBFGS(Solver):
             state.measured = state.n_iter
             state.length = stable_length(problem, state.w, index, state.H.apply)
         _descend(problem, state, index, g)
-        keep = min(max(1, int(self.overlap * state.size)), max(1, state.size - 1))
+        least = max(1, min(FEW, state.size // 2))
+        keep = min(max(least, int(self.overlap * state.size)), max(1, state.size - 1))
         state.kept = index[-keep:]
         s = state.w - before
         state.H.push(s, _grad(problem, state.w, state.kept) - _grad(problem, before, state.kept))
