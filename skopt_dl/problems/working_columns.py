@@ -42,11 +42,11 @@ class DenseColumns:
         return self._buffer[: m + k, :] @ new.T
 
     def _reserve(self, size: int) -> None:
-        # A row of the buffer is a column of B: appended and multiplied contiguously. It doubles
-        # when it runs out of room.
+        # A row of the buffer is a column of B: appended and multiplied contiguously. It begins at
+        # what is asked for, as two columns may be all that there are, and doubles from there.
         if self._buffer is not None and size <= self._buffer.shape[0]:
             return
-        xp, room = self.xp, min(self.base.shape[1], max(64, size, 2 * self.size))
+        xp, room = self.xp, min(self.base.shape[1], max(size, 2 * self.size))
         buffer = xp.zeros((room, self.base.shape[0]), dtype=xp.float64, device=self.root.device)
         if self.size:
             buffer[: self.size, :] = self._buffer[: self.size, :]
@@ -54,7 +54,11 @@ class DenseColumns:
 
     def product(self, used: Any, W: Any) -> Any:
         """``B[:, used] W``."""
-        return self.xp.take(self._buffer, used, axis=0).T @ W
+        everything = used.shape[0] == self.size
+        rows = (
+            self._buffer[: self.size, :] if everything else self.xp.take(self._buffer, used, axis=0)
+        )
+        return rows.T @ W
 
     def inner(self, v: Any) -> Any:
         """``B' v``."""

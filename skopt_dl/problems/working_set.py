@@ -253,7 +253,9 @@ class WorkingSet:
         if self.size == 0 and not directions and among is None:
             self._u = self.xp.astype(self.root * self.target, self.dtype)
             return [-self.xp.astype(self._gradient(), self.xp.float64)]
-        C, _ = self._products(self.xp.stack([w, *directions], axis=1), 1, among)
+        R = self._residuals(self.xp.stack([w, *directions], axis=1), 1)
+        R *= self.root[:, None]
+        C = self._inner(R, self.map if among is None else among)
         return [C[:, k] for k in range(C.shape[1])]
 
     def block_correlations(self, W: Any, direction: Any) -> tuple[Any, Any, Any]:
@@ -262,23 +264,25 @@ class WorkingSet:
         Also ``|t - B w|^2`` and ``t'(t - B w)`` of each solution.
         """
         xp, k = self.xp, W.shape[1]
-        C, R = self._products(xp.concat([W, direction[:, None]], axis=1), k)
-        R = R[:, :k]
+        R = self._residuals(xp.concat([W, direction[:, None]], axis=1), k)
+        C, R = self._inner(self.root[:, None] * R, self.map), R[:, :k]
         return C, xp.sum(R**2, axis=0), self.target @ R
 
-    def _products(self, W: Any, n_solutions: int, among: Any = None) -> tuple[Any, Any]:
-        """``B'R`` over all columns, or those of a part, and ``R = t 1' - B W``; without t beyond
-        ``n_solutions``."""
+    def _residuals(self, W: Any, n_solutions: int) -> Any:
+        """``t 1' - B W``, without t beyond ``n_solutions``."""
         xp = self.xp
         R = xp.zeros((self.base.shape[0], W.shape[1]), dtype=xp.float64, device=self.device)
         R[:, :n_solutions] = self.target[:, None]
         used = xp.nonzero(xp.any(W != 0, axis=1))[0]
         if used.shape[0]:
             R -= self._columns.product(used, xp.take(W, used, axis=0))
-        weighted = xp.astype(self.root[:, None] * R, self.dtype)
+        return R
+
+    def _inner(self, weighted: Any, columns: Any) -> Any:
+        """The inner products of ``columns`` with weighted residuals, of which the first is kept."""
+        weighted = self.xp.astype(weighted, self.dtype, copy=False)
         self._u = weighted[:, 0]
-        columns = self.map if among is None else among
-        return xp.astype(columns.rmatvec(weighted), xp.float64), R
+        return self.xp.astype(columns.rmatvec(weighted), self.xp.float64)
 
     def full(self, w: Any) -> Any:
         """Coefficients on the set as an array of all p, in the problem's dtype."""
