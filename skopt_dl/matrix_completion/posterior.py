@@ -37,8 +37,6 @@ from skopt_dl.matrix_completion.problem import FactorProblem
 NOISE_FLOOR = 100.0
 # What `Columns` calls the parts that it keeps.
 KEPT = ("Q", "spread", "tau", "gamma", "delta")
-# A component that grows by this share in a turn is on its way.
-GROWING = 0.05
 
 
 @dataclass(frozen=True)
@@ -183,11 +181,9 @@ class PosteriorProblem(Problem):
         flat = [P, xp.zeros_like(P), Q, xp.zeros_like(Q)]
         ends = [xp.ones_like(w[:1]), xp.ones_like(P[0, :]), xp.ones_like(Q[0, :])]
         whole = xp.concat([*(xp.reshape(a, (-1,)) for a in flat), *ends])
-        # A rough noise to begin with, half-way from the mean square to what the start leaves: the
-        # one kills components that share the columns of a table, the other may overfit.
-        obs, E = self.observed, self.factor.residual(w)
+        # A rough noise to begin with, the mean square: it keeps the first turns from overfitting.
+        obs = self.observed
         square = obs.dot(obs.values, obs.values) / obs.total
-        square = xp.sqrt(square * (obs.dot(E, E) / obs.total))
         whole[self._slices[4]] = 1 / xp.maximum(square, xp.ones_like(square) * self._tiny())
         return whole
 
@@ -368,28 +364,10 @@ class PosteriorProblem(Problem):
     # --- certificate --------------------------------------------------------------------------
 
     def certificate(self, w: Any) -> Certificate:
-        """What one more turn over all blocks gains: nats of evidence per entry.
-
-        Where a small component grows by a twentieth or more in that turn, its growth counts if it
-        is the larger: its gain is ahead, however little it gains yet.
-        """
+        """What one more turn over all blocks gains: nats of evidence per entry."""
         value = to_float(self.value(w))
         after = self.xp.asarray(w, copy=True)
         for block in reversed(list(self.blocks)):
             self.posterior_step(after, block)
         gain = max(0.0, value - to_float(self.value(after)))
-        growth = self._growth(self.unpack(w), self.unpack(after))
-        gain = max(gain, growth) if growth >= GROWING else gain
         return Certificate("evidence of a further turn", gain, value)
-
-    def _growth(self, before: Beliefs, after: Beliefs) -> float:
-        """By what share the fastest component has grown, of those that rounding does not rule."""
-        xp, k = self.xp, self.factor.k
-        old, new = (
-            xp.sum(b.P[:, :k] ** 2, axis=0) * xp.sum(b.Q[:, :k] ** 2, axis=0)
-            for b in (before, after)
-        )
-        least = float(xp.finfo(self.dtype).eps) * xp.max(new)
-        there = (old > least) & (new > least)
-        ratio = xp.where(there, new, 1.0) / xp.where(there, old, 1.0)
-        return 0.5 * (to_float(xp.max(ratio)) - 1)
