@@ -65,8 +65,9 @@ class SVT(Solver):
     -----
     It starts from the multiple of the data at which the shrunk matrix begins not to vanish. The
     answer is cut to the rank of the problem. The first of the completion methods, and slow:
-    ``irls`` and ``gauss_newton`` need fewer entries and less time. Momentum saves most of the
-    steps. The indicator is the relative error of the entries.
+    ``irls`` and ``gauss_newton`` need fewer entries and less time. Momentum saves most of the steps
+    on large matrices, and may lead a small one astray. The indicator is the relative error of the
+    entries.
 
     References
     ----------
@@ -86,7 +87,7 @@ class SVT(Solver):
         step: float = 1.2,
         extra: int = 3,
         turns: int = 2,
-        momentum: bool = True,
+        momentum: bool = False,
     ) -> None:
         self.threshold, self.step, self.extra, self.turns, self.momentum = (
             threshold,

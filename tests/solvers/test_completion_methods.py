@@ -215,10 +215,10 @@ def test_thresholding_finds_an_easy_matrix():
 def test_momentum_saves_more_than_half_of_the_thresholdings():
     Y, full = exact(120, 100, 2, 8.0)
     p = FactorProblem(observe(Y, np.nan), 2, 0.0)
-    fast = solve(p, SVT(), 1e-4, 800)
+    fast = solve(p, SVT(momentum=True), 1e-4, 800)
     assert fast.status is Status.CONVERGED
     assert distance(p, fast.w, full) < 1e-3
-    plain = solve(p, SVT(momentum=False), 1e-4, 2 * fast.n_iter)
+    plain = solve(p, SVT(), 1e-4, 2 * fast.n_iter)
     assert plain.status is Status.MAX_ITER
 
 
@@ -226,7 +226,7 @@ def test_thresholding_halves_a_step_that_is_too_long():
     """Without it the multiplier overflows here."""
     Y, full = exact(60, 50, 2, 5.0)
     p = FactorProblem(observe(Y, np.nan), 2, 0.0)
-    result = solve(p, SVT(step=4.0), 1e-4, 600)
+    result = solve(p, SVT(step=4.0, momentum=True), 1e-4, 600)
     assert result.status is Status.CONVERGED
     assert distance(p, result.w, full) < 1e-3
 
