@@ -74,8 +74,8 @@ class DaskEstimator(BaseEstimator):
         if isinstance(self.solver, str) and self.solver != "auto":
             SOLVERS.get(self.solver)
 
-    def _adopt(self, local: Any, rows: Rows, *, passes: int) -> Self:
-        """Keep the fitted plain estimator and show its attributes."""
+    def _adopt(self, local: Any, rows: Rows, *, passes: int, held: int | None) -> Self:
+        """Keep the fitted plain estimator, whose tasks held ``held`` bytes; show its attributes."""
         local.n_features_in_ = rows.n_features
         if rows.names is not None:
             local.feature_names_in_ = rows.names
@@ -85,7 +85,7 @@ class DaskEstimator(BaseEstimator):
                 setattr(self, name, getattr(local, name))
             elif name in vars(self):
                 delattr(self, name)
-        self.n_blocks_, self.n_passes_ = len(rows.blocks), passes
+        self.n_blocks_, self.n_passes_, self.task_bytes_ = len(rows.blocks), passes, held
         self._local = local
         return self
 

@@ -80,9 +80,7 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
             per_sample=per_sample,
         )
         local = fit_small(self, plain, small, rows.dtype)
-        self._adopt(local, rows, passes=counted + folds.passes)
-        self.task_bytes_ = held
-        return self
+        return self._adopt(local, rows, passes=counted + folds.passes, held=held)
 
 
 class Folds:

@@ -59,6 +59,5 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         small = SmallProblem(
             moments[0], origin, fit_intercept=self.fit_intercept, per_sample=self._per_sample
         )
-        self._adopt(fit_small(self, plain, small, rows.dtype), rows, passes=1)
-        self.task_bytes_ = held
-        return self
+        local = fit_small(self, plain, small, rows.dtype)
+        return self._adopt(local, rows, passes=1, held=held)

@@ -121,9 +121,7 @@ class LocalSGD(DaskEstimator):
             seed=int(rng.randint(2**31 - 1)),
             description=f"{self!r} on {len(rows.blocks)} blocks of a Dask collection",
         )
-        longest = max(rows.lengths or (0,))
-        batch = min(200, longest) if self.batch_size == "auto" else int(self.batch_size)
-        held = network_bytes(rows, network._net, batch)
+        held = network_bytes(rows, network._net, self.batch_size)
         self._say(rows, held)
         plain, progress = self._new_plain(), Progress()
         result = plain._solve(
@@ -141,9 +139,7 @@ class LocalSGD(DaskEstimator):
         plain.n_iter_ = max(1, result.n_iter)
         plain.solve_report_ = result.report()
         plain.solver_ = self.solver if isinstance(self.solver, str) else type(self.solver).__name__
-        self._adopt(plain, rows, passes=problem.passes + int(self._labels))
-        self.task_bytes_ = held
-        return self
+        return self._adopt(plain, rows, passes=problem.passes + int(self._labels), held=held)
 
     def _check(self) -> None:
         self._new_plain()._check_parameters()

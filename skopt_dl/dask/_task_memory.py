@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.dask._collections import FAN_IN
+from skopt_dl.solvers.stochastic.sampling import batch_size
 
 FLOAT = 8
 # Rows that the compiled passes of a network take at a time.
@@ -36,14 +37,14 @@ def logistic_bytes(rows: Any, outputs: int, *, hessian: bool) -> int | None:
     return int(block + FLOAT * (n * vectors + (FAN_IN + 1) * part))
 
 
-def network_bytes(rows: Any, net: Any, batch: int) -> int | None:
+def network_bytes(rows: Any, net: Any, batch: Any) -> int | None:
     """Of epochs of a network on a block: besides it copies of the parameters (gradient, moments,
     sums), and four numbers a unit for the rows that the passes take at a time."""
     if rows.lengths is None:
         return None
     n, outputs = _longest(rows.lengths), net.sizes[-1]
     block = 2 * n * rows.n_features * rows.dtype.itemsize
-    units = 4 * max(CHUNK, batch) * sum(net.sizes)
+    units = 4 * max(CHUNK, batch_size(batch, n)) * sum(net.sizes)
     copies = (2 * FAN_IN + 4) * net.size
     return int(block + FLOAT * (n * (10 + 3 * outputs) + units + copies))
 

@@ -188,9 +188,7 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
         result = plain._solve(problem, tol=self.tol, max_iter=self.max_iter, unpack=unpack)
         store_logistic(plain, unpack, result)
         plain.solver_ = plain._name_of_solver(result)
-        self._adopt(plain, rows, passes=problem.passes + 1)
-        self.task_bytes_ = held
-        return self
+        return self._adopt(plain, rows, passes=problem.passes + 1, held=held)
 
     def decision_function(self, X: Any) -> Any:
         """Signed scores of the classes, lazily.

@@ -244,9 +244,7 @@ class MatrixCompletion(DaskEstimator):
         plain.n_iter_ = max(1, result.n_iter)
         plain.solver_ = SOLVERS.name_of(result.solver)
         plain.solve_report_ = result.report()
-        self._adopt(plain, rows, passes=passes)
-        self.task_bytes_ = held
-        return self
+        return self._adopt(plain, rows, passes=passes, held=held)
 
     def _solved(self, plain: Any, data: ColumnData, description: str) -> tuple[Any, Any]:
         """Fitted attributes, and the solve that they come from."""
