@@ -243,6 +243,11 @@ def put_beside(X: Any, a: Any) -> Any:
     return Place.of(X).put(a)
 
 
+def on_host(a: Any) -> Any:
+    """``a`` itself, or its copy on the host if it is an array of another namespace."""
+    return to_numpy(a) if is_foreign(a) else a
+
+
 def host_dtype(a: Any) -> type[np.floating]:
     """NumPy's name for the floating dtype of ``a`` (each namespace has its own dtype objects)."""
     return np.float32 if str(a.dtype).endswith("float32") else np.float64

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from skopt_dl._sklearn.arrays import Place, is_foreign, put_beside
+from skopt_dl._sklearn.arrays import Place, is_foreign, on_host, put_beside
 from skopt_dl._sklearn.validation import check_weights
-from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
+from skopt_dl.kernels.namespace import namespace_of, to_float
 
 
 class DeviceRegressorMixin(RegressorMixin):
@@ -37,7 +37,7 @@ class DeviceRegressorMixin(RegressorMixin):
             1 is perfect, 0 is as good as the mean of ``y``.
         """
         if not is_foreign(X):
-            return float(super().score(X, _host(y), _host(sample_weight)))
+            return float(super().score(X, on_host(y), on_host(sample_weight)))
         predicted = self.predict(X)  # type: ignore[attr-defined]
         y = put_beside(predicted, y if is_foreign(y) else np.asarray(y))
         return r2(y, predicted, check_weights(sample_weight, predicted))
@@ -64,15 +64,11 @@ class DeviceClassifierMixin(ClassifierMixin):
             Between 0 and 1.
         """
         if not is_foreign(X):
-            return float(super().score(X, _host(y), _host(sample_weight)))
+            return float(super().score(X, on_host(y), on_host(sample_weight)))
         predicted = self.predict(X)  # type: ignore[attr-defined]
         # Predicted strings are on the host, and the comparison goes where the prediction is.
         y = Place.of(predicted).put(y if is_foreign(y) else np.asarray(y))
         return accuracy(y, predicted, check_weights(sample_weight, predicted))
-
-
-def _host(a: Any) -> Any:
-    return to_numpy(a) if is_foreign(a) else a
 
 
 def r2(y: Any, predicted: Any, weights: Any = None) -> float:

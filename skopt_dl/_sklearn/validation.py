@@ -24,10 +24,11 @@ from skopt_dl._sklearn.arrays import (
     host_dtype,
     is_foreign,
     is_gpu_sparse,
+    on_host,
     put_beside,
     workplace,
 )
-from skopt_dl.kernels.namespace import namespace_of, to_numpy
+from skopt_dl.kernels.namespace import namespace_of
 
 FLOATS = [np.float64, np.float32]
 
@@ -86,7 +87,7 @@ def check_X_y(  # noqa: N802
         X, y = validate_data(
             estimator,
             X,
-            to_numpy(y) if is_foreign(y) else y,
+            on_host(y),
             accept_sparse=accept_sparse,
             dtype=FLOATS,
             order=order,
@@ -157,8 +158,7 @@ def check_weights(sample_weight: Any, X: Any) -> Any:
     """
     if sample_weight is None:
         return None
-    if is_foreign(sample_weight):
-        sample_weight = to_numpy(sample_weight)
+    sample_weight = on_host(sample_weight)
     host = _check_sample_weight(
         sample_weight,
         np.empty((X.shape[0], 0)),
@@ -274,7 +274,7 @@ def _foreign_target(X: Any, y: Any, multi_output: bool) -> Any:
 
 
 def _host_labels(y: Any, multi_output: bool) -> Any:
-    y = to_numpy(y) if is_foreign(y) else np.asarray(y)
+    y = np.asarray(on_host(y))
     if not (multi_output and y.ndim == 2):
         y = column_or_1d(y, warn=True)
     check_classification_targets(y)

@@ -14,7 +14,7 @@ from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params
 
-from skopt_dl._sklearn.arrays import is_foreign, put_beside
+from skopt_dl._sklearn.arrays import on_host, put_beside
 from skopt_dl._sklearn.base import fit_method
 from skopt_dl._sklearn.parameters import check_flag
 from skopt_dl.dispatch import resolve
@@ -174,8 +174,8 @@ class RidgeSearch(LinearModel):
     def _scores_of(self, predicted: Any, labels: Any, score_params: dict) -> np.ndarray:
         """Scores (A, 1), or (A, K) for a strength per target, of predictions (n, A, K)."""
         scorer, given = self._scorer(), self._given()
-        predicted, labels = to_numpy(predicted), _on_host(labels)
-        params = {key: _on_host(value) for key, value in score_params.items()}
+        predicted, labels = to_numpy(predicted), on_host(labels)
+        params = {key: on_host(value) for key, value in score_params.items()}
         _, A, K = predicted.shape
         if getattr(self, "alpha_per_target", False) and K > 1:
             return np.asarray(
@@ -201,11 +201,11 @@ class RidgeSearch(LinearModel):
     def _splits(self, X: Any, labels: Any, params: dict) -> list[Split]:
         """Row numbers of the training and test parts, on the host."""
         n = X.shape[0]
-        cv = check_cv(self.cv, _on_host(labels), classifier=is_classifier(self))
+        cv = check_cv(self.cv, on_host(labels), classifier=is_classifier(self))
         every = np.arange(n)
         return [
             (every[train], every[test])
-            for train, test in cv.split(np.empty((n, 1)), _on_host(labels), **params)
+            for train, test in cv.split(np.empty((n, 1)), on_host(labels), **params)
         ]
 
     def _fold_scores(
@@ -225,7 +225,7 @@ class RidgeSearch(LinearModel):
         xp = data.xp
         metric = METRICS.get(self.scoring or self._default_metric) if _is_name(self) else None
         grid = xp.asarray(alphas, device=device_of(data.Y))
-        score_params = {key: _on_host(value) for key, value in score_params.items()}
+        score_params = {key: on_host(value) for key, value in score_params.items()}
         rows: list[Any] = []
         for fold, (train, test) in enumerate(splits):
             models: Any = folds.fit(fold, grid) if folds is not None else None
@@ -242,7 +242,7 @@ class RidgeSearch(LinearModel):
                 continue
             scorer, (coef, intercept) = self._scorer(), models.fitted()
             # Scorers are the host's.
-            X_test, y_test = _safe_indexing(_on_host(raw), test), _on_host(labels)[test]
+            X_test, y_test = _safe_indexing(on_host(raw), test), on_host(labels)[test]
             coef, intercept = to_numpy(coef), to_numpy(intercept)
             rows.append(
                 [
@@ -306,7 +306,7 @@ class RidgeSearch(LinearModel):
 
     def _checked_alphas(self) -> np.ndarray:
         """The strengths as a vector on the host."""
-        alphas = to_numpy(self.alphas) if is_foreign(self.alphas) else np.asarray(self.alphas)
+        alphas = np.asarray(on_host(self.alphas))
         positive = self.cv is None
         valid = alphas.dtype.kind in "fiu" and alphas.ndim <= 1 and alphas.size > 0
         if valid:
@@ -361,7 +361,3 @@ class RidgeSearch(LinearModel):
 
 def _is_name(owner: Any) -> bool:
     return owner.scoring is None or isinstance(owner.scoring, str)
-
-
-def _on_host(a: Any) -> Any:
-    return to_numpy(a) if is_foreign(a) else a

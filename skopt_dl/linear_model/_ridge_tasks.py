@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import host_dtype, is_foreign, put_beside
+from skopt_dl._sklearn.arrays import host_dtype, on_host, put_beside
 from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import SolveResult
-from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
+from skopt_dl.kernels.namespace import namespace_of, to_float
 from skopt_dl.linear_model._base import Task
 from skopt_dl.linear_model._regression import fitted_line, stacked
 from skopt_dl.linops import design
@@ -27,7 +27,7 @@ def target_strengths(owner: Any, n_targets: int) -> np.ndarray:
         Naming the class, the value and what would do.
     """
     name, alpha = type(owner).__name__, owner.alpha
-    alpha = to_numpy(alpha) if is_foreign(alpha) else alpha
+    alpha = on_host(alpha)
     numbers = isinstance(alpha, bool) or np.asarray(alpha).dtype.kind not in "fiu"
     alphas = np.empty(0) if numbers else np.ravel(np.asarray(alpha, dtype=np.float64))
     if alphas.size == 0 or not np.all((alphas >= 0) & np.isfinite(alphas)):

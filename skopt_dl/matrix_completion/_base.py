@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skopt_dl._sklearn.arrays import is_foreign, put_beside
+from skopt_dl._sklearn.arrays import is_foreign, on_host, put_beside
 from skopt_dl._sklearn.base import EngineEstimator
 from skopt_dl._sklearn.validation import check_X
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
@@ -338,7 +338,7 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         if hasattr(self, "row_ids_"):
             if y is None:
                 raise ValueError("MatrixCompletion.score: pairs need their true values y")
-            return float(r2_score(to_numpy(y) if is_foreign(y) else y, to_numpy(self.predict(X))))
+            return float(r2_score(on_host(y), to_numpy(self.predict(X))))
         return self._score_hidden(self._entries(self._new_rows(X, "score")))
 
     def _score_hidden(self, observed: ObservedMatrix) -> float:

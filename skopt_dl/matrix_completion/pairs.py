@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import is_foreign
-from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl._sklearn.arrays import on_host
 
 
 def looks_like_pairs(X: Any) -> bool:
     """Whether ``X`` has exactly two columns of an integer type."""
     if hasattr(X, "tocsr"):
         return False
-    X = _on_host(X)
+    X = np.asarray(on_host(X))
     return X.ndim == 2 and X.shape[1] == 2 and X.dtype.kind in "iu"
 
 
@@ -26,7 +25,7 @@ def check_pairs(name: str, X: Any) -> Any:
     ValueError
         If it has another shape, or numbers that are not integers.
     """
-    X = _on_host(X)
+    X = np.asarray(on_host(X))
     if X.ndim != 2 or X.shape[1] != 2:
         raise ValueError(
             f"{name}: expected pairs (row, column), an array of shape (n_entries, 2), but got the "
@@ -43,17 +42,13 @@ def check_positions(name: str, X: Any) -> Any:
     ValueError
         If it has another shape, or numbers that are not integers.
     """
-    X = _on_host(X)
+    X = np.asarray(on_host(X))
     if X.ndim != 2 or X.shape[1] < 2 or X.shape[0] == 0:
         raise ValueError(
             f"{name}: expected positions along two modes or more, an array of shape (n_entries, "
             f"n_modes), but got the shape {X.shape}"
         )
     return _whole(name, X, "positions")
-
-
-def _on_host(X: Any) -> Any:
-    return to_numpy(X) if is_foreign(X) else np.asarray(X)
 
 
 def _whole(name: str, X: Any, what: str) -> Any:

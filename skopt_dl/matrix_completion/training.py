@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from skopt_dl._sklearn.arrays import is_foreign, workplace
+from skopt_dl._sklearn.arrays import on_host, workplace
 from skopt_dl._sklearn.validation import FLOATS, check_weights, check_X
 from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.matrix_completion.entries import Entries, sorted_entries
@@ -92,7 +92,7 @@ def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any, more: bool) 
         raise TypeError(f"MatrixCompletion: pairs must be NumPy or CuPy arrays, but X is {place}")
     pairs = check_pairs("MatrixCompletion.fit", X)
     validate_data(estimator, X, skip_check_array=True, reset=not more)
-    y = to_numpy(y) if is_foreign(y) else y
+    y = on_host(y)
     y = validate_data(estimator, X="no_validation", y=y, y_numeric=True, reset=not more)
     check_consistent_length(pairs, y)
     values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)

@@ -13,11 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
-from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl._sklearn.arrays import on_host
 from skopt_dl._sklearn.base import outside, unchanged_on_failure
 from skopt_dl._sklearn.batches import split_batch
 from skopt_dl.engine import Status
-from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.neural_network._options import trains_by_epochs
 
 
@@ -153,4 +152,4 @@ def _size(y: Any, weights: Any) -> float:
     """What a batch counts: its weights, or its rows."""
     if weights is None:
         return float(y.shape[0] if hasattr(y, "shape") else len(y))
-    return float(np.sum(to_numpy(weights) if is_foreign(weights) else weights))
+    return float(np.sum(on_host(weights)))

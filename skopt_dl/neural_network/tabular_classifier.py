@@ -10,10 +10,9 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl._sklearn.arrays import on_host
 from skopt_dl._sklearn.parameters import check_flag, check_number
 from skopt_dl.kernels.generic_network import respond
-from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.neural_network._tabular import Rows, TabularPerceptron
 from skopt_dl.neural_network.held_out import fitted_temperature, log_loss
 
@@ -188,7 +187,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         check_flag(self, "calibrate")
 
     def _check_target(self, y: Any) -> np.ndarray:
-        y = to_numpy(y) if is_foreign(y) else y
+        y = on_host(y)
         y = column_or_1d(
             check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0),
             warn=True,

@@ -9,8 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import column_or_1d
 
-from skopt_dl._sklearn.arrays import is_foreign
-from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl._sklearn.arrays import on_host
 from skopt_dl.neural_network._tabular import Rows, TabularPerceptron
 
 
@@ -159,7 +158,7 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
         self.max_time = max_time
 
     def _check_target(self, y: Any) -> np.ndarray:
-        y = to_numpy(y) if is_foreign(y) else y
+        y = on_host(y)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
         self._flat = y.ndim == 1 or y.shape[1] == 1
         return column_or_1d(y, warn=True)[:, None] if self._flat else y
