@@ -14,8 +14,8 @@ from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.search import cubic_step
 from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, sampled_product
-from skopt_dl.solvers.descent import DescentSolver, DescentState
-from skopt_dl.solvers.eigenspace import Eigenspace, check_subproblem
+from skopt_dl.solvers.descent import DescentSolver, DescentState, check_choice
+from skopt_dl.solvers.eigenspace import Eigenspace
 from skopt_dl.solvers.ratio import try_step
 
 # Ratios from which a step is very successful, and from which it is taken.
@@ -175,7 +175,7 @@ def _start(solver: Any, problem: Any, w: Any, rng: Any) -> CubicState:
         )
     if solver.max_inner < 1:
         raise ValueError(f"{name}: max_inner={solver.max_inner!r}, but it must be at least 1")
-    check_subproblem(solver, ("krylov", "exact"))
+    check_choice(solver, "subproblem", ("krylov", "exact"))
     state = CubicState(w=w, weight=float(solver.initial_weight), rng=rng)
     state.stand_at(problem, problem.point(w))
     return state

@@ -6,7 +6,7 @@ Letters: w the iterate, g the gradient there, d the direction, t the step.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,4 +183,20 @@ def check_line_search(solver: Any, *, needs_curvature: bool = True) -> None:
         raise ValueError(
             f"{name}: curvature={solver.curvature!r}, but it must be above sufficient_decrease="
             f"{c1!r} and below 1"
+        )
+
+
+def check_choice(solver: Any, name: str, known: Collection[str]) -> None:
+    """Raise unless the parameter ``name`` is one of ``known``.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and what it may be.
+    """
+    value = getattr(solver, name)
+    if value not in known:
+        raise ValueError(
+            f"{type(solver).__name__}: {name}={value!r}, but it must be one of "
+            f"{', '.join(map(repr, known))}"
         )

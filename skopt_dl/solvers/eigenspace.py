@@ -78,18 +78,3 @@ class Eigenspace:
                 k = min(max_dim, int(GROWTH * k) + 1)
         promised = model_decrease(spectrum.values, spectrum.c, a)
         return spectrum.lift(a), promised, shift > 0
-
-
-def check_subproblem(solver: Any, known: tuple[str, ...]) -> None:
-    """Raise unless ``subproblem`` is one of ``known``.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and what it may be.
-    """
-    if solver.subproblem not in known:
-        raise ValueError(
-            f"{type(solver).__name__}: subproblem={solver.subproblem!r}, but it must be one of "
-            f"{', '.join(map(repr, known))}"
-        )

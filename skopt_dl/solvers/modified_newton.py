@@ -17,11 +17,12 @@ from skopt_dl.search import absolute_step, backtrack
 from skopt_dl.solvers.descent import (
     DescentSolver,
     DescentState,
+    check_choice,
     check_line_search,
     steepest,
     step_along,
 )
-from skopt_dl.solvers.eigenspace import Eigenspace, check_subproblem
+from skopt_dl.solvers.eigenspace import Eigenspace
 
 # Newton iterations on one implicit step at most, and the accuracy of its inner systems.
 MAX_NEWTON = 50
@@ -76,7 +77,7 @@ class SaddleFreeNewton(DescentSolver):
 
     def init(self, problem: Problem, w: Any, rng: Any) -> DescentState:
         check_line_search(self, needs_curvature=False)
-        check_subproblem(self, ("krylov", "exact"))
+        check_choice(self, "subproblem", ("krylov", "exact"))
         if self.max_inner < 1:
             raise ValueError(
                 f"SaddleFreeNewton: max_inner={self.max_inner!r}, but it must be at least 1"

@@ -16,6 +16,7 @@ from skopt_dl.search import strong_wolfe
 from skopt_dl.solvers.descent import (
     DescentSolver,
     DescentState,
+    check_choice,
     check_line_search,
     first_step,
     steepest,
@@ -117,11 +118,7 @@ class NonlinearCG(DescentSolver):
 
     def init(self, problem: Problem, w: Any, rng: Any) -> NonlinearCGState:
         check_line_search(self)
-        if self.beta not in BETAS:
-            raise ValueError(
-                f"NonlinearCG: beta={self.beta!r}, but it must be one of "
-                f"{', '.join(map(repr, BETAS))}"
-            )
+        check_choice(self, "beta", BETAS)
         if self.restart_every is not None and self.restart_every < 1:
             raise ValueError(
                 f"NonlinearCG: restart_every={self.restart_every!r}, but it must be at least 1 or "

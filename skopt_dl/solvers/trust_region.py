@@ -13,8 +13,8 @@ from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.truncated import truncated_cg
 from skopt_dl.search import trust_step
 from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, sampled_product
-from skopt_dl.solvers.descent import DescentSolver, DescentState
-from skopt_dl.solvers.eigenspace import Eigenspace, check_subproblem
+from skopt_dl.solvers.descent import DescentSolver, DescentState, check_choice
+from skopt_dl.solvers.eigenspace import Eigenspace
 from skopt_dl.solvers.newton import positive_diagonal
 from skopt_dl.solvers.ratio import GOOD, POOR, try_step
 
@@ -108,16 +108,13 @@ class TrustRegion(DescentSolver):
 
     def init(self, problem: Problem, w: Any, rng: Any) -> TrustRegionState:
         _check(self)
-        check_subproblem(self, ("steihaug", "krylov", "exact"))
-        if self.preconditioner not in ("auto", "diagonal", "none"):
-            raise ValueError(
-                f"TrustRegion: preconditioner={self.preconditioner!r}, but it must be one of "
-                "'auto', 'diagonal', 'none'"
-            )
+        check_choice(self, "subproblem", ("steihaug", "krylov", "exact"))
+        check_choice(self, "preconditioner", ("auto", "diagonal", "none"))
         state = TrustRegionState(w=w, radius=float(self.initial_radius))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
-        state.by_diagonal = self.preconditioner == "diagonal" or (
-            self.preconditioner == "auto" and _is_uneven(problem, state.point)
+        state.by_diagonal = self.subproblem == "steihaug" and (
+            self.preconditioner == "diagonal"
+            or (self.preconditioner == "auto" and _is_uneven(problem, state.point))
         )
         return state
 
@@ -198,7 +195,7 @@ class SubsampledTrustRegion(DescentSolver):
         _check(self)
         check_share(self, "share")
         check_sampling(self, problem)
-        check_subproblem(self, ("steihaug", "krylov", "exact"))
+        check_choice(self, "subproblem", ("steihaug", "krylov", "exact"))
         state = TrustRegionState(w=w, radius=float(self.initial_radius), rng=rng)
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
