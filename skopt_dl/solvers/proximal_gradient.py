@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status, Trait
-from skopt_dl.kernels import kernels_of
 from skopt_dl.solvers.soft_impute import SoftImpute, SoftImputeState
 
 
@@ -138,7 +137,7 @@ class FISTA(Solver):
         if isinstance(state, SoftImputeState):
             return self._in_factors().advance(problem, state, n)
         z = state.z
-        update = kernels_of(state.w).fista_update
+        update = problem.kernels.fista_update
         for _ in range(n):
             last, z = state.w, state.z
             state.w = state.z = _prox_step(problem, state, z)

@@ -113,7 +113,7 @@ class SVT(Solver):
         state.threshold = self.threshold * math.sqrt(m * n) * size
         largest = to_float(s[0])
         times = math.ceil(state.threshold / (state.step * largest)) if largest > 0 else 1
-        state.Y = state.ahead = (times * state.step) * p.targets
+        state.Y = state.ahead = state.best = (times * state.step) * p.targets
         return state
 
     def advance(self, problem: Problem, state: SVTState, n: int) -> Status:
