@@ -13,6 +13,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from skopt_dl.kernels.cupy.source import whole
+
 TYPES = {"float32": "float", "float64": "double"}
 
 
@@ -30,6 +32,13 @@ def nvrtc() -> ctypes.CDLL | None:
         return ctypes.CDLL("libnvrtc.so")
     except OSError:
         return None
+
+
+def written(name: str, folder: Path) -> Path:
+    """The whole source ``name`` of the package as a file."""
+    path = folder / f"{name}.cu"
+    path.write_text(whole(name), encoding="utf-8")
+    return path
 
 
 def compilers() -> list[str]:

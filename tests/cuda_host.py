@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_compile import TYPES
+from cuda_compile import TYPES, written
 
 HEADER = Path(__file__).parent / "laws" / "cuda_host.h"
 FOLDER = Path(str(files("skopt_dl.kernels.cupy")))
@@ -33,8 +33,7 @@ def built(source: str, dtype: str, folder: Path) -> ctypes.CDLL:
     compiler = shutil.which("g++") or shutil.which("c++")
     if compiler is None:
         pytest.skip("there is no C++ compiler")
-    path = FOLDER / f"{source}.cu"
-    calls = ""
+    path, calls = written(source, folder), ""
     for _, name, parameters in SIGNATURE.findall(path.read_text(encoding="utf-8")):
         names = ", ".join(re.findall(r"(\w+)\s*(?:,|$)", parameters))
         calls += f'extern "C" void call_{name}(int blocks, int threads, {parameters}) {{\n'

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_compile import TYPES, compilers, ptx
+from cuda_compile import TYPES, compilers, ptx, written
 from scipy import sparse
 
 from skopt_dl.kernels import generic_observed
@@ -43,7 +43,7 @@ def test_a_compiler_is_there() -> None:
     "compiler", [*COMPILERS[:1], *(pytest.param(c, marks=pytest.mark.slow) for c in COMPILERS[1:])]
 )
 def test_compiles(compiler: str, source: Path, dtype: str, device: str, tmp_path: Path) -> None:
-    text = ptx(compiler, source, dtype, device, tmp_path)
+    text = ptx(compiler, written(source.stem, tmp_path), dtype, device, tmp_path)
     words = [line.split("//")[0] for line in text.splitlines()]
     assert ".visible .entry" in text and f".target {device}" in text
     if dtype == "float32":
@@ -60,7 +60,8 @@ def test_registers_suffice(source: Path, dtype: str, device: str, tmp_path: Path
     if "nvcc" not in COMPILERS:
         pytest.skip("there is no nvcc, whose assembler counts registers")
     flags = ["-cubin", "-Xptxas", "-v", f"-DREAL={TYPES[dtype]}", f"-arch={device}"]
-    command = ["nvcc", *flags, "-o", str(tmp_path / "kernel.cubin"), str(source)]
+    path = written(source.stem, tmp_path)
+    command = ["nvcc", *flags, "-o", str(tmp_path / "kernel.cubin"), str(path)]
     done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
     spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr)
     assert len(spills) == source.read_text(encoding="utf-8").count("__global__")
@@ -134,7 +135,7 @@ def host(request: Any, tmp_path_factory: Any) -> Host:
         pytest.skip("there is no C++ compiler")
     folder = tmp_path_factory.mktemp("cuda")
     text = folder / "host.cpp"
-    (source,) = (s for s in SOURCES if s.stem == "observed")
+    source = written("observed", folder)
     text.write_text(f'#include "{HERE / "cuda_host.h"}"\n#include "{source}"\n{CALLS}')
     library = folder / "host.so"
     flags = ["-O1", "-std=c++17", "-shared", "-fPIC", "-pthread", f"-DREAL={TYPES[request.param]}"]

@@ -2,7 +2,7 @@
 // launch of one block, that reads and writes no host memory. REAL is float or double, set by
 // whoever compiles this. Every thread of the block takes the same decisions from the same numbers.
 
-#define EACH(k, n) for (long long k = threadIdx.x; k < (n); k += blockDim.x)
+#define OF_BLOCK(k, n) for (long long k = threadIdx.x; k < (n); k += blockDim.x)
 
 // Epochs on  1/2 w'Gw - ... + sum_j l1_j |w_j| + l2_j / 2 w_j^2,  in place on w and q, minus the
 // slope of the smooth part at w. state = {epochs done, full_indicator, active_left}.
@@ -32,7 +32,7 @@ extern "C" __global__ void cd_gram(int p, int n_order, const int* order, const R
             __syncthreads();
             if (threadIdx.x == 0) w[j] = next;
             if (L > 0) {
-                EACH(k, p) q[k] -= change * G[(long long)j * p + k];
+                OF_BLOCK(k, p) q[k] -= change * G[(long long)j * p + k];
                 REAL size = fabs(change) * sqrt(L);
                 indicator = size > indicator ? size : indicator;
             }

@@ -1,10 +1,6 @@
 // Losses of linear models with their slopes on a CUDA device. REAL is float or double, set by whoever
 // compiles this. Rows are independent, so results repeat.
 
-#define EACH(i, n) \
-    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
-         i += (long long)gridDim.x * blockDim.x)
-
 // log(1 + exp(z)) - y z, and its slope.
 extern "C" __global__ void logistic_terms(long long n, const REAL* y, const REAL* z, REAL* value,
                                           REAL* slope) {

@@ -1,10 +1,6 @@
 // Passes of a multi-layer perceptron on a CUDA device. REAL is float or double, set by whoever
 // compiles this. Arrays are in C order; every sum has one order, so results repeat.
 
-#define EACH(i, n) \
-    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
-         i += (long long)gridDim.x * blockDim.x)
-
 // A block of MATRIX_THREADS computes TILE x TILE entries of a product, MICRO x MICRO a thread, from
 // DEPTH columns of the left factor at a time.
 #define TILE 32
@@ -14,8 +10,6 @@
 #define PITCH (TILE + 1)
 // Columns of a block that adds along columns: neighbours read a piece of 32 or 64 bytes.
 #define COLUMNS 8
-
-extern __shared__ unsigned char shared_bytes[];
 
 // out = op(A) op(B) of shapes (m, p) and (p, n), op being the transpose where ta or tb is set.
 extern "C" __global__ void __launch_bounds__(MATRIX_THREADS)
@@ -146,19 +140,6 @@ extern "C" __global__ void activate_back(int m, int k, const REAL* slope, REAL* 
         }
         __syncthreads();
     }
-}
-
-// The sum over a block's threads, known to all of them; a power of two of threads.
-__device__ REAL block_sum(REAL x) {
-    REAL* partial = (REAL*)shared_bytes;
-    __syncthreads();
-    partial[threadIdx.x] = x;
-    for (int half = blockDim.x / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) partial[threadIdx.x] += partial[threadIdx.x + half];
-    }
-    __syncthreads();
-    return partial[0];
 }
 
 __device__ REAL block_max(REAL x) {

@@ -67,7 +67,6 @@ __device__ void assemble(int first, int last, int k, const int* cols, const REAL
 extern "C" __global__ void ridge_rows(int k, const int* ptr, const int* cols, const REAL* weights,
                                       const REAL* targets, const REAL* F, const REAL* ridge,
                                       int ridges, const REAL* extra, REAL least, REAL* out) {
-    extern __shared__ unsigned char shared_bytes[];
     REAL* G = (REAL*)shared_bytes;
     REAL* b = G + k * k;
     REAL* tile = b + k;
@@ -121,7 +120,6 @@ extern "C" __global__ void ridge_rows(int k, const int* ptr, const int* cols, co
 // The matrices of ridge_rows, both triangles.
 extern "C" __global__ void gram_rows(int k, const int* ptr, const int* cols, const REAL* weights,
                                      const REAL* F, REAL* out) {
-    extern __shared__ unsigned char shared_bytes[];
     REAL* G = (REAL*)shared_bytes;
     REAL* b = G + k * k;
     REAL* tile = b + k;
@@ -139,7 +137,6 @@ extern "C" __global__ void gram_rows(int k, const int* ptr, const int* cols, con
 extern "C" __global__ void masked_product(int r, int k, const int* ptr, const int* cols,
                                           const REAL* weights, const REAL* A, const REAL* B,
                                           const REAL* F, REAL* out) {
-    extern __shared__ unsigned char shared_bytes[];
     REAL* s = (REAL*)shared_bytes;
     REAL* y = s + blockDim.x;
     long long i = blockIdx.x;

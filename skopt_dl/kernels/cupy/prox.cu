@@ -2,12 +2,6 @@
 // REAL is float or double, set by whoever compiles this. A step or a strength is a number, one number
 // on the device, or an array with an entry for each coefficient or group.
 
-#define EACH(i, n) \
-    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
-         i += (long long)gridDim.x * blockDim.x)
-
-extern __shared__ unsigned char shared_bytes[];
-
 // `number` where there is no array; `many` says whether there is an entry for each coefficient.
 __device__ REAL entry(const REAL* array, REAL number, int many, long long i) {
     return array ? array[many ? i : 0] : number;

@@ -4,10 +4,6 @@
 //
 // J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-#define EACH(i, n) \
-    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
-         i += (long long)gridDim.x * blockDim.x)
-
 // c becomes the four words that belong to it.
 __device__ void philox(unsigned k0, unsigned k1, unsigned* c) {
     for (int round = 0; round < 10; round++) {

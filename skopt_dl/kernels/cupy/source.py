@@ -12,13 +12,21 @@ TYPES = {"float32": "float", "float64": "double"}
 SHARED = 48 * 1024
 
 
+def whole(name: str) -> str:
+    """The source ``name``, with what all sources begin with; errors name its own lines."""
+    folder = files(__package__)
+    common, own = (
+        folder.joinpath(file).read_text(encoding="utf-8") for file in ("common.cuh", f"{name}.cu")
+    )
+    return f'{common}\n#line 1 "{name}.cu"\n{own}'
+
+
 @cache
 def module(name: str, dtype: str) -> Any:
     """The compiled source ``name`` with REAL for ``dtype``."""
     import cupy
 
-    code = files(__package__).joinpath(f"{name}.cu").read_text(encoding="utf-8")
-    return cupy.RawModule(code=code, options=(f"-DREAL={TYPES[dtype]}",))
+    return cupy.RawModule(code=whole(name), options=(f"-DREAL={TYPES[dtype]}",))
 
 
 def kernel(source: str, name: str, like: Any) -> Any:
