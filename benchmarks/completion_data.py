@@ -28,8 +28,13 @@ def exact_matrix(
         seen[rng.choice(lacking, rank + 1 - seen[:, j].sum(), replace=False), j] = True
     wanted = int(oversampling * rank * (m + n - rank)) - int(seen.sum())
     seen.flat[rng.choice(np.flatnonzero(~seen), max(wanted, 0), replace=False)] = True
+    return entries(full, seen), full
+
+
+def entries(values: np.ndarray, seen: np.ndarray) -> Any:
+    """The ``values`` where ``seen``, zeros among them, in CSR form."""
     rows, cols = np.nonzero(seen)
-    return sparse.csr_array((full[rows, cols], (rows, cols)), shape=(m, n)), full
+    return sparse.csr_array((values[rows, cols], (rows, cols)), shape=values.shape)
 
 
 def off(filled: np.ndarray, full: np.ndarray, X: Any) -> float:
@@ -46,8 +51,7 @@ def low_rank_noise(m: int, n: int, rank: int, snr: float, share: float, seed: in
     full /= full.std()
     seen = rng.random((m, n)) < share
     noise = rng.standard_normal((m, n)) / np.sqrt(snr)
-    rows, cols = np.nonzero(seen)
-    return sparse.csr_array(((full + noise)[rows, cols], (rows, cols)), shape=(m, n)), full
+    return entries(full + noise, seen), full
 
 
 def non_negative(m: int, n: int, rank: int, seed: int) -> Any:
@@ -57,8 +61,7 @@ def non_negative(m: int, n: int, rank: int, seed: int) -> Any:
     full /= full.std()
     seen = rng.random((m, n)) < 0.1
     noisy = np.maximum(full + 0.1 * rng.standard_normal((m, n)), 0)
-    rows, cols = np.nonzero(seen)
-    return sparse.csr_array((noisy[rows, cols], (rows, cols)), shape=(m, n)), full
+    return entries(noisy, seen), full
 
 
 def table(m: int, n: int, rank: int, gone: float, seed: int) -> Any:
