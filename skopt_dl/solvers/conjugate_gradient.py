@@ -14,6 +14,11 @@ from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 
 # The residual that CG updates drifts from the true one by rounding; every so often it is renewed.
 RENEW_EVERY = 50
+# CG moves a target no more whose gradient is this multiple of eps of the largest one it has seen:
+# what comes after is rounding, whose square may underflow, and would be followed anywhere.
+SETTLED = 1.0
+# CG starts anew where the squared gradient is this many times what the recurrence believed.
+DRIFTED = 4.0
 # LSQR ends for a target whose gradient is this multiple of eps |A| |residual|: what comes after is
 # rounding, and would creep into the null space of A.
 BREAKDOWN = 10.0
@@ -30,6 +35,7 @@ class CGState(State):
     V: Any = None
     P: Any = None
     gamma: Any = None
+    largest: Any = None
 
 
 @dataclass
@@ -97,7 +103,8 @@ class ConjugateGradient(Solver):
             omega = omega[:, None]
         U = omega * (Y - A.matvec(W))
         S = A.rmatvec(U) - ridge * W
-        state = CGState(w=w, system=(A, omega, Y, ridge), W=W, U=U, P=S, gamma=inner(xp, S, S))
+        gamma = inner(xp, S, S)
+        state = CGState(w=w, system=(A, omega, Y, ridge), W=W, U=U, P=S, gamma=gamma, largest=gamma)
         if omega.ndim:
             state.V = xp.zeros_like(U)
         return state
@@ -106,6 +113,7 @@ class ConjugateGradient(Solver):
         xp = problem.xp
         A, omega, Y, ridge = state.system
         S, U = state.P, state.U
+        floor = (SETTLED * xp.finfo(problem.dtype).eps) ** 2
         for _ in range(n):
             # In place: among the samples these are the arrays that cost as much as a product.
             V = Q = A.matvec(state.P)
@@ -117,17 +125,24 @@ class ConjugateGradient(Solver):
                 V *= omega
                 energy = inner(xp, Q, V)
             a = over(xp, state.gamma, energy + inner(xp, ridge * state.P, state.P))
+            a = xp.where(state.gamma <= floor * state.largest, xp.zeros_like(a), a)
             state.W = state.W + a * state.P
             state.n_iter += 1
+            V *= a * step
+            U -= V
+            S = A.rmatvec(U) - ridge * state.W
+            gamma = believed = inner(xp, S, S)
             if state.n_iter % RENEW_EVERY == 0:
                 U[...] = omega * (Y - A.matvec(state.W))
-            else:
-                V *= a * step
-                U -= V
-            S = A.rmatvec(U) - ridge * state.W
-            gamma = inner(xp, S, S)
-            state.P = S + over(xp, gamma, state.gamma) * state.P
+                S = A.rmatvec(U) - ridge * state.W
+                gamma = inner(xp, S, S)
+            ratio = over(xp, gamma, state.gamma)
+            # A gradient that grew by looking anew was rounding before. The directions made of it
+            # are conjugate to nothing, and times such a ratio they would lead far away.
+            ratio = xp.where(gamma > DRIFTED * believed, xp.zeros_like(ratio), ratio)
+            state.P = S + ratio * state.P
             state.gamma = gamma
+            state.largest = xp.where(gamma > state.largest, gamma, state.largest)
         state.w = xp.reshape(state.W, (-1,))
         state.indicator = xp.max(xp.abs(S))
         return Status.RUNNING

@@ -49,6 +49,29 @@ def path(problem, solver, n):
     return np.asarray(iterates)
 
 
+# --- what lies below rounding ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 1.0), ("float64", 1e-100)])
+def test_conjugate_gradients_stay_where_only_rounding_is_left(dtype, scale, n_targets):
+    rng = np.random.RandomState(0)
+    X = rng.randn(40, 6) @ np.diag([1, 2, 0.5, 1, 3, 1]) + rng.randn(6)
+    Y = X @ rng.randn(6, 3) + 0.3 * rng.randn(40, 3)
+    X, Y = (scale * X).astype(dtype), Y.astype(dtype)[:, :n_targets]
+    y = Y[:, 0] if n_targets == 1 else Y
+    problem = LinearProblem(X, y, Squared(), L2(1 / 40), fit_intercept=True)
+    A = X - X.mean(axis=0, dtype=float)
+    expected = np.linalg.solve(A.T @ A + np.eye(6), A.T @ (Y - Y.mean(axis=0, dtype=float)))
+    state = ConjugateGradient().init(problem, problem.start(), np.random.default_rng(0))
+    for _ in range(40):
+        ConjugateGradient().advance(problem, state, 10)
+        coef, _ = problem.unpack(state.w)
+        if state.n_iter >= 10:
+            error = np.abs(coef.reshape(6, -1) - expected).max() / np.abs(expected).max()
+            assert error < 100 * np.finfo(dtype).eps
+
+
 # --- the same path by two names -------------------------------------------------------------------
 
 
