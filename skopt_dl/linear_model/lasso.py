@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
+from sklearn.utils.metadata_routing import UNUSED
+
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl.engine import SolveResult
 from skopt_dl.linear_model._base import LinearEstimator, Task
@@ -23,6 +25,8 @@ class SparseRegressor(BatchedRegressorMixin, SparseCoefficientsMixin, LinearEsti
     """An elastic net for each target."""
 
     path = staticmethod(enet_path)
+    # Not a fact about samples that a meta-estimator could pass on.
+    __metadata_request__fit: ClassVar[dict[str, str]] = {"check_input": UNUSED}
     _per_sample: ClassVar[bool] = True
 
     @abstractmethod

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import is_classifier
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.utils import all_estimators, get_tags
@@ -30,6 +31,8 @@ OTHER_TYPES = {
 }
 # Parameters of methods that scikit-learn is about to drop.
 DEPRECATED = {"n_alphas"}
+# Metadata of ours alone: samples of one's own to stop by.
+VALIDATION = {"X_val", "y_val"}
 
 
 def public(kind: type) -> set[str]:
@@ -67,6 +70,21 @@ def test_methods_and_their_arguments(name: str) -> None:
             named = parameter.kind is not inspect.Parameter.VAR_KEYWORD
             if named and key not in found and key not in DEPRECATED:
                 assert anything, f"{method}() does not take {key}"
+
+
+def requested(model: Any, method: str) -> set[str]:
+    """The metadata that a method can be set to ask for."""
+    with config_context(enable_metadata_routing=True):
+        setter = getattr(model, f"set_{method}_request", None)
+    return set() if setter is None else set(inspect.signature(setter).parameters) - {"self"}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", NAMES)
+def test_metadata_that_can_be_asked_for(name: str, method: str) -> None:
+    if hasattr(THEIRS[name], method):
+        ours = requested(getattr(skopt_dl, name)(), method)
+        assert ours - VALIDATION == requested(THEIRS[name](), method)
 
 
 def targets(name: str) -> dict[str, Any]:
