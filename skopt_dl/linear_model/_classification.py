@@ -151,7 +151,21 @@ def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def class_weights(owner: Any, classes: np.ndarray, y: np.ndarray, weights: Any) -> np.ndarray:
-    """``owner.class_weight`` as one number per class; "balanced" counts weighted samples."""
+    """``owner.class_weight`` as one number per class; "balanced" counts weighted samples.
+
+    Raises
+    ------
+    ValueError
+        If weights are to be balanced and those of a class are all zero.
+    """
+    if weights is not None and isinstance(owner.class_weight, str):
+        totals = np.bincount(np.searchsorted(classes, y), to_numpy(weights), len(classes))
+        if not totals.all():
+            raise ValueError(
+                f"class_weight={owner.class_weight!r} divides by the weight of each class, but the "
+                f"samples of class {classes[np.argmin(totals)]!r} have none: their sample_weight "
+                "is zero"
+            )
     return compute_class_weight(
         owner.class_weight,
         classes=classes,

@@ -86,6 +86,8 @@ class RidgeSearch(LinearModel):
             chosen, start = self._leave_one_out(data, labels, Y, alphas, routed.scorer.score)
         else:
             splits = self._splits(X, labels, routed.splitter.split)
+            if weights is not None:
+                self._require_weight(to_numpy(weights), splits)
             direct = min(data.map.shape) <= DIRECT_BELOW
             folds = fold_ridge(data, splits) if direct else None
             each = self._fold_scores(
@@ -207,6 +209,14 @@ class RidgeSearch(LinearModel):
             (every[train], every[test])
             for train, test in cv.split(np.empty((n, 1)), on_host(labels), **params)
         ]
+
+    def _require_weight(self, weights: np.ndarray, splits: list[Split]) -> None:
+        for fold, (train, _) in enumerate(splits):
+            if not weights[train].any():
+                raise ValueError(
+                    f"{type(self).__name__}: the samples that fold {fold} trains on have a "
+                    "sample_weight of zero throughout; leave them out, or choose other folds"
+                )
 
     def _fold_scores(
         self,

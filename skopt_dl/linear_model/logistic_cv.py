@@ -10,7 +10,6 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch
 from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -23,6 +22,7 @@ from skopt_dl.linear_model._base import LinearModel
 from skopt_dl.linear_model._classification import (
     LinearClassifierMixin,
     ProbabilitiesMixin,
+    class_weights,
     encode_labels,
 )
 from skopt_dl.linear_model._logistic_grid import Grid, best_of_folds, best_of_means
@@ -279,12 +279,7 @@ class LogisticRegressionCV(LinearClassifierMixin, ProbabilitiesMixin, LinearMode
                     "The given class_weight dict must have the class labels as keys; "
                     f"classes={classes} but key={self.class_weight.keys()}"
                 )
-            each = compute_class_weight(
-                self.class_weight,
-                classes=classes,
-                y=labels,
-                sample_weight=None if weights is None else to_numpy(weights),
-            )[codes]
+            each = class_weights(self, classes, labels, weights)[codes]
             weights = check_weights(each if weights is None else to_numpy(weights) * each, X)
         return LabelledData(X, labels, codes, classes, weights, given)
 

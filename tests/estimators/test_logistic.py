@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skopt_dl.dispatch import SOLVERS, IncompatibleSolverError, fitting
 from skopt_dl.engine import Oracle
-from skopt_dl.linear_model import LogisticRegression
+from skopt_dl.linear_model import LogisticRegression, LogisticRegressionCV
 from skopt_dl.solvers import LBFGS
 
 PENALTIES = [
@@ -374,3 +374,13 @@ def test_integer_labels_do_not_hide_bad_features(shift):
     X[3, 1] = shift
     with pytest.raises(ValueError, match="contains"):
         LogisticRegression().fit(X, np.arange(30) % 2)
+
+
+@pytest.mark.parametrize("kind", [LogisticRegression, LogisticRegressionCV])
+def test_balancing_a_class_without_weight_is_refused_by_its_name(kind):
+    X, y = load_iris(return_X_y=True)
+    labels = np.array(["a", "b", "c"])[y]
+    options = {"scoring": "accuracy", "l1_ratios": (0,), "use_legacy_attributes": False}
+    model = kind(class_weight="balanced", **(options if kind is LogisticRegressionCV else {}))
+    with pytest.raises(ValueError, match=r"samples of class .*'b'.* have none"):
+        model.fit(X, labels, sample_weight=(y != 1).astype(float))

@@ -251,3 +251,11 @@ def test_arrays_of_another_namespace_stay_there(data, params):
     np.testing.assert_allclose(np.asarray(foreign.coef_), host.coef_, rtol=1e-9)
     np.testing.assert_array_equal(foreign.alpha_, host.alpha_)
     np.testing.assert_allclose(foreign.best_score_, host.best_score_, rtol=1e-9)
+
+
+def test_a_fold_that_trains_on_no_weight_is_named():
+    X, Y, _ = TALL
+    weights = np.zeros(len(X))
+    weights[:3] = 1.0
+    with pytest.raises(ValueError, match="fold 0 trains on have a sample_weight of zero"):
+        RidgeCV(ALPHAS, cv=KFold(3)).fit(X, Y, sample_weight=weights)
