@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport NAN, sqrt
 from libc.string cimport memset
@@ -147,6 +148,7 @@ def ridge_rows(W, T, F, ridge, extra=None, n_threads=1):
     return out
 
 
+@cython.wraparound(True)
 def _in_parts(part, ptr, n_threads):
     """``part(low, high)`` on ranges of rows with about as many entries each, in threads.
 
