@@ -60,10 +60,10 @@ def check_number(
         fits = fits and (infinite or value != math.inf)
     if not fits:
         what = "an integer" if kind is Integral else "a number"
-        bounds = f"{'>' if open_low else '>='} {low:g}"
+        bounds = f" {'>' if open_low else '>='} {low:g}" if low > -math.inf else ""
         if high < math.inf:
             bounds += f" and <= {high:g}"
-        raise _refuse(owner, name, f"{what} {bounds}{' or None' if optional else ''}")
+        raise _refuse(owner, name, f"{what}{bounds}{' or None' if optional else ''}")
 
 
 def check_flag(owner: Any, *names: str) -> None:
@@ -90,3 +90,32 @@ def check_choice(owner: Any, name: str, choices: tuple[Any, ...]) -> None:
     value = getattr(owner, name)
     if not any(value is c or (isinstance(c, str) and value == c) for c in choices):
         raise _refuse(owner, name, f"one of {', '.join(map(repr, choices))}")
+
+
+def check_running(owner: Any) -> None:
+    """Raise unless ``n_jobs`` and ``verbose``, of an owner that has them, are as scikit-learn's.
+
+    Raises
+    ------
+    ValueError
+        Naming the class, the parameter and its value.
+    """
+    if hasattr(owner, "n_jobs"):
+        check_number(owner, "n_jobs", Integral, low=-math.inf, optional=True)
+    if not isinstance(getattr(owner, "verbose", False), (bool, np.bool_)):
+        check_number(owner, "verbose", Integral, low=0)
+
+
+def check_gram(owner: Any, name: str, *names: str) -> None:
+    """Raise unless the parameter is a boolean, an array or one of ``names``.
+
+    Raises
+    ------
+    ValueError
+        Naming the class, the parameter and its value.
+    """
+    value = getattr(owner, name)
+    if isinstance(value, str) and value in names:
+        return
+    if not (isinstance(value, (bool, np.bool_, list, tuple)) or hasattr(value, "shape")):
+        raise _refuse(owner, name, ", ".join((*map(repr, names), "True, False or a Gram matrix")))

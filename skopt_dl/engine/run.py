@@ -94,6 +94,9 @@ def run(
         if _meets(certificate, stopping.tol):
             status = Status.CONVERGED
             trace.add(Report(0, 0.0, clock.seconds, to_float(state.indicator), certificate, True))
+    if status is Status.RUNNING and stopping.max_iter == 0:
+        status = Status.MAX_ITER
+        trace.add(Report(0, 0.0, clock.seconds, to_float(state.indicator), None, True))
     while status is Status.RUNNING:
         budget = stopping.max_iter - (state.n_iter - first)
         with clock:

@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
-from skopt_dl._sklearn.parameters import check_flag, check_number
+from skopt_dl._sklearn.parameters import check_flag, check_number, check_running
 from skopt_dl._sklearn.validation import check_X
 from skopt_dl.dispatch import SOLVERS, UnknownNameError
 from skopt_dl.engine import Oracle, SolveResult
@@ -40,11 +40,15 @@ class Task:
 class LinearModel(EngineEstimator):
     """An estimator whose raw prediction is ``X @ coef_.T + intercept_``."""
 
+    # As scikit-learn's class of the same name, a logistic regression may stay at its start.
+    _fewest_iterations: ClassVar[int] = 1
+
     def _check_common(self) -> None:
         """The parameters that every linear estimator has."""
+        check_running(self)
         check_flag(self, "fit_intercept")
         check_number(self, "tol", low=0)
-        check_number(self, "max_iter", Integral, low=1, optional=True)
+        check_number(self, "max_iter", Integral, low=self._fewest_iterations, optional=True)
         check_number(self, "max_time", low=0, open_low=True, optional=True)
 
     def _name_of_solver(self, result: SolveResult) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from sklearn.utils.metadata_routing import UNUSED
 
-from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
+from skopt_dl._sklearn.parameters import check_choice, check_flag, check_gram, check_number
 from skopt_dl.engine import SolveResult
 from skopt_dl.linear_model._base import LinearEstimator, Task
 from skopt_dl.linear_model._batches import BatchedRegressorMixin
@@ -66,11 +66,7 @@ class SparseRegressor(BatchedRegressorMixin, SparseCoefficientsMixin, LinearEsti
         check_number(self, "alpha", low=0)
         check_flag(self, "copy_X", "positive", "warm_start")
         check_choice(self, "selection", ("cyclic", "random"))
-        if isinstance(self.precompute, str) or self.precompute is None:
-            raise ValueError(
-                f"{type(self).__name__}: the parameter precompute={self.precompute!r} is not "
-                "valid; it must be True, False or a Gram matrix"
-            )
+        check_gram(self, "precompute")
         if hasattr(self, "l1_ratio"):
             check_number(self, "l1_ratio", low=0, high=1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skopt_dl._sklearn.parameters import check_choice, check_flag
+from skopt_dl._sklearn.parameters import check_flag, check_gram
 from skopt_dl._sklearn.validation import check_X_y
 from skopt_dl.linear_model._base import Task
 from skopt_dl.linear_model._path_cv import PathCV
@@ -19,8 +19,7 @@ class SingleTargetCV(PathCV):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_flag(self, "positive")
-        if isinstance(self.precompute, str):
-            check_choice(self, "precompute", ("auto",))
+        check_gram(self, "precompute", "auto")
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
         if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:

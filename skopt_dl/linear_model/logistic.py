@@ -143,6 +143,8 @@ class LogisticRegression(
            [0.97, 0.03, 0.  ]])
     """
 
+    _fewest_iterations = 0
+
     def __init__(
         self,
         penalty: str | None = "deprecated",

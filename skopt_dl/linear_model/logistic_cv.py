@@ -139,6 +139,8 @@ class LogisticRegressionCV(LinearClassifierMixin, ProbabilitiesMixin, LinearMode
     166.81
     """
 
+    _fewest_iterations = 0
+
     def __init__(
         self,
         *,

@@ -6,7 +6,7 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
-from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
+from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number, check_running
 from skopt_dl.matrix_completion.rank import check_rank
 
 
@@ -33,8 +33,9 @@ def check_parameters(estimator: Any) -> None:
     check_number(estimator, "max_time", low=0, open_low=True, optional=True)
     check_number(estimator, "tol", low=0)
     check_number(estimator, "n_init", Integral, low=1)
-    flags = ("scale", "positive", "add_indicator", "keep_empty_features", "warm_start", "verbose")
+    flags = ("scale", "positive", "add_indicator", "keep_empty_features", "warm_start")
     check_flag(estimator, *flags)
+    check_running(estimator)
     missing = estimator.missing_values
     if not isinstance(missing, Real) or isinstance(missing, bool) or math.isinf(missing):
         raise ValueError(

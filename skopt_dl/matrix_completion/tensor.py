@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
-from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
+from skopt_dl._sklearn.parameters import check_choice, check_number, check_running
 from skopt_dl._sklearn.validation import FLOATS, check_weights
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.matrix_completion.attempts import best_of
@@ -153,7 +153,7 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         check_number(self, "tol", low=0)
         check_number(self, "n_init", Integral, low=1)
         check_number(self, "max_time", low=0, open_low=True, optional=True)
-        check_flag(self, "verbose")
+        check_running(self)
 
     @fit_method
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

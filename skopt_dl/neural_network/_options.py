@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
+from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number, check_running
 from skopt_dl.dispatch import SOLVERS, UnknownNameError
 from skopt_dl.engine import Oracle, Solver
 from skopt_dl.neural_network.network import activations_of
@@ -104,6 +104,7 @@ def check_options(model: Any) -> None:
     check_choice(model, "restore_best", (None, True, False))
     check_flag(model, "shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "scaling")
     check_flag(model, "resume")
+    check_running(model)
     check_start(model.initialisation)
     if isinstance(model.solver, Solver):
         _warn_of_unused(model)

@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
-from skopt_dl._sklearn.parameters import check_choice, check_number
+from skopt_dl._sklearn.parameters import check_choice, check_number, check_running
 from skopt_dl._sklearn.tables import is_frame
 from skopt_dl._sklearn.validation import check_weights
 from skopt_dl.dispatch import SOLVERS
@@ -91,6 +91,7 @@ class TabularPerceptron(EngineEstimator):
         check_number(self, "validation_fraction", low=0, high=0.5)
         check_choice(self, "dtype", ("float32", "float64"))
         check_start(self.initialisation)
+        check_running(self)
         check_number(self, "max_time", low=0, open_low=True, optional=True)
         for name in ("batch_size", "n_ensemble"):
             if not (isinstance(getattr(self, name), str) and getattr(self, name) == "auto"):

@@ -384,3 +384,11 @@ def test_balancing_a_class_without_weight_is_refused_by_its_name(kind):
     model = kind(class_weight="balanced", **(options if kind is LogisticRegressionCV else {}))
     with pytest.raises(ValueError, match=r"samples of class .*'b'.* have none"):
         model.fit(X, labels, sample_weight=(y != 1).astype(float))
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "saga", "newton-cg"])
+def test_no_iterations_leave_the_start(solver):
+    X, y = load_iris(return_X_y=True)
+    with pytest.warns(ConvergenceWarning, match="after 0 iterations"):
+        model = LogisticRegression(solver=solver, max_iter=0).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, 0.0)
