@@ -19,6 +19,7 @@ from skopt_dl.dask._column_tasks import Sums, beliefs
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels import bind
 from skopt_dl.matrix_completion.posterior import NOISE_FLOOR
+from skopt_dl.matrix_completion.turns import ahead, first_noise
 
 # Sums that are kept: those of a point, and of the one that its certificate has looked at.
 KEPT = 2
@@ -66,12 +67,14 @@ class ColumnPosterior(Problem):
         return SimpleNamespace(**parts)
 
     def start(self) -> Any:
-        """Means from leading singular vectors, no variance, the mean square as noise."""
+        """Means from leading singular vectors, no variance, the noise of `first_noise`."""
         w = np.zeros(self.size)
         w[self._slices[0]] = np.ravel(self.data.start())
         w[self._slices[3]] = 1.0
         w[self.blocks["scales"]] = 1.0
-        w[self._slices[4]] = 1 / max(self.data.squares / self.data.total, self._tiny)
+        # The pass of these sums is the one that the value of this point needs anyway.
+        square, left = (a / self.data.total for a in (self.data.squares, self.sums(w)[3][0]))
+        w[self._slices[4]] = 1 / first_noise(np, square, left, self._tiny)
         return w
 
     def sums(self, w: Any) -> Sums:
@@ -88,7 +91,7 @@ class ColumnPosterior(Problem):
 
     def value(self, w: Any) -> Any:
         b, d = self.unpack(w), self.data
-        error, power, logs = self.sums(w)[3:]
+        error, power, logs = self.sums(w)[3:6]
         half = 0.5 * b.tau[0] * error[0]
         noise = -0.5 * d.total * math.log(b.tau[0] / (2 * math.pi))
         rows = 0.5 * np.sum(b.gamma * power - logs - d.n_seen * (np.log(b.gamma) + 1))
@@ -101,7 +104,7 @@ class ColumnPosterior(Problem):
     def posterior_step(self, w: Any, block: str) -> None:
         """Minimise the free energy over the columns, or over the scales, in place."""
         b, d = self.unpack(w), self.data
-        grams, sides, spreads, error, power, _ = self.sums(w)
+        grams, sides, spreads, error, power = self.sums(w)[:5]
         if block == "scales":
             noise = max(float(error[0]) / d.total, self._tiny)
             mine = np.sum(self.seen[:, None] * (b.Q * b.Q + b.T), axis=0)
@@ -126,9 +129,15 @@ class ColumnPosterior(Problem):
         return float(np.sum(s) / np.sum(s * s)) * root / (float(b.tau[0]) * self.data.total)
 
     def certificate(self, w: Any) -> Certificate:
-        """What one more turn over all blocks gains: nats of evidence per entry."""
+        """What one more turn over all blocks gains, as `PosteriorProblem` has it."""
         value, after = float(self.value(w)), w.copy()
         for block in reversed(list(self.blocks)):
             self.posterior_step(after, block)
         gain = max(0.0, value - float(self.value(after)))
-        return Certificate("evidence of a further turn", gain, value)
+        powers = [self._powers(a) for a in (w, after)]
+        return Certificate("evidence of a further turn", ahead(np, gain, *powers), value)
+
+    def _powers(self, w: Any) -> Any:
+        """Squares of each component's size."""
+        k = self.data.k
+        return self.sums(w)[6] * np.sum(self.unpack(w).Q[:, :k] ** 2, axis=0)

@@ -113,7 +113,7 @@ def columns(X: Any, Q: Any, k: int, alpha: float, mean: float, bias: Any) -> Sum
 def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float, bias: Any) -> Sums:
     """Of the posteriors of rows for columns ``Q`` with variances ``T``: each column's Gram matrix,
     right side and sum of the rows' variances; the expected squared error; the sums of squares and
-    of logarithms of the variances of the rows' parameters.
+    of logarithms of the variances of the rows' parameters; the squares of the components' means.
 
     Without a precision ``tau`` the rows are the best for ``Q``, without variances.
     """
@@ -121,7 +121,7 @@ def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float,
     observed = _observed(X, mean)
     if observed is None:
         zeros = np.zeros((n, kq, kq)), np.zeros((n, kq)), np.zeros((n, kq))
-        return *zeros, np.zeros(1), np.zeros(kp), np.zeros(kp)
+        return *zeros, np.zeros(1), np.zeros(kp), np.zeros(kp), np.zeros(k)
     problem = PosteriorProblem(observed, k, **biases(bias))
     f = problem.factor
     if tau > 0:
@@ -139,4 +139,5 @@ def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float,
     power = np.sum((P * P + S)[seen], axis=0)
     logs = np.sum(np.log(np.maximum(S[seen], np.finfo(np.float64).smallest_normal)), axis=0)
     sides = observed.matrix_t(target) @ F
-    return observed.gram_cols(F), sides, observed.pattern_t @ G, np.asarray([error]), power, logs
+    spreads, means = observed.pattern_t @ G, np.sum(P[:, :k] ** 2, axis=0)
+    return observed.gram_cols(F), sides, spreads, np.asarray([error]), power, logs, means

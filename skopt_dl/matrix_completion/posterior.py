@@ -32,6 +32,7 @@ from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.problem import FactorProblem
+from skopt_dl.matrix_completion.turns import ahead, first_noise
 
 # The noise variance stays above this many units of rounding of the values' mean square.
 NOISE_FLOOR = 100.0
@@ -181,10 +182,9 @@ class PosteriorProblem(Problem):
         flat = [P, xp.zeros_like(P), Q, xp.zeros_like(Q)]
         ends = [xp.ones_like(w[:1]), xp.ones_like(P[0, :]), xp.ones_like(Q[0, :])]
         whole = xp.concat([*(xp.reshape(a, (-1,)) for a in flat), *ends])
-        # A rough noise to begin with, the mean square: it keeps the first turns from overfitting.
-        obs = self.observed
-        square = obs.dot(obs.values, obs.values) / obs.total
-        whole[self._slices[4]] = 1 / xp.maximum(square, xp.ones_like(square) * self._tiny())
+        obs, E = self.observed, self.factor.residual(w)
+        square, left = (obs.dot(a, a) / obs.total for a in (obs.values, E))
+        whole[self._slices[4]] = 1 / first_noise(xp, square, left, self._tiny())
         return whole
 
     def _tiny(self) -> float:
@@ -364,10 +364,20 @@ class PosteriorProblem(Problem):
     # --- certificate --------------------------------------------------------------------------
 
     def certificate(self, w: Any) -> Certificate:
-        """What one more turn over all blocks gains: nats of evidence per entry."""
+        """What one more turn over all blocks gains: nats of evidence per entry.
+
+        Where a small component grows by a twentieth or more in that turn, its growth counts if it
+        is the larger: its gain is ahead, however little it gains yet (`ahead`).
+        """
         value = to_float(self.value(w))
         after = self.xp.asarray(w, copy=True)
         for block in reversed(list(self.blocks)):
             self.posterior_step(after, block)
         gain = max(0.0, value - to_float(self.value(after)))
-        return Certificate("evidence of a further turn", gain, value)
+        powers = [self._powers(self.unpack(a)) for a in (w, after)]
+        return Certificate("evidence of a further turn", ahead(self.xp, gain, *powers), value)
+
+    def _powers(self, b: Beliefs) -> Any:
+        """Squares of each component's size."""
+        xp, k = self.xp, self.factor.k
+        return xp.sum(b.P[:, :k] ** 2, axis=0) * xp.sum(b.Q[:, :k] ** 2, axis=0)

@@ -365,3 +365,20 @@ def test_ridges_of_coordinates_and_additions(dtype, layout):
 @parametrize_with_checks([MatrixCompletion(2, random_state=0)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_no_component_of_a_table_is_lost(seed):
+    """Eight factors of forty columns: large noise at the start, or an early stop, loses some."""
+    rng = np.random.default_rng(seed)
+    factors = rng.standard_normal((1000, 8)) / np.sqrt(1 + np.arange(8))
+    full = factors @ rng.standard_normal((8, 40))
+    full = full / full.std(axis=0) + 0.15 * rng.standard_normal((1000, 40))
+    full = full * rng.lognormal(size=40) + 3 * rng.standard_normal(40)
+    X = np.where(rng.random(full.shape) < 0.2, np.nan, full)
+    alive = []
+    for tol in (1e-4, 1e-7):
+        model = MatrixCompletion(12, scale=True, fit_bias="cols", tol=tol, random_state=0).fit(X)
+        size = np.linalg.norm(model.components_, axis=1)
+        alive.append(int(np.sum(size > 1e-3 * size.max())))
+    assert alive == [8, 8]
