@@ -22,12 +22,13 @@ from typing import Any
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.balance import balanced
+from skopt_dl.matrix_completion.by_entries import ByEntries
 from skopt_dl.matrix_completion.grams import gram_scaled, majorised_solve
 from skopt_dl.matrix_completion.line import FactorLine
 from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
 from skopt_dl.matrix_completion.nuclear import duality_gap, shrunk, shrunk_sum, strength
 from skopt_dl.matrix_completion.observed import ObservedMatrix
-from skopt_dl.matrix_completion.products import batch, gauss_newton_product, hessian_product
+from skopt_dl.matrix_completion.products import gauss_newton_product, hessian_product
 from skopt_dl.matrix_completion.reasons import (
     why_no_bounds,
     why_no_spectral_prox,
@@ -42,7 +43,7 @@ from skopt_dl.matrix_completion.starts import random_start, spectral_start
 from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
 
 
-class FactorProblem(Problem):
+class FactorProblem(ByEntries, Problem):
     """The factors of a partly observed matrix.
 
     Parameters
@@ -298,16 +299,6 @@ class FactorProblem(Problem):
     def spectral_split(self, w: Any, E: Any, step: float, V: Any, turns: int) -> Any:
         """The prox of the nuclear norm at ``P Q'`` plus the entries ``E``."""
         return shrunk_sum(self, w, E, step * strength(self), V, turns)
-
-    @offers(Oracle.SAMPLE_GRAD, lacks=why_not_smooth)
-    def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
-        """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
-        return batch(self, w, index)
-
-    @offers(Oracle.SAMPLE_VALUE, lacks=why_not_smooth)
-    def sample_value(self, w: Any, index: Any) -> Any:
-        """The value that `sample_grad` has the gradient of; it costs one."""
-        return batch(self, w, index)[0]
 
     @offers(Oracle.FACTOR_GRAMS, lacks=why_not_smooth)
     def gram_scaled(self, w: Any, g: Any, damping: float) -> Any:

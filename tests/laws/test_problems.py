@@ -5,11 +5,14 @@ from __future__ import annotations
 import array_api_strict
 import numpy as np
 import pytest
-from cases import CASES, sum_over_blocks
+from cases import CASES, NONCONVEX, sum_over_blocks
+from completion import data
+from scipy import sparse
 
 from skopt_dl.dispatch import resolve
 from skopt_dl.engine import Certificate, Oracle, Stopping, offers, run
 from skopt_dl.losses import Multinomial
+from skopt_dl.matrix_completion import MatrixCompletion
 from skopt_dl.penalties import L2, ElasticNet
 from skopt_dl.problems import LinearProblem
 from skopt_dl.problems.intercept import best_intercept
@@ -27,6 +30,41 @@ def test_declared_oracles_work(case):
 @pytest.mark.parametrize("penalty", [L2(0.05), ElasticNet(0.02, 0.05)], ids=repr)
 def test_declared_oracles_work_on_blocks_of_rows(penalty):
     check_problem(sum_over_blocks(penalty))
+
+
+@pytest.mark.parametrize("name", ["matrix completion", "exact matrix completion"])
+def test_declared_oracles_work_on_factors(name):
+    check_problem(NONCONVEX[name]())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+@pytest.mark.parametrize("options", [{}, {"penalty": "nuclear"}, {"loss": "huber"}], ids=str)
+def test_batches_of_entries_are_those_of_the_objective(options, layout, weighted):
+    X = data(15, 8)
+    if layout == "sparse":
+        seen = ~np.isnan(X)
+        X = sparse.csr_array((X[seen], np.nonzero(seen)), shape=X.shape)
+    weights = np.linspace(0.5, 2, 15) if weighted else None
+    model = MatrixCompletion(2, alpha=0.1, random_state=0, **options)
+    problem = model._build_problem(X, sample_weight=weights)
+    if not problem.nuclear:  # there the certificate is that of a problem of matrices
+        check_problem(problem)
+    rng, n = np.random.default_rng(0), problem.n_samples
+    w, d = rng.standard_normal((2, problem.size))
+    point, halves = problem.point(w), np.array_split(rng.permutation(n), 2)
+    share = [len(half) / n for half in halves]
+    for of_batch, whole in (
+        (lambda half: problem.sample_value(w, half), point.value),
+        (lambda half: problem.sample_grad(w, half)[1], point.grad),
+        (lambda half: problem.sample_hvp(w, half)(d), problem.hvp(point)(d)),
+        (lambda half: problem.sample_ggn(w, half)(d), problem.ggn(point)(d)),
+    ):
+        mean = sum(s * of_batch(half) for s, half in zip(share, halves, strict=True))
+        np.testing.assert_allclose(mean, whole, rtol=1e-10, atol=1e-12)
+    eye, half = np.eye(problem.size), halves[0]
+    diagonal = [problem.sample_hvp(w, half)(unit) @ unit for unit in eye]
+    np.testing.assert_allclose(problem.sample_curvature(w, half), diagonal, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", PORTABLE, ids=str)
