@@ -169,6 +169,17 @@ def check_weights(sample_weight: Any, X: Any) -> Any:
     return put_beside(X.data if is_gpu_sparse(X) else X, host)
 
 
+def check_foreign_X_y(name: str, X: Any, y: Any) -> tuple[Any, Any]:  # noqa: N802
+    """Validated ``X`` of another namespace and its ``y``, for the function ``name``.
+
+    The target has X's dtype and follows it there; one column counts as one dimension.
+    """
+    X = _foreign_matrix(name, X, ("csc", "csr"), allow_nan=False)
+    y = _foreign_target(X, y, multi_output=True)
+    check_consistent_length(X, y)
+    return X, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
 # --- plain arrays -----------------------------------------------------------------------------
 
 
@@ -230,7 +241,12 @@ def _keep_n_features(estimator: Any, X: Any) -> None:
 def _foreign_X(  # noqa: N802
     estimator: Any, X: Any, *, accept_sparse: Any, reset: bool, allow_nan: bool = False
 ) -> Any:
-    name = type(estimator).__name__
+    X = _foreign_matrix(type(estimator).__name__, X, accept_sparse, allow_nan)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return X
+
+
+def _foreign_matrix(name: str, X: Any, accept_sparse: Any, allow_nan: bool) -> Any:
     if is_gpu_sparse(X):
         if not accept_sparse:
             raise TypeError(f"{name} needs a dense X, but a sparse one was passed: use X.toarray()")
@@ -250,7 +266,6 @@ def _foreign_X(  # noqa: N802
             )
     X = _floating(X)
     _check_finite(X.data if is_gpu_sparse(X) else X, "X", name, allow_nan)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
 
 

@@ -71,22 +71,32 @@ def is_numpy(xp: Any) -> bool:
 
 
 def scatter(index: Any, values: Any, size: int) -> Any:
-    """Zeros of length ``size`` with ``values`` at the distinct positions ``index``.
+    """Zeros of length ``size`` with ``values``, numbers or rows, at the distinct ``index``.
 
     Written with what every namespace of the array API has: assignment by an integer array is not
     part of it.
     """
     xp = namespace_of(values)
     if is_numpy(xp):
-        out = xp.zeros(size, dtype=values.dtype)
+        out = xp.zeros((size, *values.shape[1:]), dtype=values.dtype)
         out[index] = values
         return out
-    out = xp.zeros(size, dtype=values.dtype, device=device_of(values))
+    out = xp.zeros((size, *values.shape[1:]), dtype=values.dtype, device=device_of(values))
     if index.shape[0] == 0:
         return out
     order = xp.argsort(index)
     known = xp.take(index, order)
     every = xp.arange(size, dtype=index.dtype, device=device_of(values))
     at = xp.clip(xp.searchsorted(known, every), 0, index.shape[0] - 1)
-    found = xp.take(known, at) == every
-    return xp.where(found, xp.take(values, xp.take(order, at)), out)
+    found = xp.reshape(xp.take(known, at) == every, (size, *(1 for _ in values.shape[1:])))
+    return xp.where(found, xp.take(values, xp.take(order, at), axis=0), out)
+
+
+def rows_of(array: Any, rows: Any) -> Any:
+    """The ``rows`` of an array, a slice or indices on the host, where the array lives."""
+    if isinstance(rows, slice):
+        return array[rows, ...]
+    if isinstance(array, np.ndarray):
+        return array[rows]
+    xp = namespace_of(array)
+    return xp.take(array, xp.asarray(rows, device=device_of(array)), axis=0)

@@ -14,9 +14,16 @@ from typing import Any
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-from skopt_dl.kernels import bind
-from skopt_dl.linear_model._exact_path import Path, gram_path
-from skopt_dl.linear_model._moments import Moments, sum_of_others
+from skopt_dl.kernels.namespace import (
+    device_of,
+    is_numpy,
+    namespace_of,
+    rows_of,
+    to_float,
+    to_numpy,
+)
+from skopt_dl.linear_model._exact_path import HOST, Path, gram_path
+from skopt_dl.linear_model._moments import Moments, moved, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
 from skopt_dl.linops import design
 from skopt_dl.linops.design import nearly_centred, spread_of_few
@@ -75,7 +82,7 @@ def cross_validate(
     Parameters
     ----------
     X, y, weights : arrays
-        Validated host data; ``weights`` may be None.
+        Validated data, all in one place; ``weights`` may be None.
     folds : list of Fold
         The splits.
     grids : list of (float, array)
@@ -89,10 +96,11 @@ def cross_validate(
     n_jobs, verbose : int
         Threads over folds, and joblib's messages.
     """
-    omega = np.ones(X.shape[0], dtype=X.dtype) if weights is None else weights
+    xp = namespace_of(y)
+    omega = xp.ones(X.shape[0], dtype=y.dtype, device=device_of(y)) if weights is None else weights
     for k, fold in enumerate(folds):
         for what, rows in (("training", fold.train), ("validation", fold.test)):
-            if not np.sum(omega[rows]) > 0:
+            if not to_float(xp.sum(rows_of(omega, rows))) > 0:
                 raise ValueError(
                     f"the {what} samples of fold {k} have no weight: choose another cv, or "
                     "sample_weight with a positive weight there"
@@ -154,20 +162,21 @@ class _Tall:
         self.X, self.y, self.omega, self.folds = X, y, omega, folds
         self.fit_intercept, self.settings = fit_intercept, settings
         self.positive = penalty(1.0).positive
-        self.kernels = bind(np, np.dtype(np.float64), "dense")
-        self.origin: tuple[Any, Any] = (np.zeros(X.shape[1]), 0.0)
+        xp = namespace_of(X)
+        nowhere = xp.zeros(X.shape[1], dtype=xp.float64, device=device_of(X))
+        self.origin: tuple[Any, Any] = (nowhere, 0.0)
         if fit_intercept:
-            share = omega / np.sum(omega)
-            mean = (share @ X).astype(np.float64)
-            near = X.dtype == np.float64 and nearly_centred(mean, spread_of_few(X, mean))
-            self.origin = (np.zeros_like(mean) if near else mean, float(share @ y))
+            share = omega / xp.sum(omega)
+            mean = xp.astype(share @ X, xp.float64)
+            near = X.dtype == xp.float64 and nearly_centred(mean, spread_of_few(X, mean))
+            self.origin = (nowhere if near else mean, to_float(share @ y))
         self.blocks = [Moments.of_rows(X, y, omega, fold.test, self.origin) for fold in folds]
 
     def _path(self, moments: Moments, ratio: float, alphas: Any) -> tuple[Path, float]:
         G, q, square = moments.centred(self.fit_intercept)
         p = len(q)
         path = gram_path(
-            self.kernels.GramLasso(p, self.positive),
+            HOST.GramLasso(p, self.positive),
             G,
             q,
             square,
@@ -192,14 +201,18 @@ class _Tall:
 
     def _errors_of_rows(self, k: int, W: Any, b: Any) -> Any:
         rows, (x0, y0) = self.folds[k].test, self.origin
-        t = self.y[rows].astype(np.float64) - y0
-        R = (self.X[rows].astype(np.float64) - x0) @ W + b - t[:, None]
-        return np.average(R**2, axis=0, weights=self.omega[rows])
+        xp, device = namespace_of(self.X), device_of(self.X)
+        W, b = (xp.asarray(a, device=device) for a in (W, b))
+        t = xp.astype(rows_of(self.y, rows), xp.float64) - y0
+        R = moved(rows_of(self.X, rows), x0) @ W + b - t[:, None]
+        return to_numpy(_weighted_mean(R**2, rows_of(self.omega, rows)))
 
     def answer(self, ratio: float, alpha: float) -> Any:
         """Coefficients for all the data."""
         total = sum_of_others(self.blocks, -1)
-        return self._path(total, ratio, np.asarray([alpha]))[0].coefs[:, 0].astype(self.X.dtype)
+        coef = self._path(total, ratio, np.asarray([alpha]))[0].coefs[:, 0]
+        xp, X = namespace_of(self.X), self.X
+        return xp.asarray(coef, dtype=X.dtype, device=device_of(X))
 
 
 class _Weighted:
@@ -220,39 +233,49 @@ class _Weighted:
         self.base = design(X)
         if fit_intercept:
             # Once for all folds; their problems then find nothing left to move.
-            self.base, _ = self.base.near_zero(omega / np.sum(omega))
+            self.base, _ = self.base.near_zero(omega / namespace_of(omega).sum(omega))
 
     def errors(self, k: int, ratio: float, alphas: Any) -> tuple[Any, float]:
         """Errors on fold ``k`` along ``alphas``, and the largest relative gap."""
-        fold = self.folds[k]
-        counts = np.bincount(fold.train, minlength=len(self.y)).astype(self.omega.dtype)
+        fold, xp, omega = self.folds[k], namespace_of(self.y), self.omega
+        counts = np.bincount(fold.train, minlength=omega.shape[0])
+        counts = xp.asarray(counts, dtype=omega.dtype, device=device_of(omega))
         problem = LinearProblem(
             self.base,
             self.y,
             Squared(),
             self.penalty(ratio),
-            sample_weight=counts * self.omega,
+            sample_weight=counts * omega,
             fit_intercept=self.fit_intercept,
             description=f"the training samples of fold {k}",
         )
         path = solve_path(problem, alphas, self.settings)
-        unit = float(np.sum(problem.omega @ problem.y**2)) / 2
+        unit = to_float(xp.sum(problem.omega @ problem.y**2)) / 2
         return self._validate(problem, fold.test, path.coefs), _relative(path.gaps, unit)
 
     def _validate(self, problem: LinearProblem, rows: Any, coefs: Any) -> Any:
         """Errors on ``rows``, the mean over the targets where there are several."""
-        K, K_alphas = problem.n_outputs, coefs.shape[1]
+        xp, K, K_alphas = problem.xp, problem.n_outputs, coefs.shape[1]
         # A column for each target and strength.
-        W = np.reshape(coefs.astype(problem.dtype), (problem.n_features, K * K_alphas))
-        used = np.flatnonzero(np.any(W != 0, axis=1))
-        columns = problem.base.take_columns(used)
+        W = xp.reshape(xp.astype(coefs, problem.dtype), (problem.n_features, K * K_alphas))
+        used = xp.nonzero(xp.any(W != 0, axis=1))[0]
+        columns, inside = problem.base.take_columns(used), xp.take(W, used, axis=0)
         if columns.layout == "dense":
-            Z = columns.take_rows(rows).matvec(W[used])
+            here = rows if is_numpy(xp) else xp.asarray(rows, device=problem.device)
+            Z = columns.take_rows(here).matvec(inside)
         else:
             # By columns: the product for all rows costs less than to find some of them.
-            Z = columns.matvec(W[used])[rows]
+            Z = rows_of(columns.matvec(inside), rows)
         if self.fit_intercept:
-            Z = Z + (np.repeat(problem.y_mean, K_alphas) - problem.map.mean @ W)
-        target = np.reshape(self.y[rows], (len(rows), K, 1))
-        R = (np.reshape(Z, (len(rows), K, K_alphas)) - target).astype(np.float64)
-        return np.mean(np.average(R**2, axis=0, weights=self.omega[rows]), axis=0)
+            means = xp.reshape(xp.asarray(problem.y_mean), (-1,))
+            Z = Z + (xp.repeat(means, K_alphas) - problem.map.mean @ W)
+        target = xp.reshape(rows_of(self.y, rows), (len(rows), K, 1))
+        R = xp.astype(xp.reshape(Z, (len(rows), K, K_alphas)) - target, xp.float64)
+        return to_numpy(xp.mean(_weighted_mean(R**2, rows_of(self.omega, rows)), axis=0))
+
+
+def _weighted_mean(a: Any, weights: Any) -> Any:
+    """The mean along the first axis."""
+    xp = namespace_of(a)
+    weights = xp.astype(weights, a.dtype)
+    return xp.tensordot(weights, a, axes=1) / xp.sum(weights)

@@ -3,7 +3,8 @@ r"""Elastic-net paths by the exact active-set method: many strengths in few pass
 For strengths :math:`t_1 > t_2 > \dots` (each alpha is ``t`` times the penalty of the problem) a
 block of them is solved on the working set, then all are checked at once by one product of X' with
 their residuals. Those before the first violation stand; the violators come in and the rest is
-solved again. A hundred strengths take about a dozen products.
+solved again. A hundred strengths take about a dozen products. X and the correlations of its columns
+stay where they are; the problem on the working set is the host's, and so are the answers.
 
 Source: the scheme of strong rules with batched checks (R. Tibshirani et al., "Strong rules for
 discarding predictors in lasso-type problems", JRSS B 74, 2012), with candidates predicted by the
@@ -19,19 +20,25 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.kernels import bind
+from skopt_dl.kernels.mirror import Mirror
+from skopt_dl.kernels.namespace import is_numpy, namespace_of, scatter, to_numpy
+
 # Strengths per block: few at first, while the working set is still unknown.
 FIRST_BLOCK, LARGEST_BLOCK = 4, 25
 # Share of the change of strength by which a correlation may exceed its prediction.
 MARGIN = 0.05
 # Violations below this share of the strength are rounding.
 ROUNDING = 1e-9
+# Where the problem on the working set is solved.
+HOST = bind(np, np.dtype(np.float64))
 # A working set beyond this many columns needs a Gram block of more than 800 MB: the path ends.
 MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
 class Path:
-    """Solutions along a path.
+    """Solutions along a path; all but the coefficients are always the host's.
 
     Attributes
     ----------
@@ -130,12 +137,12 @@ def working_set_path(
         work.add_all()
         square = float(work.target @ work.target)
         return gram_path(
-            work.solver(),
-            work.G,
-            work.q,
+            work.solver(HOST),
+            to_numpy(work.G),
+            to_numpy(work.q),
             square,
-            work.l1,
-            work.l2,
+            to_numpy(work.l1),
+            to_numpy(work.l2),
             strengths,
             positive=work.positive,
             deadline=deadline,
@@ -147,16 +154,21 @@ class _Blocks:
     """The state of one path: where it stands, what is accepted, what is predicted."""
 
     def __init__(self, work: Any, strengths: Any, tol: float, deadline: float) -> None:
+        xp = self.xp = work.xp
         self.work, self.strengths, self.deadline = work, strengths, deadline
         K = len(strengths)
         self.square = float(work.target @ work.target)
         self.goal = tol * self.square / 2
-        self.ridge = bool(np.any(work.l2 > 0))
-        self.gram = work.solver()
+        # The host's: strengths of the penalty, the Gram block, and where its columns come from.
+        self.l1, self.l2 = to_numpy(work.l1), to_numpy(work.l2)
+        self.block, self.index = Mirror(), np.zeros(0, dtype=np.intp)
+        self.ridge = bool(np.any(self.l2 > 0))
+        self.gram = work.solver(HOST)
         self.v = np.zeros(0)
-        self.c = work.correlations(self.v)[0]
+        # Where X is: the correlations of all columns, and their slope along the path.
+        self.c = work.correlations(xp.zeros(0, dtype=xp.float64, device=work.device))[0]
         self.slope: Any = None
-        strongest = np.max(work.size_of(self.c) / work.positive_l1, initial=0.0)
+        strongest = xp.max(work.size_of(self.c) / work.positive_l1)
         self.level = max(float(strongest), float(strengths[0])) if K else 0.0
         self.coefs, self.gaps = np.full((work.n_features, K), np.nan), np.full(K, np.nan)
         self.n_iters = np.zeros(K, dtype=int)
@@ -197,7 +209,7 @@ class _Blocks:
 
     def _predicted(self, target: float) -> Any:
         """Columns outside the set that may matter down to ``target``."""
-        work = self.work
+        xp, work = self.xp, self.work
         size = work.size_of(self.c)
         if self.slope is None:
             bar = max(2 * target - self.level, 0.3 * target)
@@ -207,30 +219,31 @@ class _Blocks:
             ahead = ahead + MARGIN * (self.level - target) * work.l1
             chosen = (ahead > 0.995 * target * work.l1) | (size > 0.999 * self.level * work.l1)
             size = ahead
-        chosen = np.flatnonzero(chosen & ~work.inside)
-        return self._strongest(chosen, size)
+        return self._strongest(xp.nonzero(chosen & ~work.inside)[0], size)
 
     def _strongest(self, chosen: Any, size: Any) -> Any:
         # The set grows by a quarter at a time: far predictions name many columns too many.
-        most = max(100, self.work.size // 4)
-        if len(chosen) <= most:
+        xp, most = self.xp, max(100, self.work.size // 4)
+        if chosen.shape[0] <= most:
             return chosen
-        order = np.argpartition(-size[chosen], most - 1)[:most]
-        return np.sort(chosen[order])
+        rank = -xp.take(size, chosen)
+        order = np.argpartition(rank, most - 1) if is_numpy(xp) else xp.argsort(rank)
+        return xp.sort(xp.take(chosen, order[:most]))
 
     def _take(self, chosen: Any) -> None:
         self.work.add(chosen)
+        self.index = to_numpy(self.work.index)
         self.v = np.concatenate([self.v, np.zeros(self.work.size - len(self.v))])
 
     def _solve(self, block: Any) -> tuple[Any, Any]:
         """Solutions of the block on the working set, and the slope behind the last."""
-        work, m = self.work, self.work.size
-        l1, l2 = work.l1[work.index], work.l2[work.index]
+        G, q, m = self.block.of(self.work.G), to_numpy(self.work.q), self.work.size
+        l1, l2 = self.l1[self.index], self.l2[self.index]
         w = self.v.copy()
-        c = work.q - work.G @ w
+        c = q - G @ w
         W = np.zeros((m, len(block)))
         for k, t in enumerate(block):
-            self.gram.bind(work.G, t * l2, w, c)
+            self.gram.bind(G, t * l2, w, c)
             if k == 0 or self.ridge:
                 self.gram.refresh()
             self.gram.solve(t * l1)
@@ -239,10 +252,11 @@ class _Blocks:
 
     def _check(self, W: Any, u: Any, block: Any) -> tuple[Any, Any]:
         """Correlations of all columns (the slope's in the last one) and duality gaps."""
-        work = self.work
+        xp, work = self.xp, self.work
+        W, u, t = (xp.asarray(a, dtype=xp.float64, device=work.device) for a in (W, u, block))
         C, rest, cross = work.block_correlations(W, u)
         at, l1, l2 = work.index, work.l1, work.l2
-        return C, _gaps(C[:, :-1], at, W, rest, cross, l1, l2, block, work.positive)
+        return C, to_numpy(_gaps(C[:, :-1], at, W, rest, cross, l1, l2, t, work.positive))
 
     def _accepted(self, C: Any, gaps: Any, block: Any) -> int:
         """How many strengths of the block stand: all before the first that is not certified."""
@@ -250,21 +264,22 @@ class _Blocks:
         if not len(bad):
             return len(block)
         first = int(bad[0])
-        if len(self._violators(C[:, first:-1], block[first:])):
+        if self._violators(C[:, first:-1], block[first:]).shape[0]:
             return first
         # Every column that violates is inside: the rest of the gap is rounding.
         return len(block)
 
     def _violators(self, C: Any, block: Any) -> Any:
-        work = self.work
-        size = np.max(work.size_of(C) / np.asarray(block), axis=1)
+        xp, work = self.xp, self.work
+        t = xp.asarray(block, dtype=xp.float64, device=work.device)
+        size = xp.max(work.size_of(C) / t, axis=1)
         over = (size > (1 + ROUNDING) * work.l1) & ~work.inside
-        return self._strongest(np.flatnonzero(over), size)
+        return self._strongest(xp.nonzero(over)[0], size)
 
     def _keep(self, start: int, W: Any, gaps: Any, turns: int) -> None:
         part = slice(start, start + W.shape[1])
         self.coefs[:, part] = 0.0
-        self.coefs[self.work.index, part] = W
+        self.coefs[self.index, part] = W
         self.gaps[part], self.n_iters[part] = gaps, turns
 
 
@@ -286,35 +301,36 @@ def _gaps(
     a quadratic penalty taken as further rows; or, where every coefficient has a quadratic penalty,
     the residual itself, which is then feasible.
     """
-    t, ridged = np.asarray(strengths), bool(np.any(l2 > 0))
-    ridge = t * (l2[index] @ W**2)
-    primal = rest / 2 + t * (l1[index] @ np.abs(W)) + ridge / 2
+    xp, t = namespace_of(C), strengths
+    ridged, used = bool(xp.any(l2 > 0)), xp.take(l2, index)
+    ridge = t * (used @ W**2)
+    primal = rest / 2 + t * (xp.take(l1, index) @ xp.abs(W)) + ridge / 2
     residual = C
     if ridged:
         # Further rows sqrt(t l2) with target 0: their residual is -sqrt(t l2) w.
-        residual = C.copy()
-        residual[index] -= t * l2[index][:, None] * W
+        residual = C - scatter(index, t * used[:, None] * W, C.shape[0])
     largest = _largest_ratio(residual, l1, positive)
+    one, norm = xp.ones_like(largest), rest + ridge
     violated = largest > t
-    bound = np.where(violated, t / np.where(violated, largest, 1.0), np.inf)
-    norm = rest + ridge
-    scale = np.minimum(cross / np.where(norm > 0, norm, 1), bound)
+    bound = xp.where(violated, t / xp.where(violated, largest, one), xp.inf * one)
+    scale = xp.minimum(cross / xp.where(norm > 0, norm, one), bound)
     if not positive:
-        scale = np.maximum(scale, -bound)
+        scale = xp.maximum(scale, -bound)
     dual = scale * cross - scale**2 * norm / 2
-    if ridged and np.all(l2 > 0) and np.all(t > 0):
-        over = np.maximum((C if positive else np.abs(C)) - t * l1[:, None], 0)
-        rows = np.sum(over**2 / (2 * l2[:, None]), axis=0) / t
-        dual = np.maximum(dual, cross - rest / 2 - rows)
-    return np.maximum(primal - dual, 0)
+    if ridged and bool(xp.all(l2 > 0)) and bool(xp.all(t > 0)):
+        over = xp.clip((C if positive else xp.abs(C)) - t * l1[:, None], 0, None)
+        rows = xp.sum(over**2 / (2 * l2[:, None]), axis=0) / t
+        dual = xp.maximum(dual, cross - rest / 2 - rows)
+    return xp.clip(primal - dual, 0, None)
 
 
 def _largest_ratio(C: Any, l1: Any, positive: bool) -> Any:
     """The strength from which on a column of correlations is feasible: ``max_j |c_j| / l1_j``."""
-    if len(l1) and l1[0] > 0 and np.all(l1 == l1[0]):
-        largest = np.max(C, axis=0)
-        return (largest if positive else np.maximum(largest, -np.min(C, axis=0))) / l1[0]
-    size, free = C if positive else np.abs(C), l1 == 0
-    ratio = size / np.where(free, 1.0, l1)[:, None]
-    ratio[free] = np.where(size[free] > 0, np.inf, 0.0)
-    return np.max(ratio, axis=0, initial=0.0)
+    xp = namespace_of(C)
+    if bool((l1[0] > 0) & xp.all(l1 == l1[0])):
+        largest = xp.max(C, axis=0)
+        return (largest if positive else xp.maximum(largest, -xp.min(C, axis=0))) / l1[0]
+    size, free = C if positive else xp.abs(C), l1 == 0
+    ratio = size / xp.where(free, xp.ones_like(l1), l1)[:, None]
+    ratio = xp.where(free[:, None], xp.where(size > 0, xp.inf * xp.ones_like(size), 0.0), ratio)
+    return xp.clip(xp.max(ratio, axis=0), 0, None)

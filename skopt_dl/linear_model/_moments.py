@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, rows_of, to_numpy
 from skopt_dl.linops.design import as_slice
 
 # An error below this share of the block's sum of squares has lost digits to cancellation: it is
@@ -21,6 +22,14 @@ from skopt_dl.linops.design import as_slice
 CANCELLED = 1e-5
 # Entries of X that are converted at a time.
 BLOCK = 2**21
+
+
+def moved(X: Any, origin: Any) -> Any:
+    """``X - origin`` in float64; NumPy reads float32 in the same pass."""
+    xp = namespace_of(X)
+    if is_numpy(xp):
+        return np.subtract(X, origin, dtype=np.float64)
+    return xp.astype(X, xp.float64) - origin
 
 
 @dataclass
@@ -44,36 +53,45 @@ class Moments:
 
     @classmethod
     def of_rows(cls, X: Any, y: Any, omega: Any, rows: Any, origin: tuple[Any, Any]) -> Moments:
-        """The moments of ``rows`` of a dense ``X``, in float64, about ``origin``."""
-        p, x0, y0 = X.shape[1], *origin
-        total = cls(np.zeros((p, p)), np.zeros(p), np.zeros(p), 0.0, 0.0, 0.0)
+        """The moments of ``rows`` of a dense ``X``, in float64, about ``origin``.
+
+        They are summed where X lives, and are the host's.
+        """
+        xp, p, x0, y0 = namespace_of(X), X.shape[1], *origin
+        G, c, a = (xp.zeros(s, dtype=xp.float64, device=device_of(X)) for s in ((p, p), (p,), (p,)))
+        total = cls(G, c, a, 0.0, 0.0, 0.0)
         size = max(1, BLOCK // max(1, p))
         rows = as_slice(rows)
-        plain = X.dtype == np.float64 and not np.any(x0)
+        plain = X.dtype == xp.float64 and not bool(xp.any(x0 != 0))
         length = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         for i in range(0, length, size):
             if isinstance(rows, slice):
                 part: Any = slice(rows.start + i, min(rows.start + i + size, rows.stop))
             else:
                 part = rows[i : i + size]
-            w = omega[part].astype(np.float64)
-            t = y[part].astype(np.float64) - y0
-            Z = X[part] if plain else np.subtract(X[part], x0, dtype=np.float64)
+            w = xp.astype(rows_of(omega, part), xp.float64)
+            t = xp.astype(rows_of(y, part), xp.float64) - y0
+            Z = rows_of(X, part)
+            Z = Z if plain else moved(Z, x0)
             scale = w[0]
-            if np.any(w != scale):
+            if bool(xp.any(w != scale)):
                 # Unequal weights go into the rows.
-                root, scale = np.sqrt(w), 1.0
+                root, scale = xp.sqrt(w), 1.0
                 t = root * t
-                Z = root[:, None] * Z if plain else np.multiply(Z, root[:, None], out=Z)
+                if plain:
+                    Z = root[:, None] * Z
+                else:
+                    Z *= root[:, None]
                 ones = root
             else:
-                ones = np.ones_like(t)
+                ones = xp.ones_like(t)
             total.G += scale * (Z.T @ Z)
             total.c += scale * (Z.T @ t)
             total.a += scale * (ones @ Z)
             total.tt += float(scale * (t @ t))
             total.t += float(scale * (ones @ t))
-            total.weight += float(np.sum(w))
+            total.weight += float(xp.sum(w))
+        total.G, total.c, total.a = (to_numpy(s) for s in (total.G, total.c, total.a))
         return total
 
     def add(self, other: Moments) -> None:

@@ -86,11 +86,8 @@ class PathCV(LinearRegressorMixin, LinearModel):
         ------
         ValueError
             For invalid data or parameters.
-        TypeError
-            For data that are not on the host.
         """
         self._check_parameters()
-        self._check_place(X)
         X, y = self._checked(X, y if y is None or is_foreign(y) else np.asarray(y))
         weights = check_weights(sample_weight, X)
         folds = self._folds(X, y, sample_weight, params)
@@ -125,20 +122,6 @@ class PathCV(LinearRegressorMixin, LinearModel):
         """The penalty of strength 1."""
         return self._penalty(y, ratio, 1.0 - ratio)
 
-    def _check_place(self, X: Any) -> None:
-        name = type(self).__name__
-        if self.device not in (None, "cpu"):
-            raise ValueError(
-                f"{name}: the parameter device={self.device!r} is not valid; it must be None or "
-                "'cpu': paths are followed on the host (Lasso and ElasticNet fit on a GPU)"
-            )
-        if is_foreign(X):
-            raise TypeError(
-                f"{name} works on NumPy arrays and SciPy sparse matrices, but X is a "
-                f"{type(X).__module__}.{type(X).__name__}: pass a copy on the host, or search over "
-                "alpha of Lasso or ElasticNet, which fit where X lives"
-            )
-
     def _folds(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> list[Fold]:
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
@@ -150,7 +133,10 @@ class PathCV(LinearRegressorMixin, LinearModel):
             )
         else:
             split = {}
-        folds = [Fold(*map(_indices, pair)) for pair in check_cv(self.cv).split(X, y, **split)]
+        # A splitter counts the rows; X itself may be elsewhere, and y too: one that reads them
+        # raises for those.
+        rows = np.empty((X.shape[0], 0)) if is_foreign(y) else X
+        folds = [Fold(*map(_indices, pair)) for pair in check_cv(self.cv).split(rows, y, **split)]
         for k, fold in enumerate(folds):
             if not (len(fold.train) and len(fold.test)):
                 raise ValueError(
@@ -173,7 +159,7 @@ class PathCV(LinearRegressorMixin, LinearModel):
         top = strongest(
             design(X),
             y,
-            omega_of(weights, X),
+            omega_of(weights, y),
             fit_intercept=self.fit_intercept,
             positive=getattr(self, "positive", False),
         )

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 
 from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.engine import Oracle, Solver, Stopping, run
-from skopt_dl.kernels.namespace import is_numpy
+from skopt_dl.kernels.namespace import device_of, namespace_of
 from skopt_dl.linear_model._exact_path import Path, working_set_path
 from skopt_dl.linear_model._regression import lasso_solver
 from skopt_dl.linear_model._row_path import goes_by_rows, row_path
@@ -68,17 +68,19 @@ def solve_path(
 ) -> Path:
     """Solutions for the penalty of ``problem`` times each of ``strengths``, which decrease.
 
+    The coefficients are where the problem is.
+
     The exact path ends where it would need too much memory and at strength 0, whose solution need
     not be unique; coordinate descent goes on from there. ``problem`` is changed.
     """
     strengths = np.asarray(strengths, dtype=np.float64)
-    penalty: Any = problem.penalty
+    xp, penalty = problem.xp, problem.penalty
     if _by_rows(problem, settings) and start is None:
         limit = settings.max_iter
         most = SOLVERS.get("cd").default_max_iter if limit is None else limit
         path = row_path(problem, strengths, settings.tol, most, settings.deadline)
         return _padded(path, len(strengths)) if path.n_done < len(strengths) else path
-    exact = settings.exact and is_numpy(problem.xp) and np.all(np.asarray(penalty.l1) > 0)
+    exact = settings.exact and np.all(np.asarray(penalty.l1) > 0)  # type: ignore[attr-defined]
     n_positive = int(np.count_nonzero(strengths > 0))
     if not (exact and Oracle.WORKING_SET in problem.offers and n_positive):
         return _stepwise(problem, strengths, settings, start)
@@ -90,13 +92,14 @@ def solve_path(
         everything=everything,
         deadline=settings.deadline,
     )
+    first = replace(first, coefs=xp.asarray(first.coefs, device=problem.device))
     done = first.n_done
     if done == len(strengths) or time.perf_counter() >= settings.deadline:
         return _padded(first, len(strengths))
-    last = first.coefs[:, done - 1].astype(problem.dtype)
+    last = xp.astype(first.coefs[:, done - 1], problem.dtype)
     rest = _stepwise(problem, strengths[done:], replace(settings, solver="cd"), last)
     return Path(
-        np.concatenate([first.coefs[:, :done], rest.coefs], axis=1),
+        xp.concat([first.coefs[:, :done], rest.coefs], axis=1),
         np.concatenate([first.gaps[:done], rest.gaps]),
         np.concatenate([first.n_iters[:done], rest.n_iters]),
         done + rest.n_done,
@@ -120,9 +123,10 @@ def _wants_gram(problem: LinearProblem, precompute: Any) -> bool | None:
 
 def _padded(path: Path, size: int) -> Path:
     """``path`` continued by strengths that were not solved."""
-    more = size - len(path.gaps)
+    xp, more = namespace_of(path.coefs), size - len(path.gaps)
+    unknown = xp.full((path.coefs.shape[0], more), xp.nan, device=device_of(path.coefs))
     return Path(
-        np.pad(path.coefs, ((0, 0), (0, more)), constant_values=np.nan),
+        xp.concat([path.coefs, unknown], axis=1),
         np.pad(path.gaps, (0, more), constant_values=np.nan),
         np.pad(path.n_iters, (0, more)),
         path.n_done,
@@ -131,9 +135,10 @@ def _padded(path: Path, size: int) -> Path:
 
 def _stepwise(problem: LinearProblem, strengths: Any, settings: PathSettings, start: Any) -> Path:
     """Strength by strength, each from the answer of the one before."""
-    penalty = problem.penalty
+    xp, penalty = problem.xp, problem.penalty
     K = len(strengths)
-    coefs, gaps = np.full((problem.n_coef, K), np.nan), np.full(K, np.nan)
+    coefs = xp.full((problem.n_coef, K), xp.nan, dtype=xp.float64, device=problem.device)
+    gaps = np.full(K, np.nan)
     n_iters, done = np.zeros(K, dtype=int), 0
     rng = check_random_state(settings.random_state)
     for k, t in enumerate(map(float, strengths)):
@@ -149,7 +154,7 @@ def _stepwise(problem: LinearProblem, strengths: Any, settings: PathSettings, st
         )
         result = run(problem, solver, start=start, stopping=stopping, rng=rng, reason=reason)
         start = result.w
-        coefs[:, k] = result.w
+        coefs[:, k] = xp.astype(result.w, xp.float64)
         gap = result.certificate.gap
         gaps[k], n_iters[k], done = np.nan if gap is None else gap, max(1, result.n_iter), k + 1
     problem.penalty = penalty

@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.kernels.namespace import device_of, namespace_of
 from skopt_dl.linops import Centred
 
 
 def strongest(base: Any, y: Any, omega: Any, *, fit_intercept: bool, positive: bool) -> float:
     """Largest correlation of a column with ``y`` (row norm, for several targets)."""
-    map_ = base
+    map_, xp = base, namespace_of(y)
     if fit_intercept:
         y = y - omega @ y
         map_ = Centred(base, base.column_sums(omega))
     c = map_.rmatvec(omega * y if y.ndim == 1 else omega[:, None] * y)
     if c.ndim == 2:
-        c = np.sqrt(np.sum(c**2, axis=1))
-    return max(0.0, float(np.max(c if positive else np.abs(c))))
+        c = xp.sqrt(xp.sum(c**2, axis=1))
+    return max(0.0, float(xp.max(c if positive else xp.abs(c))))
 
 
 def alpha_grid(top: float, eps: float, size: int) -> Any:
@@ -72,8 +73,10 @@ def check_ratios(owner: Any) -> list[float]:
     return [float(r) for r in ratios]
 
 
-def omega_of(weights: Any, X: Any) -> Any:
-    """Sample weights that sum to one."""
+def omega_of(weights: Any, y: Any) -> Any:
+    """Sample weights that sum to one, of the targets' dtype and beside them."""
+    xp = namespace_of(y)
     if weights is None:
-        return np.full(X.shape[0], 1.0 / X.shape[0], dtype=X.dtype)
-    return weights / np.sum(weights)
+        n = y.shape[0]
+        return xp.full(n, 1.0 / n, dtype=y.dtype, device=device_of(y))
+    return weights / xp.sum(weights)

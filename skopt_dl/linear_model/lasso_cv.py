@@ -86,7 +86,7 @@ class LassoCV(SingleTargetCV):
         "auto" and "active_set" follow each path exactly; any other solver goes from strength to
         strength.
     device : str or None, default=None
-        ``None`` or "cpu": paths are followed on the host.
+        Where to compute. ``None`` is where X is.
     max_time : float or None, default=None
         Seconds of cross-validation at most. Strengths that were not reached have NaN in
         ``mse_path_``, with a warning. The last solve is given as much again.
@@ -231,7 +231,7 @@ class ElasticNetCV(SingleTargetCV):
         "auto" and "active_set" follow each path exactly; any other solver goes from strength to
         strength.
     device : str or None, default=None
-        ``None`` or "cpu": paths are followed on the host.
+        Where to compute. ``None`` is where X is.
     max_time : float or None, default=None
         Seconds of cross-validation at most. Strengths that were not reached have NaN in
         ``mse_path_``, with a warning. The last solve is given as much again.

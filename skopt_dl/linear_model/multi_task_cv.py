@@ -70,7 +70,7 @@ class MultiTaskLassoCV(MultiTaskCV):
     solver : str or Solver, default="auto"
         What goes from strength to strength, each from the answer of the one before.
     device : str or None, default=None
-        ``None`` or "cpu": paths are followed on the host.
+        Where to compute. ``None`` is where X is.
     max_time : float or None, default=None
         Seconds of cross-validation at most. Strengths that were not reached have NaN in
         ``mse_path_``, with a warning. The last solve is given as much again.
@@ -203,7 +203,7 @@ class MultiTaskElasticNetCV(MultiTaskCV):
     solver : str or Solver, default="auto"
         What goes from strength to strength, each from the answer of the one before.
     device : str or None, default=None
-        ``None`` or "cpu": paths are followed on the host.
+        Where to compute. ``None`` is where X is.
     max_time : float or None, default=None
         Seconds of cross-validation at most. Strengths that were not reached have NaN in
         ``mse_path_``, with a warning. The last solve is given as much again.

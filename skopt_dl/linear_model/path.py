@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl._sklearn.arrays import is_foreign, on_host
 from skopt_dl._sklearn.base import outside
-from skopt_dl._sklearn.validation import FLOATS, check_weights
-from skopt_dl.kernels.namespace import namespace_of
-from skopt_dl.linear_model._exact_path import Path, gram_path
+from skopt_dl._sklearn.validation import FLOATS, check_foreign_X_y, check_weights
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_float, to_numpy
+from skopt_dl.linear_model._exact_path import HOST, Path, gram_path
 from skopt_dl.linear_model._paths import PathSettings, solve_path
 from skopt_dl.linear_model._strengths import (
     alpha_grid,
@@ -73,9 +73,9 @@ def alpha_max(
     check_ratio(l1_ratio)
     X, y = _checked(X, y, "alpha_max")
     weights = check_weights(sample_weight, X)
-    omega = omega_of(weights, X)
+    omega = omega_of(weights, y)
     top = strongest(design(X), y, omega, fit_intercept=fit_intercept, positive=positive)
-    return top / l1_ratio * (1 + 8 * float(np.finfo(X.dtype).eps))
+    return top / l1_ratio * (1 + 8 * float(namespace_of(y).finfo(y.dtype).eps))
 
 
 def enet_path(
@@ -189,13 +189,14 @@ def enet_path(
     check_ratio(l1_ratio, zero=not isinstance(alphas, (int, np.integer)))
     if check_input:
         X, y = _checked(X, y, "enet_path")
+    xp = namespace_of(y)
     if y.ndim == 2 and positive:
         raise ValueError(
             f"enet_path: y has shape {y.shape}, but positive=True is for one target; call "
             "enet_path for each"
         )
     weights = check_weights(sample_weight, X)
-    base, omega = design(X), omega_of(weights, X)
+    base, omega = design(X), omega_of(weights, y)
     if isinstance(alphas, (int, np.integer)):
         if alphas < 1:
             raise ValueError(f"enet_path: alphas={alphas!r}, but a number of strengths is >= 1")
@@ -231,14 +232,17 @@ def enet_path(
         path = _path_of_gram(problem, strengths, settings, given, Xy, weighted=weights is not None)
     else:
         # Side by side in the problem are the targets of a feature.
-        start = None if coef_init is None else np.ravel(np.asarray(coef_init, dtype=X.dtype).T)
+        start = coef_init
+        if coef_init is not None:
+            coef_init = xp.asarray(coef_init, dtype=y.dtype, device=device_of(y))
+            start = xp.reshape(coef_init.T, (-1,))
         path = solve_path(problem, strengths, settings, start)
-    worst = warn_of_gaps(path, float(np.sum(omega @ y**2)) / 2, tol, "enet_path")
+    worst = warn_of_gaps(path, to_float(xp.sum(omega @ y**2)) / 2, tol, "enet_path")
     if verbose:
         print(f"enet_path: {len(strengths)} strengths, largest relative duality gap {worst:.1e}")
-    coefs = path.coefs.astype(X.dtype, copy=False)
+    coefs = xp.astype(path.coefs, y.dtype, copy=False)
     if y.ndim == 2:
-        coefs = np.moveaxis(np.reshape(coefs, (X.shape[1], y.shape[1], -1)), 1, 0)
+        coefs = xp.moveaxis(xp.reshape(coefs, (X.shape[1], y.shape[1], -1)), 1, 0)
     answer = (strengths, coefs, path.gaps)
     return (*answer, [int(k) for k in path.n_iters]) if return_n_iter else answer
 
@@ -335,16 +339,18 @@ def _path_of_gram(
             "enet_path: precompute is an array, which only the exact path (solver='auto' or "
             "'active_set') of one target without sample_weight reads; pass precompute='auto'"
         )
-    G = np.array(gram, dtype=np.float64) / n
+    xp = problem.xp
+    G = np.array(on_host(gram), dtype=np.float64) / n
     q = problem.base.rmatvec(problem.y) if Xy is None else Xy
-    q = np.array(q, dtype=np.float64) / n
+    q = np.array(on_host(q), dtype=np.float64) / n
     for name, array, shape in (("precompute", G, (p, p)), ("Xy", q, (p,))):
         if array.shape != shape:
             raise ValueError(f"enet_path: {name} has shape {array.shape}, but it must be {shape}")
     probe = np.cos(1.6180339887 * np.arange(p))
-    here = problem.base.rmatvec(problem.base.matvec(probe.astype(problem.dtype))) / n
-    size = float(np.trace(G))
-    if not np.max(np.abs(G @ probe - here), initial=0) <= 1e3 * np.finfo(problem.dtype).eps * size:
+    there = xp.asarray(probe, dtype=problem.dtype, device=problem.device)
+    here = to_numpy(problem.base.rmatvec(problem.base.matvec(there))) / n
+    size, eps = float(np.trace(G)), float(xp.finfo(problem.dtype).eps)
+    if not np.max(np.abs(G @ probe - here), initial=0) <= 1e3 * eps * size:
         raise ValueError(
             "enet_path: precompute is not X'X of these data; pass precompute=True to have it "
             "computed"
@@ -352,22 +358,25 @@ def _path_of_gram(
     l1, l2, positive = problem.penalty.elastic_net(  # type: ignore[attr-defined]
         p, np, np.float64, None
     )
-    square = float(problem.y.astype(np.float64) @ problem.y) / n
-    solver = problem.kernels.GramLasso(p, positive)
-    return gram_path(
-        solver, G, q, square, l1, l2, np.asarray(strengths), positive=positive, deadline=math.inf
+    y = xp.astype(problem.y, xp.float64)
+    path = gram_path(
+        HOST.GramLasso(p, positive),
+        G,
+        q,
+        to_float(y @ y) / n,
+        l1,
+        l2,
+        np.asarray(strengths),
+        positive=positive,
     )
+    return replace(path, coefs=xp.asarray(path.coefs, device=problem.device))
 
 
 def _checked(X: Any, y: Any, name: str) -> tuple[Any, Any]:
-    for what, array in (("X", X), ("y", y)):
-        if is_foreign(array):
-            raise TypeError(
-                f"{name} works on NumPy arrays and SciPy sparse matrices, but {what} is an array "
-                f"of {namespace_of(array).__name__}: pass a copy of it on the host"
-            )
+    if is_foreign(X):
+        return check_foreign_X_y(name, X, y)
     X = check_array(X, accept_sparse=("csc", "csr"), dtype=FLOATS)
-    y = check_array(y, dtype=X.dtype, ensure_2d=False)
+    y = check_array(on_host(y), dtype=X.dtype, ensure_2d=False)
     y = column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
     check_consistent_length(X, y)
     return X, y

@@ -290,9 +290,9 @@ class WorkingSet:
             return self.xp.asarray(w, dtype=self.dtype, copy=True)
         return scatter(self.index, self.xp.astype(w, self.dtype), self.n_features)
 
-    def solver(self) -> Any:
-        """A fresh `GramLasso` for this set."""
+    def solver(self, kernels: Any = None) -> Any:
+        """A fresh `GramLasso` for this set, of the problem's kernels or of ``kernels``."""
         room = min(self.n_features, self.base.shape[0] + 1)
         if not self.complete and bool(self.xp.any(self.l2 > 0)):
             room = self.n_features
-        return self.kernels.GramLasso(room, self.positive)
+        return (kernels or self.kernels).GramLasso(room, self.positive)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.kernels import cython
+from skopt_dl.kernels.mirror import Mirror
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
 
 
@@ -26,26 +27,13 @@ class GramLasso:
 
     def __init__(self, capacity: int, positive: bool = False) -> None:
         self._host = cython.GRAM.GramLasso(capacity, positive)
-        self._size, self._block = 0, np.zeros((0, 0))
+        self._block = Mirror()
 
     def bind(self, G: Any, b: Any, w: Any, c: Any) -> None:
         """Attach the block ``G``, ridge ``b``, and ``w`` and ``c = q - G w``, changed in place."""
         self.w, self.c = w, c
         self._w, self._c = (np.array(to_numpy(a), np.float64) for a in (w, c))
-        self._host.bind(self._copied(G), to_numpy(b), self._w, self._c)
-
-    def _copied(self, G: Any) -> Any:
-        known, m = self._size, G.shape[0]
-        if m > self._block.shape[0]:
-            block = np.zeros((max(m, 2 * known),) * 2)
-            block[:known, :known] = self._block[:known, :known]
-            self._block = block
-        if m > known:
-            new = to_numpy(namespace_of(G).asarray(G[:, known:], copy=True))
-            self._block[:m, known:m] = new
-            self._block[known:m, :m] = new.T
-        self._size = m
-        return self._block[:m, :m]
+        self._host.bind(self._block.of(G), to_numpy(b), self._w, self._c)
 
     def _return(self) -> None:
         xp = namespace_of(self.w)
