@@ -5,10 +5,33 @@ Letters as in the rules: w the iterate, g the gradient on a batch, which is neve
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from skopt_dl.kernels.generic_network import momentum_update
 from skopt_dl.kernels.namespace import namespace_of
+
+
+def gradient_update(w: Any, g: Any, rate: Any) -> None:
+    """``w -= rate g``; ``rate`` is a number or an array of one entry."""
+    w -= rate * g
+
+
+def sign_update(w: Any, g: Any, rate: float) -> None:
+    """``w -= rate sign(g)``."""
+    w -= rate * namespace_of(w).sign(g)
+
+
+def shifted(w: Any, d: Any, step: Any, out: Any) -> Any:
+    """``w + step d`` in ``out``, which is returned; ``step``: a number or an array of one entry."""
+    out[...] = w + step * d
+    return out
+
+
+def distance(a: Any, b: Any) -> Any:
+    """The Euclidean distance of two vectors, of shape ``(1,)``: an array of their device."""
+    xp = namespace_of(a)
+    return xp.sqrt(xp.sum((a - b) ** 2, keepdims=True))
 
 
 def over_root(g: Any, r: Any, epsilon: float) -> Any:
@@ -167,6 +190,84 @@ def adan_update(
     last[...] = g
 
 
+def schedule_free_update(
+    w: Any,
+    z: Any,
+    y: Any,
+    g: Any,
+    v: Any,
+    rate: float,
+    scale: float,
+    weight_decay: float,
+    share: float,
+    beta: float,
+    decay: float,
+    epsilon: float,
+) -> None:
+    """``z`` moves along the gradient at ``y``, ``w`` averages it with ``share``, and ``y`` becomes
+    ``z + beta (w - z)``.
+
+    With a mean square ``v`` the gradient is ``scale g / (sqrt(v) + epsilon)``; ``None``: ``g``.
+    """
+    if v is not None:
+        mean_update(v, g * g, decay)
+        g = scale * over_root(g, v, epsilon)
+    z -= rate * (g + weight_decay * y)
+    w += share * (z - w)
+    y[...] = z + beta * (w - z)
+
+
+def prodigy_update(
+    w: Any,
+    g: Any,
+    origin: Any,
+    s: Any,
+    m: Any,
+    v: Any,
+    distance: Any,
+    rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[Any, Any]:
+    """Prodigy's sums and moments and its step, all by ``distance`` (a number or an array of one).
+
+    Returns ``g'(origin - w)`` before the step and ``sum |s|`` after it, each of shape ``(1,)``.
+    """
+    xp, keep = namespace_of(w), math.sqrt(beta_2)
+    slope = xp.sum(g * (origin - w), keepdims=True)
+    s *= keep
+    s += (1 - keep) * rate * distance**2 * g
+    moments_update(distance * g, m, v, beta_1, beta_2)
+    w -= rate * distance * over_root(m, v, distance * epsilon)
+    return slope, xp.sum(xp.abs(s), keepdims=True)
+
+
+def d_adaptation_update(
+    w: Any,
+    g: Any,
+    s: Any,
+    m: Any,
+    v: Any,
+    length: Any,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[Any, Any]:
+    """D-Adaptation's moments, step and weighted mean ``s`` of gradients, with the rate ``length``.
+
+    Returns ``g's`` in the metric of the step, before ``s`` changes, and ``sum |s|`` after
+    it, each of shape ``(1,)``.
+    """
+    xp, keep = namespace_of(w), math.sqrt(beta_2)
+    mean_update(m, length * g, beta_1)
+    mean_update(v, g * g, beta_2)
+    w -= over_root(m, v, epsilon)
+    slope = xp.sum(g * over_root(s, v, epsilon), keepdims=True)
+    mean_update(s, length * g, keep)
+    return slope, xp.sum(xp.abs(s), keepdims=True)
+
+
 def ademamix_update(
     w: Any,
     g: Any,
@@ -207,14 +308,15 @@ def fista_update(w: Any, last: Any, z: Any, t: Any, restart: bool) -> tuple[Any,
     return w + ((t - 1) / after) * d, after
 
 
-def factored_scale(G: Any, rows: Any, columns: Any, decay: float, epsilon: float) -> Any:
-    """``G`` over the root of the rank-one second moment; ``rows`` (n, 1) and ``columns`` (1, m)
-    are the running means of its squares."""
+def factored_scale(G: Any, rows: Any, columns: Any, decay: float, epsilon: float, out: Any) -> Any:
+    """``G`` over the root of the rank-one second moment, in ``out``, which is returned; ``rows``
+    (n, 1) and ``columns`` (1, m) are the running means of its squares."""
     xp = namespace_of(G)
     square = G * G + epsilon
     mean_update(rows, xp.mean(square, axis=1, keepdims=True), decay)
     mean_update(columns, xp.mean(square, axis=0, keepdims=True), decay)
-    return G / (xp.sqrt(rows / xp.mean(rows)) * xp.sqrt(columns))
+    out[...] = G / (xp.sqrt(rows / xp.mean(rows)) * xp.sqrt(columns))
+    return out
 
 
 def polar_factor(G: Any, n_steps: int) -> Any:
@@ -230,6 +332,18 @@ def polar_factor(G: Any, n_steps: int) -> Any:
         A = X @ X.T
         X = a * X + (b * A + c * (A @ A)) @ X
     return X if wide else X.T
+
+
+def matrix_workspace(w: Any, shapes: Any) -> Any:
+    """Memory in which `orthogonalised` works on matrices of these shapes and of the dtype of ``w``;
+    array code needs none."""
+    return None
+
+
+def orthogonalised(G: Any, n_steps: int, work: Any) -> Any:
+    """`polar_factor` of ``G`` in its place: it is overwritten and returned."""
+    G[...] = polar_factor(G, n_steps)
+    return G
 
 
 def inverse_root(S: Any, power: int, floor: float) -> Any:

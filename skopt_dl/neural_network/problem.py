@@ -107,6 +107,7 @@ class NetworkProblem(Problem):
         self.n_evaluations = 0
         self._work = self.kernels.serving(net.compiled).network_workspace(net, self.dtype)
         self._batch_grad = self.start()
+        self._spare_grad: Any = None
         self._memory: list[Any] = []
         self._floor = float(xp.finfo(self.dtype).eps)
         self._mean = 1 / y.shape[1] if net.output == "identity" else 1.0
@@ -168,8 +169,10 @@ class NetworkProblem(Problem):
     @offers(Oracle.SAMPLE_VALUE)
     def sample_value(self, w: Any, index: Any) -> Any:
         """The exact value that `sample_grad` has the gradient of; it costs one."""
-        masks, spare = self._masks(index), self.xp.empty_like(w)
-        loss, penalty = self._evaluate(w, index, EXACT, spare, masks)
+        if self._spare_grad is None:
+            self._spare_grad = self.xp.empty_like(w)
+        masks = self._masks(index)
+        loss, penalty = self._evaluate(w, index, EXACT, self._spare_grad, masks)
         return self.xp.asarray(loss + penalty, dtype=self.dtype)
 
     @offers(Oracle.SAMPLE_LOSSES)

@@ -12,7 +12,42 @@ from skopt_dl import MLPRegressor
 from skopt_dl.dispatch import SOLVERS
 
 N, P, WIDTH, BATCH = 512, 64, 128, 128
-RULES = ("momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "nadam", "lion")
+# Every rule whose memory is vectors: those with matrices of curvature need others on the way.
+RULES = [
+    "adabelief",
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adagrad_norm",
+    "adam",
+    "adamax",
+    "adamw",
+    "adan",
+    "ademamix",
+    "amsgrad",
+    "batch_svrg",
+    "d_adaptation",
+    "dog",
+    "growing_nesterov",
+    "line_search_sgd",
+    "lion",
+    "momentum",
+    "muon",
+    "nadam",
+    "nesterov",
+    "polyak_step",
+    "prodigy",
+    "radam",
+    "rmsprop",
+    "rmsprop_nesterov",
+    "sam",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
+    "sgd",
+    "sign_sgd",
+    "signum",
+    "yogi",
+]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

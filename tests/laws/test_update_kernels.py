@@ -6,9 +6,30 @@ import numpy as np
 import pytest
 
 from skopt_dl.kernels import bind, generic_updates
-from skopt_dl.kernels.cython import UPDATES
+from skopt_dl.kernels.cython import STEPS, UPDATES
 
-ARRAYS = {"w", "g", "r", "m", "v", "u", "s", "top", "slow"}
+ARRAYS = {
+    "w",
+    "g",
+    "r",
+    "m",
+    "v",
+    "u",
+    "s",
+    "top",
+    "slow",
+    "mean",
+    "new",
+    "last",
+    "d",
+    "n",
+    "z",
+    "y",
+    "origin",
+    "out",
+    "a",
+    "b",
+}
 SCALARS = {
     "beta_1": 0.9,
     "beta_2": 0.99,
@@ -18,8 +39,14 @@ SCALARS = {
     "epsilon": 1e-6,
     "correction": 1.3,
     "weight_decay": 0.1,
+    "distance": 0.7,
+    "beta": 0.9,
+    "scale": 0.8,
 }
-COMPILED = [n for n in UPDATES._modules if hasattr(generic_updates, n)]
+# Those of matrices are tested below.
+OF_MATRICES = ("factored_scale", "matrix_workspace", "orthogonalised")
+NAMES = [*UPDATES._modules, *STEPS._modules]
+COMPILED = [n for n in NAMES if hasattr(generic_updates, n) and n not in OF_MATRICES]
 
 
 def arguments(name, dtype, centred, epsilon, seed=0):
@@ -29,12 +56,16 @@ def arguments(name, dtype, centred, epsilon, seed=0):
     for key in inspect.signature(getattr(generic_updates, name)).parameters:
         if key in ARRAYS:
             a = rng.standard_normal(1003)
-            a = np.abs(a) if key in ("r", "v", "u", "s", "top") and key != "g" else a
+            a = np.abs(a) if key in ("r", "v", "u", "s", "top", "n") else a
             if key != "w":
                 a[:5] = 0
             given[key] = a.astype(dtype)
         else:
             given[key] = SCALARS.get(key, 0.03)
+    if name == "adagrad_norm_update":
+        given["r"] = given["r"][-1:]
+    if name == "schedule_free_update" and not centred:
+        given["v"] = None
     if name == "rmsprop_nesterov_update":
         given["v"] = rng.standard_normal(1003).astype(dtype)
     if name == "rmsprop_update":
@@ -55,15 +86,65 @@ def test_a_compiled_update_is_the_generic_one(name, dtype):
         for epsilon in (None, 0.0):
             one, two = (arguments(name, dtype, centred, epsilon) for _ in range(2))
             for _ in range(3):
-                compiled(**one)
+                ours = compiled(**one)
                 with np.errstate(all="ignore"):
-                    generic(**two)
+                    theirs = generic(**two)
             tol = 1e-13 if dtype is np.float64 else 2e-5
+            if theirs is not None:
+                size = 1 + max(np.max(np.abs(a)) for a in theirs)
+                np.testing.assert_allclose(ours, theirs, rtol=10 * tol, atol=100 * tol * size)
+                assert all(a.dtype == dtype for a in ours)
             for key, a in one.items():
                 if isinstance(a, np.ndarray):
                     assert a.dtype == dtype
                     np.testing.assert_allclose(a, two[key], rtol=tol, atol=tol, err_msg=key)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(7, 7), (5, 12), (12, 5), (1, 9), (9, 1), (3, 0)])
+def test_a_compiled_factor_of_a_matrix_is_the_generic_one(shape, dtype):
+    kernels, rng = bind(np, np.dtype(dtype)), np.random.default_rng(0)
+    tol = 1e-12 if dtype is np.float64 else 2e-4
+    given = rng.standard_normal(shape).astype(dtype)
+    work = kernels.matrix_workspace(given, [shape, (2, 2)])
+    for G in (given, 0 * given):
+        ours = G.copy()
+        assert kernels.orthogonalised(ours, 5, work) is ours
+        expected = generic_updates.polar_factor(G, 5)
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, expected, atol=tol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_compiled_factored_scale_is_the_generic_one(dtype):
+    kernels, rng = bind(np, np.dtype(dtype)), np.random.default_rng(0)
+    tol = 1e-12 if dtype is np.float64 else 2e-5
+    G = rng.standard_normal((6, 11)).astype(dtype)
+    found = []
+    for module in (kernels, generic_updates):
+        rows, columns, out = np.ones((6, 1), dtype), np.ones((1, 11), dtype), np.empty_like(G)
+        for decay in (0.0, 0.7):
+            assert module.factored_scale(G, rows, columns, decay, 1e-20, out) is out
+        found.append((rows, columns, out))
+    for one, two in zip(*found, strict=True):
+        assert one.dtype == dtype
+        np.testing.assert_allclose(one, two, rtol=tol, atol=tol)
+
+
+def test_a_rate_may_be_an_array_of_one_entry():
+    kernels, w = bind(np, np.dtype(float)), np.ones(3)
+    kernels.gradient_update(w, np.arange(3.0), np.full(1, 0.5))
+    np.testing.assert_array_equal(w, [1, 0.5, 0])
+    kernels.shifted(w, np.arange(3.0), np.full(1, 0.5), w)
+    np.testing.assert_array_equal(w, 1)
+
+
+def test_a_sum_over_many_entries_keeps_its_digits():
+    # 4096 entries at a time are added in single precision, the rest in double.
+    a = np.full(3_000_000, 0.1, np.float32)
+    d = bind(np, np.dtype(np.float32)).distance(a, np.zeros_like(a))
+    assert d[0] == pytest.approx(np.sqrt(3e4), rel=1e-6)
+
+
 def test_most_updates_are_compiled():
-    assert len(COMPILED) >= 11
+    assert len(COMPILED) >= 20

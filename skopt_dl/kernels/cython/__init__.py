@@ -23,13 +23,30 @@ UPDATES = Compiled(
     adadelta_update="_updates",
     adagrad_update="_updates",
     adamax_update="_updates",
+    adan_update="_steps",
     ademamix_update="_updates",
     amsgrad_update="_updates",
     lion_update="_updates",
+    mean_update="_steps",
     nadam_update="_updates",
     rmsprop_nesterov_update="_updates",
     rmsprop_update="_updates",
     yogi_update="_updates",
+)
+# Steps that sum over the gradient or need memory in array code. On a device the array form runs:
+# its memory is pooled and its sums stay there.
+STEPS = Compiled(
+    adagrad_norm_update="_steps",
+    d_adaptation_update="_steps",
+    distance="_steps",
+    factored_scale="_matrices",
+    gradient_update="_steps",
+    matrix_workspace="_matrices",
+    orthogonalised="_matrices",
+    prodigy_update="_steps",
+    schedule_free_update="_steps",
+    shifted="_steps",
+    sign_update="_steps",
 )
 # The gradient of a network and the passes of its curvature, on dense data.
 NETWORK = Compiled(
@@ -68,6 +85,7 @@ MODULES = {
         ROWS,
         OBSERVED,
         UPDATES,
+        STEPS,
         PAIRS,
         NETWORK,
     ),
@@ -89,6 +107,7 @@ MODULES = {
         ROWS,
         OBSERVED,
         UPDATES,
+        STEPS,
         PAIRS,
     ),
 }

@@ -1,4 +1,4 @@
-/* The loops of _network.h, _updates.h and _losses.h in double (d_) and single (s_) precision. */
+/* The loops of _network.h, _updates.h, _steps.h and _losses.h in double (d_) and single (s_) precision. */
 #ifndef SKOPT_DL_ELEMENTWISE_H
 #define SKOPT_DL_ELEMENTWISE_H
 
@@ -51,6 +51,7 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define SIGN copysign
 #include "_network.h"
 #include "_updates.h"
+#include "_steps.h"
 #include "_losses.h"
 #undef REAL
 #undef INTEGER
@@ -86,6 +87,7 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define SIGN copysignf
 #include "_network.h"
 #include "_updates.h"
+#include "_steps.h"
 #include "_losses.h"
 
 #endif

@@ -22,11 +22,13 @@ LEAST = 1e-3
 
 @dataclass
 class FactorState(StochasticState):
-    """Adds the mean squares by the names of the blocks: of rows and columns, or of all entries."""
+    """Adds the mean squares by the names of the blocks (of rows and columns, or of all entries) and
+    memory for an update."""
 
     rows: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
     v: dict[str, Any] = field(default_factory=dict)
+    move: Any = None
 
 
 class Adafactor(StochasticSolver):
@@ -93,7 +95,7 @@ class Adafactor(StochasticSolver):
     def _start(self, problem: Any, w: Any) -> FactorState:
         if not self.epsilon > 0:
             raise ValueError(f"Adafactor: epsilon={self.epsilon!r}, but it must be positive")
-        xp, state = problem.xp, FactorState(w=w)
+        xp, state = problem.xp, FactorState(w=w, move=problem.xp.zeros_like(w))
         for name, part in problem.blocks.items():
             if name in problem.shapes:
                 G = xp.reshape(w[part], problem.shapes[name])
@@ -114,12 +116,14 @@ class Adafactor(StochasticSolver):
             if own.shape[0] == 0:
                 continue
             if name in problem.shapes:
+                shape = problem.shapes[name]
                 U = problem.kernels.factored_scale(
-                    xp.reshape(own, problem.shapes[name]),
+                    xp.reshape(own, shape),
                     state.rows[name],
                     state.columns[name],
                     decay,
                     self.epsilon,
+                    xp.reshape(state.move[part], shape),
                 )
                 U = xp.reshape(U, (-1,))
             else:
@@ -128,8 +132,10 @@ class Adafactor(StochasticSolver):
             rate = state.rate / xp.clip(_rms(xp, U) / self.max_rms, 1, None)
             if self.relative:
                 rate = rate * xp.clip(_rms(xp, state.w[part]), LEAST, None)
-            state.w[part] -= rate * U
+            before = state.w[part]
+            problem.kernels.gradient_update(before, U, rate)
+            state.w[part] = before
 
 
 def _rms(xp: Any, a: Any) -> Any:
-    return xp.sqrt(xp.mean(a * a))
+    return xp.sqrt((a @ a) / a.shape[0])

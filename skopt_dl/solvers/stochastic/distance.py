@@ -86,10 +86,10 @@ class DoG(StochasticSolver):
         return 1.0
 
     def _step(self, problem: Any, state: DistanceState, g: Any) -> None:
-        xp = problem.xp
-        state.d = xp.maximum(state.d, norm(xp, state.w - state.origin))
+        xp, kernels = problem.xp, problem.kernels
+        state.d = xp.maximum(state.d, kernels.distance(state.w, state.origin))
         state.squares = state.squares + g @ g
-        state.w -= state.d * problem.kernels.over_root(g, state.squares, 0.0)
+        kernels.gradient_update(state.w, g, kernels.over_root(state.d, state.squares, 0.0))
 
 
 class DAdaptation(StochasticSolver):
@@ -166,14 +166,19 @@ class DAdaptation(StochasticSolver):
     def _step(self, problem: Any, state: DistanceState, g: Any) -> None:
         xp, kernels = problem.xp, problem.kernels
         keep, length = math.sqrt(self.beta_2), state.rate * state.d
-        kernels.mean_update(state.m, length * g, self.beta_1)
-        kernels.mean_update(state.v, g * g, self.beta_2)
-        state.w -= kernels.over_root(state.m, state.v, self.epsilon)
-        scaled = kernels.over_root(state.s, state.v, self.epsilon)
-        state.r = keep * state.r + (1 - keep) * length * (g @ scaled)
-        kernels.mean_update(state.s, length * g, keep)
-        size = (1 - keep) * xp.sum(xp.abs(state.s))
-        bound = kernels.over_root(state.r, size**2, 0.0)
+        slope, size = kernels.d_adaptation_update(
+            state.w,
+            g,
+            state.s,
+            state.m,
+            state.v,
+            length,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+        )
+        state.r = keep * state.r + (1 - keep) * length * slope
+        bound = kernels.over_root(state.r, ((1 - keep) * size) ** 2, 0.0)
         state.d = xp.maximum(state.d, xp.minimum(bound, self.max_growth * state.d))
 
 
@@ -261,11 +266,20 @@ class Prodigy(StochasticSolver):
         xp, kernels, d = problem.xp, problem.kernels, state.d
         keep = math.sqrt(self.beta_2)
         weight = (1 - keep) * state.rate * d**2
-        state.r = keep * state.r + weight * (g @ (state.origin - state.w))
-        state.s = keep * state.s + weight * g
-        kernels.moments_update(d * g, state.m, state.v, self.beta_1, self.beta_2)
-        state.w -= state.rate * d * kernels.over_root(state.m, state.v, d * self.epsilon)
-        size = xp.sum(xp.abs(state.s))
+        slope, size = kernels.prodigy_update(
+            state.w,
+            g,
+            state.origin,
+            state.s,
+            state.m,
+            state.v,
+            d,
+            state.rate,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+        )
+        state.r = keep * state.r + weight * slope
         state.d = xp.maximum(d, kernels.over_root(state.r, size**2, 0.0))
 
 

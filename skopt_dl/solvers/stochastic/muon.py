@@ -15,7 +15,7 @@ from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.adam_variants import corrections
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
-from skopt_dl.solvers.stochastic.matrices import on_matrices, the_rest
+from skopt_dl.solvers.stochastic.matrices import the_rest
 
 # The authors' 0.02 is for long runs with a schedule that ends at 0; updates of a fixed length need
 # a shorter one where the rate stays.
@@ -24,9 +24,12 @@ MUON_RATE = 0.005
 
 @dataclass
 class MuonState(StochasticState):
-    """Adds the running mean of the gradients, and the moments of the blocks that are no matrix."""
+    """Adds the running mean of the gradients, the moments of the blocks that are no matrix, and
+    memory to work in."""
 
     b: Any = None
+    move: Any = None
+    work: Any = None
     m: dict[str, Any] = field(default_factory=dict)
     v: dict[str, Any] = field(default_factory=dict)
 
@@ -107,6 +110,8 @@ class Muon(StochasticSolver):
         return MuonState(
             w=w,
             b=zeros(w),
+            move=zeros(w),
+            work=problem.kernels.matrix_workspace(w, problem.shapes.values()),
             m={name: zeros(w[part]) for name, part in rest.items()},
             v={name: zeros(w[part]) for name, part in rest.items()},
         )
@@ -115,19 +120,19 @@ class Muon(StochasticSolver):
         return MUON_RATE
 
     def _step(self, problem: Any, state: MuonState, g: Any) -> None:
-        kernels, mu, w = problem.kernels, self.momentum, state.w
+        xp, kernels, mu, w = problem.xp, problem.kernels, self.momentum, state.w
         if self.weight_decay:
             w *= 1 - state.rate * self.weight_decay
         kernels.mean_update(state.b, g, mu)
-
-        def polar(_: str, G: Any) -> Any:
-            rows, columns = G.shape
-            return math.sqrt(max(1.0, rows / columns)) * kernels.polar_factor(G, self.n_steps)
-
-        move = on_matrices(problem, (1 - mu) * g + mu * state.b, polar)
-        for name in problem.shapes:
+        state.move[...] = state.b
+        kernels.mean_update(state.move, g, mu)
+        for name, (rows, columns) in problem.shapes.items():
             part = problem.blocks[name]
-            w[part] -= state.rate * move[part]
+            own, G = w[part], xp.reshape(state.move[part], (rows, columns))
+            O = kernels.orthogonalised(G, self.n_steps, state.work)  # noqa: E741
+            length = state.rate * math.sqrt(max(1.0, rows / columns))
+            kernels.gradient_update(own, xp.reshape(O, (-1,)), length)
+            w[part] = own
         step = self.other_rate * state.rate * corrections(self.beta_1, self.beta_2, state.n_updates)
         for name, part in the_rest(problem).items():
             own = w[part]

@@ -28,9 +28,10 @@ MAX_TRIALS = 100
 
 @dataclass
 class SearchState(StochasticState):
-    """Adds the step that the last search ended with."""
+    """Adds the step that the last search ended with, and memory for trials."""
 
     step: float = 0.0
+    trial: Any = None
 
 
 class PolyakStep(StochasticSolver):
@@ -103,7 +104,7 @@ class PolyakStep(StochasticSolver):
             * xp.clip(excess, 0, None)
             / xp.where(square > 0, square, xp.ones_like(square))
         )
-        state.w -= xp.clip(step, None, state.rate) * g
+        problem.kernels.gradient_update(state.w, g, xp.clip(step, None, state.rate))
 
 
 class LineSearchSGD(StochasticSolver):
@@ -181,11 +182,13 @@ class LineSearchSGD(StochasticSolver):
         share = size_of(self.batch_size, n) / n
         step = min(state.step * self.grow**share, state.rate) if state.step else state.rate
         noise = rounding(value, float(problem.xp.finfo(state.w.dtype).eps))
+        if state.trial is None:
+            state.trial = problem.xp.zeros_like(state.w)
         for _ in range(MAX_TRIALS):
-            trial = state.w - step * g
+            trial = problem.kernels.shifted(state.w, g, -step, state.trial)
             reached = to_float(problem.sample_value(trial, index))
             if reached <= value - self.decrease * step * square + noise:
-                state.w, state.step = trial, step
+                state.w, state.trial, state.step = trial, state.w, step
                 return
             step *= self.shrink
 

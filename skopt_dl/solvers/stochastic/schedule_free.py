@@ -83,9 +83,7 @@ class ScheduleFreeSGD(StochasticSolver):
         return curvature_step(problem, w, self.batch_size)[0]
 
     def _step(self, problem: Any, state: ScheduleFreeState, g: Any) -> None:
-        y = state.w if state.at is None else state.at
-        state.z = state.z - state.rate * (g + self.weight_decay * y)
-        average_in(state, self.momentum)
+        move(problem, state, g, self.weight_decay, self.momentum)
 
 
 class ScheduleFreeAdamW(StochasticSolver):
@@ -150,17 +148,39 @@ class ScheduleFreeAdamW(StochasticSolver):
         return coordinate_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: ScheduleFreeState, g: Any) -> None:
-        y = state.w if state.at is None else state.at
-        problem.kernels.mean_update(state.v, g * g, self.beta_2)
         scale = math.sqrt(1 - self.beta_2**state.n_updates)
-        scaled = scale * problem.kernels.over_root(g, state.v, self.epsilon)
-        state.z = state.z - state.rate * (scaled + self.weight_decay * y)
-        average_in(state, self.beta_1)
+        second = (scale, self.beta_2, self.epsilon)
+        move(problem, state, g, self.weight_decay, self.beta_1, second)
 
 
-def average_in(state: ScheduleFreeState, beta: float) -> None:
-    """The moved iterate into the answer, and the point of the next gradient between the two."""
+def move(
+    problem: Any,
+    state: ScheduleFreeState,
+    g: Any,
+    weight_decay: float,
+    beta: float,
+    second: tuple[float, float, float] = (1.0, 0.0, 0.0),
+) -> None:
+    """The moved iterate into the answer, and the point of the next gradient between the two.
+
+    ``second`` is the correction of the second moment, its decay and epsilon, where there is one.
+    """
+    if state.at is None:
+        state.at = problem.xp.asarray(state.w, copy=True)
     state.total += state.rate**2
     share = state.rate**2 / state.total if state.total > 0 else 0.0
-    state.w = state.w + share * (state.z - state.w)
-    state.at = state.z + beta * (state.w - state.z)
+    scale, decay, epsilon = second
+    problem.kernels.schedule_free_update(
+        state.w,
+        state.z,
+        state.at,
+        g,
+        state.v,
+        state.rate,
+        scale,
+        weight_decay,
+        share,
+        beta,
+        decay,
+        epsilon,
+    )

@@ -88,7 +88,7 @@ class SGD(StochasticSolver):
 
     def _step(self, problem: Any, state: StochasticState, g: Any) -> None:
         decay(state, self.weight_decay)
-        state.w -= state.rate * g
+        problem.kernels.gradient_update(state.w, g, state.rate)
         if Trait.SMOOTH not in problem.traits:
             state.w = problem.prox(state.w, state.rate)
 

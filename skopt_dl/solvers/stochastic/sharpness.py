@@ -6,6 +6,7 @@ Letters: w the iterate, g the gradient on a batch, v the velocity, :math:`\eta` 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
@@ -13,6 +14,13 @@ from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, clipped, curvature_step
 from skopt_dl.solvers.stochastic.sgd import VelocityState, fading
+
+
+@dataclass
+class NearbyState(VelocityState):
+    """Adds memory for the point nearby."""
+
+    near: Any = None
 
 
 class SAM(StochasticSolver):
@@ -64,17 +72,20 @@ class SAM(StochasticSolver):
         self.batch_size, self.shuffle = batch_size, shuffle
         self.max_grad_norm, self.average = max_grad_norm, average
 
-    def _start(self, problem: Any, w: Any) -> VelocityState:
-        return VelocityState(w=w, v=problem.xp.zeros_like(w))
+    def _start(self, problem: Any, w: Any) -> NearbyState:
+        return NearbyState(w=w, v=problem.xp.zeros_like(w))
 
     def _auto_rate(self, problem: Any, w: Any) -> float:
         return fading(self.momentum) * curvature_step(problem, w, self.batch_size)[0]
 
-    def _step(self, problem: Any, state: VelocityState, g: Any) -> None:
+    def _step(self, problem: Any, state: NearbyState, g: Any) -> None:
         if self.radius > 0:
             xp = problem.xp
-            length = xp.linalg.vector_norm(g)
+            length = xp.sqrt(g @ g)
             share = self.radius / xp.where(length > 0, length, xp.ones_like(length))
-            g = problem.sample_grad(state.w + share * g, state.batch[0])[1]
+            if state.near is None:
+                state.near = xp.zeros_like(g)
+            near = problem.kernels.shifted(state.w, g, share, state.near)
+            g = problem.sample_grad(near, state.batch[0])[1]
             g = clipped(xp, g, self.max_grad_norm)
         problem.kernels.momentum_update(state.w, g, state.v, state.rate, self.momentum, False)

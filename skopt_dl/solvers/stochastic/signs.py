@@ -70,7 +70,7 @@ class SignSGD(StochasticSolver):
         return coordinate_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: StochasticState, g: Any) -> None:
-        state.w -= state.rate * problem.xp.sign(g)
+        problem.kernels.sign_update(state.w, g, state.rate)
 
 
 class Signum(StochasticSolver):
@@ -125,7 +125,7 @@ class Signum(StochasticSolver):
 
     def _step(self, problem: Any, state: MeanState, g: Any) -> None:
         problem.kernels.mean_update(state.m, g, self.momentum)
-        state.w -= state.rate * problem.xp.sign(state.m)
+        problem.kernels.sign_update(state.w, state.m, state.rate)
 
 
 class Lion(StochasticSolver):

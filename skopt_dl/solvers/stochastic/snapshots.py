@@ -86,14 +86,20 @@ class BatchSVRG(StochasticSolver):
     def _step(self, problem: Any, state: SnapshotState, g: Any) -> None:
         xp, n = problem.xp, problem.n_samples
         size = batch_size(self.batch_size, n)
-        # The problem overwrites its gradient with the next one.
-        g = xp.asarray(g, copy=True)
-        if (state.n_updates - 1) % (self.snapshot_every * -(-n // size)) == 0:
-            state.snapshot = xp.asarray(state.w, copy=True)
-            state.mean_grad = xp.zeros_like(state.w)
+        snapshot_due = (state.n_updates - 1) % (self.snapshot_every * -(-n // size)) == 0
+        if snapshot_due:
+            if state.snapshot is None:
+                state.snapshot, state.mean_grad = xp.zeros_like(state.w), xp.zeros_like(state.w)
+            state.snapshot[...] = state.w
+        # At once: the problem overwrites its gradient with the next one.
+        update = problem.kernels.gradient_update
+        update(state.w, g, state.rate)
+        if snapshot_due:
+            state.mean_grad[...] = 0
             for index in batches(on_device(problem, problem.kernels.index_range(n)), size):
                 share = index.shape[0] / n
-                state.mean_grad += share * problem.sample_grad(state.snapshot, index)[1]
+                update(state.mean_grad, problem.sample_grad(state.snapshot, index)[1], -share)
         there = problem.sample_grad(state.snapshot, state.batch[0])[1]
         there = clipped(xp, there, self.max_grad_norm)
-        state.w -= state.rate * (g - there + state.mean_grad)
+        update(state.w, there, -state.rate)
+        update(state.w, state.mean_grad, state.rate)

@@ -1,0 +1,85 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""What the stochastic rules make of the matrices of a gradient, in memory that the caller keeps:
+compiled twins of functions of ``generic_updates``."""
+
+from libc.math cimport sqrt
+
+from skopt_dl.kernels.cython._gemm cimport floating, gemm
+
+import numpy as np
+
+
+def matrix_workspace(w, shapes):
+    """See `skopt_dl.kernels.generic_updates.matrix_workspace`."""
+    most = max((rows * columns + 2 * min(rows, columns) ** 2 for rows, columns in shapes), default=0)
+    return np.empty(most, dtype=w.dtype)
+
+
+def orthogonalised(G, int n_steps, work):
+    """See `skopt_dl.kernels.generic_updates.orthogonalised`."""
+    if G.size and G.dtype == np.float32:
+        _orthogonalised[float](G, n_steps, work)
+    elif G.size:
+        _orthogonalised[double](G, n_steps, work)
+    return G
+
+
+cdef _orthogonalised(floating[:, ::1] G, int n_steps, floating[::1] work):
+    cdef int rows = <int>G.shape[0], columns = <int>G.shape[1], k = min(rows, columns), step
+    cdef long size = <long>rows * columns, square = <long>k * k, i
+    cdef bint wide = rows <= columns
+    cdef floating a = 3.4445, b = -4.7750, c = 2.0315, share
+    cdef floating* X = &G[0, 0]
+    cdef floating* product = &work[0]
+    cdef floating* A = product + size
+    cdef floating* B = A + square
+    cdef double total = 0
+    for i in range(size):
+        total += <double>X[i] * X[i]
+    share = <floating>(1 / sqrt(total)) if total > 0 else 1
+    for i in range(size):
+        X[i] *= share
+    for step in range(n_steps):
+        # X X' and products from the left of a wide matrix, X' X and from the right of a tall one.
+        gemm(not wide, wide, k, k, columns if wide else rows, X, X, False, A)
+        gemm(False, False, k, k, k, A, A, False, B)
+        for i in range(square):
+            B[i] = b * A[i] + c * B[i]
+        if wide:
+            gemm(False, False, rows, columns, k, B, X, False, product)
+        else:
+            gemm(False, False, rows, columns, k, X, B, False, product)
+        for i in range(size):
+            X[i] = a * X[i] + product[i]
+
+
+def factored_scale(G, rows, columns, double decay, double epsilon, out):
+    """See `skopt_dl.kernels.generic_updates.factored_scale`."""
+    if G.dtype == np.float32:
+        _factored[float](G, rows, columns, decay, epsilon, out)
+    else:
+        _factored[double](G, rows, columns, decay, epsilon, out)
+    return out
+
+
+cdef _factored(const floating[:, ::1] G, floating[:, ::1] rows, floating[:, ::1] columns,
+               double decay, double epsilon, floating[:, ::1] out):
+    cdef long n = G.shape[0], m = G.shape[1], i, j
+    cdef floating keep = <floating>decay, new = <floating>(1 - decay), e = <floating>epsilon
+    cdef floating square, sum, of_row
+    cdef double mean = 0
+    for j in range(m):
+        columns[0, j] *= keep
+    for i in range(n):
+        sum = 0
+        for j in range(m):
+            square = G[i, j] * G[i, j] + e
+            sum += square
+            columns[0, j] += new / n * square
+        rows[i, 0] = keep * rows[i, 0] + new * sum / m
+        mean += rows[i, 0]
+    mean /= n
+    for i in range(n):
+        of_row = <floating>(1 / sqrt(rows[i, 0] / mean))
+        for j in range(m):
+            out[i, j] = G[i, j] * of_row / <floating>sqrt(columns[0, j])
