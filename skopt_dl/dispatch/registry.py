@@ -200,6 +200,7 @@ SOLVERS = Registry(
         "gradient_tracking": "skopt_dl.solvers.decentralised.exact:GradientTracking",
         "greedy_cd": "skopt_dl.solvers.greedy_cd:GreedyCD",
         "growing_nesterov": "skopt_dl.solvers.stochastic.growing_momentum:GrowingNesterov",
+        "hals": "skopt_dl.solvers.coordinate_descent:HALS",
         "hessian_free": "skopt_dl.solvers.hessian_free:HessianFree",
         "irls": "skopt_dl.solvers.irls:IRLS",
         "ista": "skopt_dl.solvers.proximal_gradient:ISTA",
@@ -279,9 +280,11 @@ SOLVERS = Registry(
         "yogi": "skopt_dl.solvers.stochastic.beliefs:Yogi",
     },
     aliases={
+        "gd": "gradient_descent",
         "liblinear": "prox_newton",
         "newton-cg": "newton_cg",
         "newton-cholesky": "newton_cholesky",
+        "proximal_gradient": "ista",
         "sparse_cg": "cg",
     },
 )

@@ -65,6 +65,7 @@ class Oracle(StrEnum):
     AGENTS = "gradients of parts of the samples, each at a point of its own"
     CONSENSUS = "proximal steps of parts of the samples, each for itself"
     BLOCK_SOLVE = "exact minimisation over a block of parameters"
+    FACTOR_COORDS = "exact minimisation over one parameter of every row of a factor"
     MAJORISED_BLOCK = "minimisation of a bound over a block of parameters"
     FACTOR_GRAMS = "Gram matrices of the factors of a matrix"
 

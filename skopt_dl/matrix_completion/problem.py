@@ -23,14 +23,16 @@ from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.balance import balanced
 from skopt_dl.matrix_completion.by_entries import ByEntries
+from skopt_dl.matrix_completion.coordinates import FactorCoordinates
 from skopt_dl.matrix_completion.grams import gram_scaled, majorised_solve
 from skopt_dl.matrix_completion.line import FactorLine
 from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
-from skopt_dl.matrix_completion.nuclear import duality_gap, shrunk, shrunk_sum, strength
+from skopt_dl.matrix_completion.nuclear import shrunk, shrunk_sum, strength
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.products import gauss_newton_product, hessian_product
 from skopt_dl.matrix_completion.reasons import (
     why_no_bounds,
+    why_no_coordinates,
     why_no_spectral_prox,
     why_no_tangent,
     why_not_curved,
@@ -40,6 +42,7 @@ from skopt_dl.matrix_completion.reasons import (
 from skopt_dl.matrix_completion.robust import RobustLoss, settle_rows
 from skopt_dl.matrix_completion.schur import ReducedSystem
 from skopt_dl.matrix_completion.starts import random_start, spectral_start
+from skopt_dl.matrix_completion.stationarity import certificate_of
 from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
 
 
@@ -342,6 +345,11 @@ class FactorProblem(ByEntries, Problem):
             solved = self.kernels.ridge_rows(W, T, F, ridge, n_threads=obs.n_threads)
         w[self.blocks[block]] = xp.reshape(solved, (-1,))
 
+    @offers(Oracle.FACTOR_COORDS, lacks=why_no_coordinates)
+    def factor_coordinates(self, w: Any) -> FactorCoordinates:
+        """The objective seen by single parameters of all rows, working in place on ``w``."""
+        return FactorCoordinates(self, w)
+
     def balance(self, w: Any) -> None:
         """Move ``w``, in place, towards the least penalty among all points with the same model.
 
@@ -366,27 +374,7 @@ class FactorProblem(ByEntries, Problem):
         return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
 
     def certificate(self, w: Any) -> Certificate:
-        r"""Stationarity ``|gradient|* |w| / F0``, with F0 the objective of all-zero factors.
-
-        In the norm where each row and column counts by its share of the weights,
-        :math:`|w|^2 = \sum_i \rho_i |p_i|^2 + \sum_j \kappa_j |q_j|^2`, and its dual. A pure
-        number, the same if a row is given twice: the relative first-order decrease that a step as
-        long as ``w`` itself could promise. The problem is not convex, so no gap to a global
-        minimum is known, but for the nuclear norm: there it is the duality gap over F0.
-        """
-        xp, obs = self.xp, self.observed
+        """Stationarity, or the duality gap of the nuclear norm; see `certificate_of`."""
         if self._null is None:
-            self._null = to_float(self.misfit(-obs.values))
-        unit = self._null if self._null > 0 else 1.0
-        if self.nuclear:
-            objective, gap = duality_gap(self, *self.unpack(w))
-            return Certificate("duality gap", gap / unit, objective, gap)
-        point, shares = self.point_of(w, self.residual(w)), self._shares()
-        if self.positive:
-            # A gradient that only pushes against the bound is no way down.
-            held = (w <= 0) & (point.grad > 0)
-            point.grad = xp.where(held, xp.zeros_like(w), point.grad)
-        grad = point.grad / xp.sqrt(xp.where(shares > 0, shares, xp.ones_like(shares)))
-        norm = xp.linalg.vector_norm
-        slope = to_float(norm(grad)) * to_float(norm(xp.sqrt(shares) * w))
-        return Certificate("stationarity", slope / unit, to_float(point.value))
+            self._null = to_float(self.misfit(-self.observed.values))
+        return certificate_of(self, w, self._null)

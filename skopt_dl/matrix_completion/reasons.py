@@ -9,6 +9,10 @@ def why_no_bounds(problem: Any) -> str | None:
     return None if problem.positive else "the factors have none (positive=True has)"
 
 
+def why_no_coordinates(problem: Any) -> str | None:
+    return None if problem.robust is None else "the loss is not squared (loss='squared' is)"
+
+
 def why_not_smooth(problem: Any) -> str | None:
     return "the factors have bounds (positive=False has none)" if problem.positive else None
 
@@ -21,9 +25,7 @@ def why_not_curved(problem: Any) -> str | None:
 
 
 def why_not_squared(problem: Any) -> str | None:
-    if problem.robust is not None:
-        return "the loss is not squared (loss='squared' is)"
-    return why_not_smooth(problem)
+    return why_no_coordinates(problem) or why_not_smooth(problem)
 
 
 def why_no_spectral_prox(problem: Any) -> str | None:

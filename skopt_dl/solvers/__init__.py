@@ -23,7 +23,10 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         ConjugateGradient as ConjugateGradient,
     )
     from skopt_dl.solvers.consensus_admm import ConsensusADMM as ConsensusADMM
-    from skopt_dl.solvers.coordinate_descent import CoordinateDescent as CoordinateDescent
+    from skopt_dl.solvers.coordinate_descent import (
+        HALS as HALS,
+        CoordinateDescent as CoordinateDescent,
+    )
     from skopt_dl.solvers.cubic import ARC as ARC, SubsampledARC as SubsampledARC
     from skopt_dl.solvers.decentralised.exact import (
         EXTRA as EXTRA,
@@ -200,6 +203,7 @@ _HOME = {
     "ConjugateGradient": "conjugate_gradient",
     "ConsensusADMM": "consensus_admm",
     "CoordinateDescent": "coordinate_descent",
+    "HALS": "coordinate_descent",
     "DAdaptation": "stochastic.distance",
     "DGD": "decentralised.gossip",
     "DPSGD": "decentralised.gossip",

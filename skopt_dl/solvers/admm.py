@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Solver, State, Status, Trait
+from skopt_dl.solvers.spectral_admm import SpectralADMM, SpectralADMMState
 
 # rho is reconsidered at these distances; they grow, so that it settles and the theory applies.
 ADAPT_EVERY = 10
@@ -44,7 +45,8 @@ class ADMM(Solver):
         a &\\leftarrow a + \\hat w - u^+, \\qquad b \\leftarrow b + \\hat z - v^+
 
     Needs a linear model with projections onto its graph, a prox of the loss in the predictions, and
-    a prox of the penalty. Neither need be smooth.
+    a prox of the penalty. Neither need be smooth. Or a prox of the nuclear norm at a low-rank plus
+    sparse matrix: there the copies are the observed entries, and `SpectralADMM` takes the steps.
 
     Parameters
     ----------
@@ -72,20 +74,26 @@ class ADMM(Solver):
 
     needs: ClassVar[Needs] = Needs.of(
         Oracle.GRAPH, Oracle.SPLIT, Oracle.PROX, Trait.LINEAR_MODEL, Trait.CONVEX
-    )
+    ).or_else(SpectralADMM.needs)
     default_max_iter: ClassVar[int] = 20_000
     chunk: ClassVar[int] = 10
 
     def __init__(self, *, rho: float = 1.0, adaptive: bool = True, relaxation: float = 1.6) -> None:
         self.rho, self.adaptive, self.relaxation = rho, adaptive, relaxation
 
-    def init(self, problem: Any, w: Any, rng: Any) -> ADMMState:
+    def _in_factors(self) -> SpectralADMM:
+        """The same splitting where the parameters are factors of a matrix."""
+        return SpectralADMM(rho=self.rho, adaptive=self.adaptive, relaxation=self.relaxation)
+
+    def init(self, problem: Any, w: Any, rng: Any) -> State:
         if not self.rho > 0:
             raise ValueError(f"ADMM: rho={self.rho!r}, but it must be positive")
         if not 0 < self.relaxation < 2:
             raise ValueError(
                 f"ADMM: relaxation={self.relaxation!r}, but it must lie strictly between 0 and 2"
             )
+        if not SpectralADMM.needs.missing(problem):
+            return self._in_factors().init(problem, w, rng)
         project, v = problem.graph_projection(), problem.predict_raw(w)
         rho = self.rho * problem.xp.ones_like(project.scale)
         # What the multipliers are at an optimum: a solve that starts from its answer rests there.
@@ -93,7 +101,9 @@ class ADMM(Solver):
         b = problem.loss_slope(v) / rho
         return ADMMState(w=w, project=project, u=w, v=v, a=a, b=b, rho=rho)
 
-    def advance(self, problem: Any, state: ADMMState, n: int) -> Status:
+    def advance(self, problem: Any, state: Any, n: int) -> Status:
+        if isinstance(state, SpectralADMMState):
+            return self._in_factors().advance(problem, state, n)
         alpha, project = self.relaxation, state.project
         s = state
         for _ in range(n):

@@ -31,7 +31,8 @@ class CoordinateDescent(Solver):
     the signs have settled, the objective is quadratic where the iterates are, and one Newton step
     on the nonzero coefficients goes to its minimum.
 
-    Needs columns of X with a coordinate prox: a quadratic loss and a separable penalty.
+    Needs columns of X with a coordinate prox: a quadratic loss and a separable penalty; or factors
+    of a matrix, where a coordinate is one parameter of every row, or of every column.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class CoordinateDescent(Solver):
     coordinate descent", J. Stat. Softw. 33 (2010).
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.COORDS)
+    needs: ClassVar[Needs] = Needs.of(Oracle.COORDS).or_else(Needs.of(Oracle.FACTOR_COORDS))
     unit: ClassVar = "epoch"
     chunk: ClassVar[int] = 10
 
@@ -69,7 +70,9 @@ class CoordinateDescent(Solver):
                 f"CoordinateDescent: selection={self.selection!r}, but it must be 'cyclic' or "
                 "'random'"
             )
-        model = problem.coordinates(w)  # type: ignore[attr-defined]
+        p: Any = problem
+        single = p.why_not(Oracle.COORDS) is None
+        model = p.coordinates(w) if single else p.factor_coordinates(w)
         order = problem.kernels.index_range(model.n_coordinates)
         return CDState(w=w, model=model, order=order, rng=rng)
 
@@ -85,4 +88,56 @@ class CoordinateDescent(Solver):
                 break
         if self.newton:
             state.finish.step(state.model, state.n_iter, state.indicator, state.target)
+        return Status.RUNNING
+
+
+class HALS(Solver):
+    """Hierarchical alternating least squares: one component of both factors after the other.
+
+    .. math::
+
+        u_l^+ = \\operatorname{argmin}_{u} F(\\dots, u, v_l, \\dots), \\qquad
+        v_l^+ = \\operatorname{argmin}_{v} F(\\dots, u_l^+, v, \\dots), \\qquad
+        l = 1, 2, \\dots, k
+
+    Needs exact minimisation over one parameter of every row of a factor.
+
+    Parameters
+    ----------
+    repeats : int
+        Times that the two parts of a component are solved before the next one's turn.
+
+    Notes
+    -----
+    `CoordinateDescent` visits the same coordinates, all of the rows before all of the columns.
+    The objective never increases, and factors that are at least zero stay so. The indicator is the
+    largest step of a sweep, a parameter's change times the root of its curvature.
+
+    References
+    ----------
+    A. Cichocki, R. Zdunek, S. Amari, "Hierarchical ALS algorithms for nonnegative matrix and 3D
+    tensor factorization", ICA (2007); with missing entries: H.-F. Yu, C.-J. Hsieh, S. Si, I.
+    Dhillon, "Scalable coordinate descent approaches to parallel matrix factorization for
+    recommender systems", ICDM (2012).
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.FACTOR_COORDS)
+    unit: ClassVar = "epoch"
+    chunk: ClassVar[int] = 5
+
+    def __init__(self, *, repeats: int = 1) -> None:
+        self.repeats = repeats
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> CDState:
+        if self.repeats < 1:
+            raise ValueError(f"HALS: repeats={self.repeats!r}, but it must be at least 1")
+        model = problem.factor_coordinates(w)  # type: ignore[attr-defined]
+        pairs = [model.pairs[i : i + 2] for i in range(0, len(model.pairs), 2)]
+        order = [c for pair in pairs for c in pair * self.repeats]
+        return CDState(w=w, model=model, order=order, rng=rng)
+
+    def advance(self, problem: Problem, state: CDState, n: int) -> Status:
+        done, state.indicator = state.model.epochs(state.order, n, state.target)
+        state.n_iter += done
+        state.n_epochs += done * self.repeats
         return Status.RUNNING

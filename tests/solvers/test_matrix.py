@@ -269,6 +269,7 @@ def test_the_public_check_agrees(name):
         Oracle.SPECTRAL_SPLIT,
         Oracle.MAJORISED_BLOCK,
         Oracle.FACTOR_GRAMS,
+        Oracle.FACTOR_COORDS,
     }
     if apart & solver.needs.oracles or Trait.MATRICES in solver.needs.traits:
         with pytest.raises(AssertionError, match="fits at least one"):
