@@ -16,6 +16,7 @@ MODELS = {
     "Lasso(0.1)": "r",
     "LassoCV()": "r",
     "RidgeCV()": "r",
+    "RidgeCV(cv=5)": "r",
     "LogisticRegression()": "c",
     "LogisticRegression(solver='newton_cholesky')": "c",
     "Lasso(0.1, solver='cd')": "r",

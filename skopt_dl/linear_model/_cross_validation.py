@@ -23,9 +23,9 @@ from skopt_dl.kernels.namespace import (
     to_numpy,
 )
 from skopt_dl.linear_model._exact_path import HOST, Path, gram_path
-from skopt_dl.linear_model._moments import Moments, moved, sum_of_others
+from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
-from skopt_dl.linops import design
+from skopt_dl.linops import design, in_double
 from skopt_dl.linops.design import nearly_centred, spread_of_few
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty
@@ -204,7 +204,7 @@ class _Tall:
         xp, device = namespace_of(self.X), device_of(self.X)
         W, b = (xp.asarray(a, device=device) for a in (W, b))
         t = xp.astype(rows_of(self.y, rows), xp.float64) - y0
-        R = moved(rows_of(self.X, rows), x0) @ W + b - t[:, None]
+        R = in_double(rows_of(self.X, rows), x0) @ W + b - t[:, None]
         return to_numpy(_weighted_mean(R**2, rows_of(self.omega, rows)))
 
     def answer(self, ratio: float, alpha: float) -> Any:

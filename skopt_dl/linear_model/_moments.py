@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, rows_of, to_numpy
+from skopt_dl.kernels.namespace import device_of, namespace_of, rows_of, to_numpy
+from skopt_dl.linops import in_double
 from skopt_dl.linops.design import as_slice
 
 # An error below this share of the block's sum of squares has lost digits to cancellation: it is
@@ -22,14 +23,6 @@ from skopt_dl.linops.design import as_slice
 CANCELLED = 1e-5
 # Entries of X that are converted at a time.
 BLOCK = 2**21
-
-
-def moved(X: Any, origin: Any) -> Any:
-    """``X - origin`` in float64; NumPy reads float32 in the same pass."""
-    xp = namespace_of(X)
-    if is_numpy(xp):
-        return np.subtract(X, origin, dtype=np.float64)
-    return xp.astype(X, xp.float64) - origin
 
 
 @dataclass
@@ -72,7 +65,7 @@ class Moments:
             w = xp.astype(rows_of(omega, part), xp.float64)
             t = xp.astype(rows_of(y, part), xp.float64) - y0
             Z = rows_of(X, part)
-            Z = Z if plain else moved(Z, x0)
+            Z = Z if plain else in_double(Z, x0)
             scale = w[0]
             if bool(xp.any(w != scale)):
                 # Unequal weights go into the rows.

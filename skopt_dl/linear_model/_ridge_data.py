@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
-from skopt_dl.linops import Centred, design
+from skopt_dl.linops import Centred, Doubled, design
 
 # Relative accuracy asked of the inverse eigenvalues of a Gram matrix; where its condition number
 # does not leave that the rows themselves are decomposed.
@@ -37,7 +37,8 @@ class CentredRows:
     Attributes
     ----------
     map : LinearMap of shape (n, p)
-        The centred rows; data that are far from zero are moved first (see `Dense.near_zero`).
+        The centred rows; data that are far from zero are moved first (see `Dense.near_zero`), and
+        those in single precision are converted by blocks.
     Y : array of shape (n, K)
         The centred targets.
     x_mean, y_mean : array of shape (p,), array of shape (K,)
@@ -47,11 +48,14 @@ class CentredRows:
     """
 
     def __init__(self, X: Any, y: Any, weights: Any, *, fit_intercept: bool) -> None:
-        X = X.astype(np.float64) if hasattr(X, "tocsc") else as_float64(X)
         y = as_float64(y)
         self.fit_intercept = fit_intercept
-        base = design(X)
-        xp = self.xp = base.xp
+        xp = self.xp = namespace_of(y)
+        base: Any
+        if hasattr(X, "tocsc"):
+            base = design(X.astype(np.float64))
+        else:
+            base = design(X) if X.dtype == xp.float64 else Doubled(X)
         n = base.shape[0]
         if weights is None:
             self.s = xp.ones(n, dtype=xp.float64, device=device_of(y))
@@ -61,13 +65,19 @@ class CentredRows:
         Y = xp.reshape(y, (n, -1))
         self.n_targets = Y.shape[1]
         self.x_mean: Any = None
-        if fit_intercept:
-            base, shift = base.near_zero(omega)
-            self.map: Any = Centred(base, base.column_sums(omega))
-            self.x_mean = self.map.mean if shift is None else self.map.mean + shift
+        self.map: Any
+        if not fit_intercept:
+            self.map, self.y_mean, self.shares = base, 0.0 * Y[0, :], 0.0 * omega
+        elif isinstance(base, Doubled):
+            # Each block is converted anyway, so that its means leave it at no cost.
+            self.x_mean = base.column_sums(omega)
+            self.map = base = base.moved(self.x_mean)
             self.y_mean, self.shares = omega @ Y, omega
         else:
-            self.map, self.y_mean, self.shares = base, 0.0 * Y[0, :], 0.0 * omega
+            base, shift = base.near_zero(omega)
+            self.map = Centred(base, base.column_sums(omega))
+            self.x_mean = self.map.mean if shift is None else self.map.mean + shift
+            self.y_mean, self.shares = omega @ Y, omega
         self.base, self.Y = base, Y - self.y_mean
 
     def index(self, rows: np.ndarray) -> Any:
@@ -76,13 +86,15 @@ class CentredRows:
 
     def product(self, rows: slice, V: Any) -> Any:
         """Consecutive rows of the map times ``V``; dense rows are centred first."""
-        if not self.fit_intercept:
+        if self.map is self.base:
             return self._block(rows) @ V
         if self.base.layout == "dense":
             return (self._block(rows) - self.map.mean) @ V
         return self._block(rows) @ V - self.map.mean @ V
 
     def _block(self, rows: slice) -> Any:
+        if isinstance(self.base, Doubled):
+            return self.base.block(rows)
         return (self.base.X if self.base.layout == "dense" else self.base.rows)[rows, :]
 
 

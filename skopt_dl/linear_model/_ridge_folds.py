@@ -126,7 +126,9 @@ class TallFolds:
         index = data.index(rows)
         part, s = data.map.take_rows(index), xp.take(data.s, index)
         weighed = s[:, None] * xp.take(data.Y, index, axis=0)
-        moments = part.gram(s), part.rmatvec(weighed), part.rmatvec(s)
+        # Side by side, for they may be read from a file.
+        sums = part.rmatvec(xp.concat([weighed, s[:, None]], axis=1))
+        moments = part.gram(s), sums[:, :-1], sums[:, -1]
         return (*moments, xp.sum(weighed, axis=0), xp.sum(s))
 
     def fit(self, fold: int, alphas: Any) -> PrimalModels | None:

@@ -22,7 +22,7 @@ from typing import Any
 from skopt_dl.linear_model._ridge_data import CentredRows, accurate
 
 # Entries of the arrays that are held at a time.
-BLOCK = 2**21
+BLOCK = 2**18
 
 
 class PrimalErrors:

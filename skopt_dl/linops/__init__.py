@@ -3,6 +3,7 @@
 from skopt_dl.linops.affine import Centred, WithIntercept
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.design import Dense, Sparse, along_rows, design
+from skopt_dl.linops.doubled import Doubled, in_double
 from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
 from skopt_dl.linops.graph import GraphProjection
 from skopt_dl.linops.least_squares import solve_gram, solve_svd
@@ -13,6 +14,7 @@ from skopt_dl.linops.spectrum import largest_eigenvalue
 __all__ = [
     "Centred",
     "Dense",
+    "Doubled",
     "GraphProjection",
     "LinearMap",
     "NotPositiveDefiniteError",
@@ -22,6 +24,7 @@ __all__ = [
     "WithIntercept",
     "along_rows",
     "design",
+    "in_double",
     "largest_eigenvalue",
     "root_of",
     "solve_gram",

@@ -25,10 +25,14 @@ SHARES = {
     "Lasso(0.1)": 0.15,
     "ElasticNet(0.1)": 0.15,
     "LassoCV()": 0.25,
+    "RidgeCV()": 0.2,
+    "RidgeCV(cv=4)": 0.3,
     "LogisticRegression()": 0.2,
     "LogisticRegression(solver='newton_cholesky')": 0.2,
     "RidgeClassifier()": 0.15,
 }
+# In single precision, of which most is computed in double.
+SINGLE = {"Ridge()": 0.2, "Lasso(0.1)": 0.3, "RidgeCV()": 0.3, "RidgeCV(cv=4)": 0.45}
 BY_ROWS = {
     "MLPClassifier((8,), max_iter=2, tol=0)": 0.2,
     "MLPRegressor(hidden_layer_sizes=(8,), max_iter=2, tol=0)": 0.2,
@@ -43,13 +47,13 @@ import resource, sys, warnings
 import numpy as np
 from sklearn.base import clone, is_classifier
 from skopt_dl import (ElasticNet, Lasso, LassoCV, LogisticRegression, MLPClassifier, MLPRegressor,
-                      Ridge, RidgeClassifier)
+                      Ridge, RidgeClassifier, RidgeCV)
 
 warnings.simplefilter("ignore")
-path, order, rows, columns, shares, refused = sys.argv[1:]
+path, dtype, order, rows, columns, shares, refused = sys.argv[1:]
 shape = int(rows), int(columns)
-X = np.memmap(path, dtype=float, mode="r", shape=shape, order=order)
-y = X[:, 0] - X[:, 1] + np.random.default_rng(1).standard_normal(shape[0])
+X = np.memmap(path, dtype=dtype, mode="r", shape=shape, order=order)
+y = X[:, 0] - X[:, 1] + np.random.default_rng(1).standard_normal(shape[0]).astype(dtype)
 
 def size():
     with open("/proc/self/status") as lines:
@@ -80,9 +84,9 @@ print("done")
 """
 
 
-def written(folder: Path, order: str) -> Path:
+def written(folder: Path, dtype: str, order: str) -> Path:
     path = folder / "rows"
-    X = np.memmap(path, dtype=np.float64, mode="w+", shape=(ROWS, COLUMNS), order=order)  # type: ignore[call-overload]
+    X = np.memmap(path, dtype=dtype, mode="w+", shape=(ROWS, COLUMNS), order=order)  # type: ignore[call-overload]
     rng = np.random.default_rng(0)
     for i in range(0, ROWS, 4000):
         X[i : i + 4000] = rng.standard_normal((4000, COLUMNS))
@@ -90,16 +94,20 @@ def written(folder: Path, order: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_a_mapped_file_is_fitted_without_room_for_it(tmp_path: Path, order: str) -> None:
-    path = written(tmp_path, order)
-    shares = SHARES | BY_ROWS | BY_COLUMNS
-    # Each of these turns the file once, and says that there is no room instead of dying.
-    refused = set(BY_COLUMNS) if order == "C" else set(BY_ROWS)
+@pytest.mark.parametrize(("dtype", "order"), [("float64", "C"), ("float64", "F"), ("float32", "C")])
+def test_a_mapped_file_is_fitted_without_room_for_it(
+    tmp_path: Path, dtype: str, order: str
+) -> None:
+    path = written(tmp_path, dtype, order)
+    shares, refused = SINGLE, set[str]()
+    if dtype == "float64":
+        shares = SHARES | BY_ROWS | BY_COLUMNS
+        # Each of these turns the file once, and says that there is no room instead of dying.
+        refused = set(BY_COLUMNS) if order == "C" else set(BY_ROWS)
     one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # Freed blocks go back to the system, so that no fit lives on those of the one before.
     env = {**os.environ, **one, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
-    given = [str(path), order, str(ROWS), str(COLUMNS), repr(shares), repr(refused)]
+    given = [str(path), dtype, order, str(ROWS), str(COLUMNS), repr(shares), repr(refused)]
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT, *given], env=env, capture_output=True, text=True, timeout=180
     )

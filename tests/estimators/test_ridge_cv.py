@@ -253,6 +253,20 @@ def test_arrays_of_another_namespace_stay_there(data, params):
     np.testing.assert_allclose(foreign.best_score_, host.best_score_, rtol=1e-9)
 
 
+@pytest.mark.parametrize("place", [np.asarray, strict.asarray])
+@pytest.mark.parametrize("data", [TALL, WIDE], ids=["tall", "wide"])
+@pytest.mark.parametrize("params", [{}, {"cv": 3}, {"gcv_mode": "svd"}, {"fit_intercept": False}])
+def test_single_precision_is_searched_in_double(data, params, place):
+    """Also far from zero, where single precision would lose what is left of the columns."""
+    X, Y, w = (a.astype(np.float32) for a in data)
+    X += 100
+    ours = RidgeCV(ALPHAS, **params).fit(place(X), place(Y), sample_weight=place(w))
+    double = RidgeCV(ALPHAS, **params).fit(*(a.astype(float) for a in (X, Y, w)))
+    assert ours.alpha_ == double.alpha_
+    np.testing.assert_allclose(ours.best_score_, double.best_score_, rtol=1e-8)
+    assert ours.coef_.dtype == place(X).dtype
+
+
 def test_a_fold_that_trains_on_no_weight_is_named():
     X, Y, _ = TALL
     weights = np.zeros(len(X))

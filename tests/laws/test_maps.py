@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from skopt_dl.linops import Centred, Dense, GraphProjection, PositiveFactor, WithIntercept, design
+from skopt_dl.linops import (
+    Centred,
+    Dense,
+    Doubled,
+    GraphProjection,
+    PositiveFactor,
+    WithIntercept,
+    design,
+)
 from skopt_dl.linops.factor import NotPositiveDefiniteError, PseudoInverse
 from skopt_dl.linops.graph import FACTOR_BELOW
 from skopt_dl.testing import check_linear_map
@@ -41,6 +49,22 @@ def centred(A):
 @pytest.mark.parametrize("name", DESIGNS)
 def test_map(name, wrap):
     check_linear_map(wrap(design(DESIGNS[name])))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in DESIGNS if "CS" not in name and "sp" not in name]
+)
+def test_single_precision_is_doubled_by_blocks(name, monkeypatch):
+    A = DESIGNS[name]
+    xp = design(A).xp
+    single = xp.astype(A, xp.float32)
+    origin = xp.arange(A.shape[1], dtype=xp.float64, device=A.device)
+    # Blocks of 2 p rows, the fewest that there are, and so of 10 of 12.
+    monkeypatch.setattr("skopt_dl.linops.doubled.GRAM_PART", 1)
+    for map_ in (Doubled(single), Doubled(single).moved(origin)):
+        check_linear_map(map_)
+        assert map_.to_dense().dtype == xp.float64
+        assert bool(xp.all(map_.block(slice(3, 5)) == map_.to_dense()[3:5, :]))
 
 
 def test_centring_is_exact():
