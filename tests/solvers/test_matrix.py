@@ -49,13 +49,6 @@ def is_sibling(name) -> bool:
 
 
 PLAIN = ("lasso", "ridge", "l2 logistic", "multinomial l2")
-# Weak spots: on batches of ten, a restart measures its step anew and goes up further than the law
-# of methods by batches allows.
-LOSES_GROUND = {
-    ("adahessian", "l2 logistic, weights"),
-    ("online_bfgs", "multinomial l2"),
-}
-WEAK = pytest.mark.xfail(strict=True, reason="loses ground after a restart on batches of ten")
 # A vote follows the median of the agents' gradients, and ten samples an agent leave it far from
 # their mean.
 OUTVOTED = {("majority_vote", "l2 logistic"), ("majority_vote", "multinomial l2")}
@@ -64,8 +57,7 @@ BIASED = pytest.mark.xfail(strict=True, reason="votes of unlike agents end elsew
 
 def weak(name, case) -> list:
     """Marks of what is known to miss the law there."""
-    known = ((WEAK, LOSES_GROUND), (BIASED, OUTVOTED))
-    return [mark for mark, cases in known if (name, case.name) in cases]
+    return [BIASED] if (name, case.name) in OUTVOTED else []
 
 
 SOLVED = [

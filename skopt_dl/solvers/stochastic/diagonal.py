@@ -7,6 +7,7 @@ Hessian, m the first moment of g, h or v the running curvature, :math:`\eta` the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
@@ -15,12 +16,14 @@ from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
 from skopt_dl.solvers.stochastic.metrics import random_signs
 from skopt_dl.solvers.stochastic.rates import coordinate_rate
+from skopt_dl.solvers.stochastic.sampling import probe
 
 NEEDS = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_HVP, Trait.SMOOTH)
 # The authors' rate of AdaHessian for networks.
 NETWORK_RATE = 0.1
 # One draw can vanish along a coordinate by chance (signs that are alike where only differences
-# bend): a first estimate from so many does not, and no later one is alone.
+# bend), and so can the curvature of one batch. The first moment is therefore the mean of so many
+# squares, on batches from all over the samples; no later square is alone.
 FIRST_DRAWS = 10
 
 
@@ -34,13 +37,19 @@ class DiagonalState(StochasticState):
     draws: Any = None
 
 
-def curvature_diagonal(problem: Any, state: Any) -> Any:
-    """An unbiased estimate of the diagonal of the batch's Hessian, ``z * (H z)`` (Hutchinson).
+def curvature_diagonal(problem: Any, state: Any, index: Any) -> Any:
+    """An unbiased estimate of the diagonal of the Hessian on a batch, ``z * (H z)`` (Hutchinson).
 
     Its variance in coordinate i is the sum of the squares of the other entries of row i.
     """
     z = random_signs(problem, state.draws)
-    return z * problem.sample_hvp(state.w, state.batch[0])(z)
+    return z * problem.sample_hvp(state.w, index)(z)
+
+
+def _first_looks(problem: Any, index: Any) -> list[Any]:
+    """The batches of the first moment, this one and others; few are looked at again."""
+    others = probe(problem, index.shape[0], FIRST_DRAWS - 1)
+    return list(islice(cycle([index, *others]), FIRST_DRAWS))
 
 
 class AdaHessian(StochasticSolver):
@@ -71,7 +80,8 @@ class AdaHessian(StochasticSolver):
 
     Notes
     -----
-    A product with the Hessian each update, about two gradients. The paper averages the estimates
+    A product with the Hessian each update, about two gradients; ten at the first one, whose moment
+    is a mean over batches and so safe to divide by. The paper averages the estimates
     within blocks of convolutions; here each coordinate has its own.
 
     References
@@ -110,9 +120,10 @@ class AdaHessian(StochasticSolver):
     def _step(self, problem: Any, state: DiagonalState, g: Any) -> None:
         xp, t = problem.xp, state.n_updates
         state.m = self.beta_1 * state.m + (1 - self.beta_1) * g
-        count = FIRST_DRAWS if t == 1 else 1
-        seen = sum(curvature_diagonal(problem, state) for _ in range(count)) / count
-        state.h = self.beta_2 * state.h + (1 - self.beta_2) * seen**2
+        index = state.batch[0]
+        looks = _first_looks(problem, index) if t == 1 else [index]
+        squares = sum(curvature_diagonal(problem, state, look) ** 2 for look in looks) / len(looks)
+        state.h = self.beta_2 * state.h + (1 - self.beta_2) * squares
         m, v = state.m / (1 - self.beta_1**t), state.h / (1 - self.beta_2**t)
         state.w = state.w - state.rate * m / (xp.sqrt(v) ** self.power + self.epsilon)
 
@@ -194,7 +205,7 @@ class Sophia(StochasticSolver):
         xp = problem.xp
         state.m = self.beta_1 * state.m + (1 - self.beta_1) * g
         if (state.n_updates - 1) % self.refresh == 0:
-            seen = curvature_diagonal(problem, state)
+            seen = curvature_diagonal(problem, state, state.batch[0])
             first = state.n_seen == 0
             state.h = seen if first else self.beta_2 * state.h + (1 - self.beta_2) * seen
             state.n_seen += 1

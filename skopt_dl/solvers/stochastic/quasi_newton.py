@@ -15,20 +15,29 @@ from skopt_dl.linops.quasi_newton import BlockInverseHessian, InverseHessian
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState, curvature_step
-from skopt_dl.solvers.stochastic.metrics import random_directions, sample_of, stable_length
+from skopt_dl.solvers.stochastic.metrics import (
+    random_directions,
+    sample_of,
+    stable_length,
+    warm_length,
+)
+from skopt_dl.solvers.stochastic.ranges import is_number
 
+# What the curvature of all pairs is raised by, in units of the largest seen: condition 10 at most.
+RAISED = 0.1
 # Powell's damping keeps at least this share of the curvature that the last matrix had along s.
 KEPT = 0.25
 
 
 @dataclass
 class PairState(StochasticState):
-    """Adds the metric of the pairs, the largest curvature seen, the step that both allow, and
-    running sums of iterates."""
+    """Adds the metric of the pairs, the largest curvature seen, the step that both allow and the
+    direction that limits it, and running sums of iterates."""
 
     H: Any = None
     largest: Any = 0.0
     length: float = 1.0
+    steepest: Any = None
     total: Any = None
     last_mean: Any = None
     fresh_epoch: int = -1
@@ -49,18 +58,21 @@ class OnlineBFGS(StochasticSolver):
     ----------
     learning_rate : float or "auto"
         "auto" is half of what the steepest direction of a batch allows in the metric H, found anew
-        once an epoch.
+        for each of the first pairs, and later whenever all pairs have been replaced.
     memory : int
         Pairs kept.
-    damping : float
-        :math:`\\lambda`, non-negative: what the pairs' curvature is raised by.
+    damping : float or "auto"
+        :math:`\\lambda`, non-negative: what the pairs' curvature is raised by. "auto" is a tenth
+        of the largest curvature :math:`s'y / s's` of all pairs so far, and 0 where a batch has all
+        samples.
     schedule, batch_size, shuffle, max_grad_norm, average
         As for `SGD`.
 
     Notes
     -----
     Two gradients a step. The difference has no noise of sampling in it, only that of the batch's
-    own curvature.
+    own curvature. A batch that hardly bends makes H long along its step for as long as its pair is
+    kept, and the next ones are not so flat: that is what the damping prevents; the paper has 0.
 
     References
     ----------
@@ -76,7 +88,7 @@ class OnlineBFGS(StochasticSolver):
         *,
         learning_rate: float | str = "auto",
         memory: int = 10,
-        damping: float = 0.0,
+        damping: float | str = "auto",
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
         shuffle: bool = True,
@@ -89,8 +101,10 @@ class OnlineBFGS(StochasticSolver):
         self.max_grad_norm, self.average = max_grad_norm, average
 
     def _start(self, problem: Any, w: Any) -> PairState:
-        if not self.damping >= 0:
-            raise ValueError(f"OnlineBFGS: damping={self.damping!r}, but it must be a number >= 0")
+        if self.damping != "auto" and not (is_number(self.damping) and self.damping >= 0):  # type: ignore[operator]
+            raise ValueError(
+                f"OnlineBFGS: damping={self.damping!r}, but it must be 'auto' or a number >= 0"
+            )
         return _first(self, problem, w)
 
     def _auto_rate(self, problem: Any, w: Any) -> float:
@@ -98,11 +112,21 @@ class OnlineBFGS(StochasticSolver):
 
     def _step(self, problem: Any, state: PairState, g: Any) -> None:
         g = problem.xp.asarray(g, copy=True)
-        _measure(self, problem, state)
+        _follow(self, problem, state)
         s = -(state.rate * state.length) * state.H.apply(g)
         state.w = state.w + s
-        after = problem.sample_grad(state.w, state.batch[0])[1]
-        state.H.push(s, after - g + self.damping * s)
+        y = problem.sample_grad(state.w, state.batch[0])[1] - g
+        state.H.push(s, y + self._raised(problem, state, s, y) * s)
+
+    def _raised(self, problem: Any, state: PairState, s: Any, y: Any) -> float:
+        """The damping."""
+        if self.damping != "auto":
+            return self.damping  # type: ignore[return-value]
+        if state.batch[0].shape[0] == problem.n_samples:
+            return 0.0
+        square = to_float(s @ s)
+        state.largest = max(state.largest, to_float(s @ y) / square if square > 0 else 0.0)
+        return RAISED * state.largest
 
 
 class SdLBFGS(StochasticSolver):
@@ -160,7 +184,7 @@ class SdLBFGS(StochasticSolver):
 
     def _step(self, problem: Any, state: PairState, g: Any) -> None:
         g = problem.xp.asarray(g, copy=True)
-        _measure(self, problem, state)
+        _follow(self, problem, state)
         s = -(state.rate * state.length) * state.H.apply(g)
         state.w = state.w + s
         y = problem.sample_grad(state.w, state.batch[0])[1] - g
@@ -344,6 +368,15 @@ def _measure(solver: Any, problem: Any, state: PairState) -> None:
     if state.fresh_epoch != state.n_iter:
         state.fresh_epoch = state.n_iter
         state.length = stable_length(problem, state.w, index, state.H.apply)
+
+
+def _follow(solver: Any, problem: Any, state: PairState) -> None:
+    """The same where every batch brings a pair: one batch that hardly bends lengthens H at once."""
+    t, memory = state.n_updates, max(1, solver.memory)
+    if solver.learning_rate == "auto" and (t <= memory or t % memory == 0):
+        state.length, state.steepest = warm_length(
+            problem, state.w, state.batch[0], state.H.apply, state.steepest
+        )
 
 
 def averaged_pair(solver: Any, problem: Any, state: PairState) -> None:
