@@ -26,7 +26,6 @@ from skopt_dl.matrix_completion.by_entries import ByEntries
 from skopt_dl.matrix_completion.coordinates import FactorCoordinates
 from skopt_dl.matrix_completion.grams import gram_scaled, majorised_solve
 from skopt_dl.matrix_completion.line import FactorLine
-from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
 from skopt_dl.matrix_completion.nuclear import shrunk, shrunk_sum, strength
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.products import gauss_newton_product, hessian_product
@@ -340,7 +339,8 @@ class FactorProblem(ByEntries, Problem):
         T = matrix(target)
         if self.positive:
             before = xp.reshape(w[self.blocks[block]], self.shapes[block])
-            solved = nonnegative_rows(self.kernels.gram_rows(W, F), T @ F, ridge, before)
+            solve = self.kernels.nonnegative_rows
+            solved = solve(W, T, F, ridge, before, n_threads=obs.n_threads)
         else:
             solved = self.kernels.ridge_rows(W, T, F, ridge, n_threads=obs.n_threads)
         w[self.blocks[block]] = xp.reshape(solved, (-1,))

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from skopt_dl._sklearn.arrays import put_beside
+from skopt_dl.kernels.generic_nonnegative import bounded_solutions
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
 from skopt_dl.matrix_completion.columns import Columns, Rows, biases
-from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.pairs import positions
 from skopt_dl.matrix_completion.prepared import Prepared
@@ -180,7 +180,7 @@ def _solved(columns: Columns, equations: Equations, total: Any) -> Columns:
     ridge, known = _ridge(columns, total), columns.seen[:, None]
     diagonal = xp.linalg.diagonal(G)
     if columns.positive:
-        Q = nonnegative_rows(G, b, ridge[:, 0], columns.Q)
+        Q = bounded_solutions(G, b, ridge[:, 0], columns.Q)
         return replace(columns, Q=xp.where(known, Q, columns.Q))
     # As the kernels have it: regular also where few rows have been seen.
     least = 4 * G.shape[1] * xp.finfo(G.dtype).eps * xp.sum(diagonal, axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skopt_dl.kernels import bind, generic_observed
+from skopt_dl.kernels import bind, generic_nonnegative, generic_observed
 
 DTYPES = ["float64", "float32"]
 
@@ -131,3 +131,20 @@ def test_values_that_are_not_finite_stay_with_the_rows_that_see_them():
     R[0, 0] = np.nan
     U = bind(np, "float64", "dense").ridge_rows(W, T, R, W.sum(axis=1))
     np.testing.assert_array_equal(np.isnan(U).any(axis=1), W[:, 0] > 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_nonnegative_rows(dtype, layout, ridge):
+    W, T, L, R = entries(dtype)
+    rho = (ridge * W.sum(axis=1)).astype(dtype)
+    spec = generic_nonnegative.nonnegative_rows(W, T, np.abs(R), rho, L)
+    if layout == "csr":
+        W, T = sparse.csr_array(W), sparse.csr_array(T)
+    solve = bind(np, dtype, "sparse").nonnegative_rows
+    compiled = solve(W, T, np.abs(R), rho, L)
+    assert compiled.dtype == dtype and compiled.min() == 0 and (compiled > 0).any()
+    assert not compiled[3].any()
+    np.testing.assert_allclose(compiled, spec, rtol=0, atol=tolerance(dtype))
+    np.testing.assert_array_equal(solve(W, T, np.abs(R), rho, L, n_threads=3), compiled)

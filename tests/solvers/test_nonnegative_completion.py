@@ -9,8 +9,8 @@ from scipy.optimize import nnls
 
 from skopt_dl.dispatch import IncompatibleSolverError, fitting
 from skopt_dl.engine import Stopping, run
+from skopt_dl.kernels.generic_nonnegative import bounded_solutions
 from skopt_dl.matrix_completion import MatrixCompletion
-from skopt_dl.matrix_completion.nonnegative import nonnegative_rows
 from skopt_dl.solvers.alternating import ALS
 
 
@@ -34,15 +34,15 @@ def test_rows_are_non_negative_least_squares():
     F, b = rng.random((30, 4)), rng.standard_normal((8, 30))
     G = np.repeat((F.T @ F)[None], 8, axis=0)
     ridge = np.full(8, 0.1)
-    solved = nonnegative_rows(G, b @ F, ridge, np.zeros((8, 4)))
+    solved = bounded_solutions(G, b @ F, ridge, np.zeros((8, 4)))
     stacked = np.vstack([F, np.sqrt(0.1) * np.eye(4)])
     for i in range(8):
         expected = nnls(stacked, np.concatenate([b[i], np.zeros(4)]))[0]
         np.testing.assert_allclose(solved[i], expected, atol=1e-2)
     strict = [array_api_strict.asarray(a) for a in (G, b @ F, ridge, np.zeros((8, 4)))]
-    np.testing.assert_allclose(np.asarray(nonnegative_rows(*strict)), solved, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(bounded_solutions(*strict)), solved, atol=1e-12)
     # Rows without entries stay at zero.
-    empty = nonnegative_rows(np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.ones((1, 2)))
+    empty = bounded_solutions(np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.ones((1, 2)))
     assert not empty.any()
 
 

@@ -39,6 +39,7 @@ MODULES = (
         entry_products="observed",
         gram_rows="observed",
         masked_product="observed",
+        nonnegative_rows="observed",
         ridge_rows="observed",
         segment_sum="observed",
     ),

@@ -12,6 +12,7 @@ import numpy as np
 
 from skopt_dl.kernels import generic_observed
 from skopt_dl.kernels.cupy.source import SHARED, kernel
+from skopt_dl.kernels.generic_nonnegative import bounded_solutions
 
 SOURCE = "observed"
 THREADS = 128
@@ -102,6 +103,11 @@ def gram_rows(W: Any, F: Any) -> Any:
     if m:
         kernel(SOURCE, "gram_rows", F)((m,), (THREADS,), args, shared_mem=_bytes(k, F))
     return out
+
+
+def nonnegative_rows(W: Any, T: Any, F: Any, ridge: Any, start: Any, n_threads: int = 1) -> Any:
+    """See `skopt_dl.kernels.generic_nonnegative.nonnegative_rows`."""
+    return bounded_solutions(gram_rows(W, F), T @ F, ridge, start)
 
 
 def masked_product(W: Any, A: Any, B: Any, F: Any, n_threads: int = 1) -> Any:

@@ -66,6 +66,7 @@ OBSERVED = Compiled(
     entry_products="_observed",
     gram_rows="_observed",
     masked_product="_observed",
+    nonnegative_rows="_observed",
     ridge_rows="_observed",
     segment_sum="_observed",
 )

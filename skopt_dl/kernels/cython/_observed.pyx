@@ -27,7 +27,12 @@ ctypedef fused integer:
 # Rows of F gathered before one rank-DEPTH update: they stay in the first cache with the Gram.
 cdef enum:
     DEPTH = 64
+    # Sweeps of a row's coordinate descent at most, as the specification has them.
+    SWEEPS = 100
     BEAT = 1 << 24
+
+# The share of a row's largest parameter that a sweep of its descent still has to change.
+cdef double ENOUGH = 1e-4
 
 
 def entry_products(rows, cols, L, R):
@@ -113,6 +118,31 @@ cdef inline void _solve(int k, const floating* ridge, int each, double eps, floa
             r[c] = NAN
 
 
+cdef inline void _descend(int k, const floating* ridge, double tiny, floating* G,
+                          const floating* b, floating* u) noexcept nogil:
+    """Lower ``u'(G + ridge I) u / 2 - b'u`` over ``u >= 0``, G in its lower triangle, in place."""
+    cdef int c, d, sweep
+    cdef floating slope, moved, bend, change, size, rho = ridge[0]
+    for c in range(k):
+        u[c] = max(u[c], <floating>0)
+        for d in range(c + 1, k):
+            G[d * k + c] = G[c * k + d]
+    for sweep in range(SWEEPS):
+        change, size = 0, 0
+        for c in range(k):
+            bend, moved = G[c * k + c] + rho, 0
+            if bend > tiny:
+                slope = rho * u[c] - b[c]
+                for d in range(k):
+                    slope += G[c * k + d] * u[d]
+                moved = max(u[c] - slope / bend, <floating>0)
+            change = max(change, moved - u[c], u[c] - moved)
+            size = max(size, moved)
+            u[c] = moved
+        if not change > ENOUGH * size:
+            break
+
+
 cdef inline void _gather(int k, double weight, double target, const floating* f, floating* p,
                          floating* r) noexcept nogil:
     """Append ``sqrt(weight) f`` to the gathered rows and ``target f`` to the right-hand side."""
@@ -125,26 +155,41 @@ cdef inline void _gather(int k, double weight, double target, const floating* f,
         r[c] += t * f[c]
 
 
+def nonnegative_rows(W, T, F, ridge, start, n_threads=1):
+    """See `skopt_dl.kernels.generic_nonnegative.nonnegative_rows`."""
+    out = np.array(start, dtype=F.dtype, order="C")
+    return _regressions(W, T, F, ridge, np.zeros_like(out), out, n_threads)
+
+
 def ridge_rows(W, T, F, ridge, extra=None, n_threads=1):
     """See `skopt_dl.kernels.generic_observed.ridge_rows`."""
     # The right-hand sides are gathered where the solutions will stand.
     out = np.zeros((W.shape[0], F.shape[1]), dtype=F.dtype)
     if extra is not None:
         out += extra
+    return _regressions(W, T, F, ridge, out, out, n_threads)
+
+
+def _regressions(W, T, F, ridge, sides, out, n_threads):
+    """Rows of ``out`` from the right-hand sides gathered in ``sides``; where these are arrays
+    apart, ``out`` is where a descent over non-negative ones begins."""
+    positive = sides is not out
     ridge = np.ascontiguousarray(ridge[:, None] if ridge.ndim == 1 else ridge, dtype=F.dtype)
     F = np.ascontiguousarray(F)
     k = F.shape[1]
     if 0 in out.shape or F.shape[0] == 0:
+        out[:] = 0
         return out
-    eps = np.finfo(F.dtype).eps
+    eps = np.finfo(F.dtype).smallest_normal if positive else np.finfo(F.dtype).eps
     if hasattr(W, "indptr"):
         def part(low, high):
             work = np.empty((DEPTH + k, k), dtype=F.dtype)
-            _csr(low, high, W.indptr, W.indices, W.data, T.data, F, ridge, out, work, eps)
+            _csr(low, high, W.indptr, W.indices, W.data, T.data, F, ridge, sides, out, work, eps,
+                 positive)
 
         _in_parts(part, W.indptr, n_threads)
     else:
-        _dense(W, T, F, ridge, out, np.empty((DEPTH + k, k), dtype=F.dtype), eps)
+        _dense(W, T, F, ridge, sides, out, np.empty((DEPTH + k, k), dtype=F.dtype), eps, positive)
     return out
 
 
@@ -166,7 +211,8 @@ def _in_parts(part, ptr, n_threads):
 def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[::1] cols,
          const floating[::1] W,
          const floating[::1] T, const floating[:, ::1] F, const floating[:, ::1] ridge,
-         floating[:, ::1] out, floating[:, ::1] work, double eps):
+         floating[:, ::1] sides, floating[:, ::1] out, floating[:, ::1] work, double eps,
+         bint positive):
     cdef Py_ssize_t i, l, done = 0
     cdef int k = F.shape[1], depth, each = ridge.shape[1] > 1
     cdef floating* P = &work[0, 0]
@@ -179,14 +225,17 @@ def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[
             memset(G, 0, k * k * sizeof(floating))
             depth = 0
             for l in range(ptr[i], ptr[i + 1]):
-                _gather(k, W[l], T[l], &F[cols[l], 0], P + depth * k, &out[i, 0])
+                _gather(k, W[l], T[l], &F[cols[l], 0], P + depth * k, &sides[i, 0])
                 depth += 1
                 if depth == DEPTH:
                     _rank_update(k, depth, P, G)
                     depth = 0
             if depth:
                 _rank_update(k, depth, P, G)
-            _solve(k, &ridge[i, 0], each, eps, G, &out[i, 0])
+            if positive:
+                _descend(k, &ridge[i, 0], eps, G, &sides[i, 0], &out[i, 0])
+            else:
+                _solve(k, &ridge[i, 0], each, eps, G, &out[i, 0])
             done += (ptr[i + 1] - ptr[i] + k) * k
             if done > BEAT:
                 done = 0
@@ -195,7 +244,8 @@ def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[
 
 
 def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1] F,
-           const floating[:, ::1] ridge, floating[:, ::1] out, floating[:, ::1] work, double eps):
+           const floating[:, ::1] ridge, floating[:, ::1] sides, floating[:, ::1] out,
+           floating[:, ::1] work, double eps, bint positive):
     cdef Py_ssize_t m = W.shape[0], n = W.shape[1], i, j, done = 0
     cdef int k = F.shape[1], depth, found, each = ridge.shape[1] > 1
     cdef floating* P = &work[0, 0]
@@ -208,14 +258,16 @@ def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1
                 if W[i, j] == 0:
                     continue
                 found = 1
-                _gather(k, W[i, j], T[i, j], &F[j, 0], P + depth * k, &out[i, 0])
+                _gather(k, W[i, j], T[i, j], &F[j, 0], P + depth * k, &sides[i, 0])
                 depth += 1
                 if depth == DEPTH:
                     _rank_update(k, depth, P, G)
                     depth = 0
             if depth:
                 _rank_update(k, depth, P, G)
-            if found:
+            if found and positive:
+                _descend(k, &ridge[i, 0], eps, G, &sides[i, 0], &out[i, 0])
+            elif found:
                 _solve(k, &ridge[i, 0], each, eps, G, &out[i, 0])
             else:
                 memset(&out[i, 0], 0, k * sizeof(floating))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skopt_dl.kernels.generic_observed import gram_rows
 from skopt_dl.kernels.namespace import namespace_of
 
 # Passes over the coordinates at most. A row stops alone, so that it does not depend on the others,
@@ -22,7 +23,31 @@ PASSES = 100
 ENOUGH = 1e-4
 
 
-def nonnegative_rows(G: Any, b: Any, ridge: Any, start: Any) -> Any:
+def nonnegative_rows(W: Any, T: Any, F: Any, ridge: Any, start: Any, n_threads: int = 1) -> Any:
+    r"""The regressions of `ridge_rows` over :math:`u_i \ge 0`, lowered from ``start``.
+
+    Parameters
+    ----------
+    W, T : matrices of shape (m, n), dense or CSR
+        Non-negative weights, and weights times targets; CSR ones share one sparsity structure.
+    F : array of shape (n, k)
+        Features of the columns.
+    ridge : array of shape (m,)
+        Ridge of each row.
+    start : array of shape (m, k)
+        First guesses.
+    n_threads : int
+        Threads of a compiled kernel on a CSR matrix; the result does not depend on it.
+
+    Returns
+    -------
+    array of shape (m, k)
+        See `bounded_solutions`; zeros for a row without weights.
+    """
+    return bounded_solutions(gram_rows(W, F), T @ F, ridge, start)
+
+
+def bounded_solutions(G: Any, b: Any, ridge: Any, start: Any) -> Any:
     """Lower ``u'G u / 2 - b'u + ridge |u|^2 / 2`` over ``u >= 0`` for each row, from ``start``.
 
     Parameters
