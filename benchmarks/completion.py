@@ -1,9 +1,9 @@
 """Matrix completion by class: exact recovery, noise, tables.
 
 ``python -m benchmarks.completion exact`` prints one class (``exact``, ``starts``, ``noisy``,
-``tables``, ``large`` or ``peers``: the same beside other libraries), without an argument all of
-them. Errors are relative, on the cells that
-nobody has seen; seconds are those of the processor, all threads.
+``momentum``, ``tables``, ``large`` or ``peers``: the same beside other libraries), without an
+argument all of them. Errors are relative, on the cells that nobody has seen; seconds are those of
+the processor, all threads.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.completion_data import exact_matrix, low_rank_noise, off
+from benchmarks.completion_data import exact_matrix, low_rank_noise, non_negative, off
 from benchmarks.completion_peers import peers
 from skopt_dl.matrix_completion import MatrixCompletion
+from skopt_dl.solvers import ALS
 
 # Rows, columns, rank, entries over degrees of freedom, condition number.
 EXACT: dict[str, tuple[int, int, int, float, float]] = {
@@ -102,6 +103,25 @@ def noisy(options: Any) -> None:
             )
 
 
+def momentum(options: Any) -> None:
+    """Turns of alternating least squares over non-negative factors, without and with momentum."""
+    print("Momentum of als over non-negative factors: turns, objective, seconds")
+    shape = (60, 40, 2) if options.smoke else (2000, 1000, 10)
+    X, _ = non_negative(*shape, seed=0)
+    for alpha in (6e-5, 1e-3):
+        for solver in (ALS(momentum=False), ALS()):
+            model = MatrixCompletion(
+                shape[2], alpha=alpha, positive=True, solver=solver, random_state=0
+            )
+            seconds, _ = seconds_of(lambda model=model: model.fit(X))
+            report = model.solve_report_
+            print(
+                f"  alpha {alpha:.0e} {solver!r:22s} {report.status} {report.n_iter:5d}"
+                f" {report.objective:.6e} {seconds:7.2f} s",
+                flush=True,
+            )
+
+
 def tables(options: Any) -> None:
     """Tables with a fifth of their cells missing, beside scikit-learn's imputers."""
     from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -163,6 +183,7 @@ CLASSES = {
     "exact": exact,
     "starts": starts,
     "noisy": noisy,
+    "momentum": momentum,
     "tables": tables,
     "large": large,
     "peers": peers,

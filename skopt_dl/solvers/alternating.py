@@ -3,9 +3,20 @@ r"""Alternating minimisation: exact minimisation over one block of parameters af
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
+from skopt_dl.kernels.namespace import to_float
+
+
+@dataclass
+class AlternatingState(State):
+    """Adds, for turns with momentum, the point before, the momentum's counter and the value."""
+
+    before: Any = None
+    t: float = 1.0
+    value: float = float("inf")
 
 
 class AlternatingSolver(Solver):
@@ -16,24 +27,32 @@ class AlternatingSolver(Solver):
     def __init__(self) -> None:
         pass
 
-    def init(self, problem: Problem, w: Any, rng: Any) -> State:
-        return State(w=w)
+    def init(self, problem: Problem, w: Any, rng: Any) -> AlternatingState:
+        return AlternatingState(w=w)
 
-    def advance(self, problem: Problem, state: State, n: int) -> Status:
+    def advance(self, problem: Problem, state: AlternatingState, n: int) -> Status:
         xp = problem.xp
         before = state.w
         for _ in range(n):
             before = xp.asarray(state.w, copy=True)
-            if hasattr(problem, "balance"):
-                problem.balance(state.w)
-            for block in reversed(list(problem.blocks)):
-                self._minimise(problem, state.w, block)
+            self._step(problem, state)
             state.n_iter += 1
             state.n_epochs += 1.0
         size = xp.max(xp.abs(state.w))
         change = xp.max(xp.abs(state.w - before))
         state.indicator = change / xp.where(size > 0, size, xp.ones_like(size))
         return Status.RUNNING
+
+    def _step(self, problem: Problem, state: AlternatingState) -> None:
+        """One turn from the state's point."""
+        self._turn(problem, state.w)
+
+    def _turn(self, problem: Any, w: Any) -> None:
+        """All blocks in place, from the best of the equivalent points."""
+        if hasattr(problem, "balance"):
+            problem.balance(w)
+        for block in reversed(list(problem.blocks)):
+            self._minimise(problem, w, block)
 
     @abstractmethod
     def _minimise(self, problem: Any, w: Any, block: str) -> None:
@@ -46,6 +65,14 @@ class ALS(AlternatingSolver):
     .. math:: w_B \\leftarrow \\arg\\min_{w_B} F(w_B, w_{\\bar B}), \\qquad B = B_1, B_2, \\dots
 
     Needs exact minimisation over a block of parameters.
+
+    Parameters
+    ----------
+    momentum : bool or "auto"
+        Take a turn from :math:`w + \\beta (w - w_{-1})` with Nesterov's :math:`\\beta`; where the
+        objective would rise, from w instead, and forget the momentum. "auto": where parameters have
+        lower bounds, which leave little to balance: turns are few with it (65, and 341 without, on
+        2000 x 1000 of rank 10, ``python -m benchmarks.completion momentum``).
 
     Notes
     -----
@@ -61,10 +88,38 @@ class ALS(AlternatingSolver):
     References
     ----------
     Y. Zhou, D. Wilkinson, R. Schreiber, R. Pan, "Large-scale parallel collaborative filtering for
-    the Netflix prize", AAIM (2008).
+    the Netflix prize", AAIM (2008); momentum: A. Ang, N. Gillis, "Accelerating nonnegative matrix
+    factorization algorithms using extrapolation", Neural Comput. 31 (2019).
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.BLOCK_SOLVE)
+
+    def __init__(self, *, momentum: bool | str = "auto") -> None:
+        self.momentum = momentum
+
+    def init(self, problem: Problem, w: Any, rng: Any) -> AlternatingState:
+        if self.momentum not in (True, False, "auto"):
+            raise ValueError(
+                f"ALS: momentum={self.momentum!r}, but it must be True, False or 'auto'"
+            )
+        return AlternatingState(w=w, before=w)
+
+    def _step(self, problem: Any, state: AlternatingState) -> None:
+        bounded = problem.why_not(Oracle.LOWER_BOUNDS) is None
+        if not (bounded if self.momentum == "auto" else self.momentum):
+            self._turn(problem, state.w)
+            return
+        xp, after = problem.xp, 0.5 * (1 + (1 + 4 * state.t**2) ** 0.5)
+        w = state.w + ((state.t - 1) / after) * (state.w - state.before)
+        if bounded:
+            w = xp.maximum(w, problem.lower_bounds())
+        self._turn(problem, w)
+        value, state.t = to_float(problem.value(w)), after
+        if value > state.value:
+            state.t, w = 1.0, xp.asarray(state.w, copy=True)
+            self._turn(problem, w)
+            value = to_float(problem.value(w))
+        state.before, state.w, state.value = state.w, w, value
 
     def _minimise(self, problem: Any, w: Any, block: str) -> None:
         problem.block_solve(w, block)

@@ -64,6 +64,29 @@ def test_the_objective_never_rises_and_balance_keeps_signs_and_model():
     assert p.value(balanced) <= p.value(w) and balanced.min() >= 0
 
 
+@pytest.mark.parametrize("alpha", [1e-4, 0.01])
+def test_momentum_saves_more_than_half_of_the_turns(alpha):
+    runs = [
+        run(problem(alpha), ALS(momentum=m), stopping=Stopping(tol=1e-6, max_iter=20_000))
+        for m in (False, "auto")
+    ]
+    assert all(r.success for r in runs)
+    assert 2 * runs[1].n_iter < runs[0].n_iter
+    np.testing.assert_allclose(*(r.certificate.objective for r in runs), rtol=1e-3)
+
+
+def test_momentum_without_bounds_ends_at_the_same_minimum():
+    def build():
+        return MatrixCompletion(3, alpha=1e-3, random_state=0)._build_problem(X)
+
+    stopping = Stopping(tol=1e-8, max_iter=5000)
+    runs = [run(build(), ALS(momentum=m), stopping=stopping) for m in ("auto", True)]
+    assert all(r.success for r in runs) and runs[1].n_iter < runs[0].n_iter
+    np.testing.assert_allclose(*(r.certificate.objective for r in runs), rtol=1e-7)
+    with pytest.raises(ValueError, match="momentum='no'"):
+        MatrixCompletion(3, alpha=0.1, solver=ALS(momentum="no")).fit(X)
+
+
 def test_solvers_agree_and_all_is_non_negative():
     assert {"als", "lbfgsb"} <= set(fitting(problem()))
     models = [
