@@ -67,6 +67,9 @@ class RowModel:
         self.l1, self.l2 = float(penalty.l1), float(penalty.l2)
         self.full_indicator, self.active_left = float("inf"), 0
 
+    # Those of single coordinates, kept in the same way.
+    gram = CoordinateModel.gram
+
     def column(self, j: int) -> Any:
         """Column j of the raw design as a dense vector."""
         return self.map.column(j)

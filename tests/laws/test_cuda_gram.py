@@ -11,12 +11,13 @@ import pytest
 from cuda_host import HostKernels
 from scipy import sparse
 
-from skopt_dl.kernels import generic
+from skopt_dl.kernels import generic, generic_rows
 from skopt_dl.kernels.bind import PLAIN
 from skopt_dl.kernels.cupy import gram
 from skopt_dl.linops import design
-from skopt_dl.penalties import ElasticNet
+from skopt_dl.penalties import ElasticNet, RowElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
+from skopt_dl.problems.rows import RowModel
 
 WRAPPERS = gram
 
@@ -105,6 +106,66 @@ def test_the_epochs_are_bound_on_cupy_alone() -> None:
     space: Any = SimpleNamespace(__name__="cupy")
     assert bind(space, np.dtype("float32")).cd_epochs is gram.cd_epochs
     assert bind(space, np.dtype("int64")).cd_epochs is generic.cd_epochs
+    assert bind(space, np.dtype("float32")).row_epochs is gram.row_epochs
+    assert bind(space, np.dtype("float32")).gram_row_epochs is gram.gram_row_epochs
+
+
+def rows_model(
+    dtype: str, *, centre: bool = True, l1: float = 0.05, scattered: bool = False, xp: Any = np
+) -> RowModel:
+    """The same data with 3 targets."""
+    one = model(dtype, centre=centre, scattered=scattered)
+    rng = np.random.default_rng(1)
+    W = (rng.standard_normal((9, 3)) * (rng.random((9, 1)) < 0.4)).astype(dtype)
+    R = rng.standard_normal((40, 3)).astype(dtype) + np.asarray(one.map.matvec(W)) * 0.5
+    U = one.h[:, None] * (R - (one.h @ R if centre else 0))
+    X = one.map.X if xp is np else xp.asarray(one.map.to_dense())
+    w, U, h = (xp.asarray(a.astype(dtype)) for a in (W.ravel(), U, one.h))
+    penalty = RowElasticNet(3, l1, 0.02)
+    return RowModel(design(X), w, U, h, centre=centre, penalty=penalty, kernels=PLAIN)
+
+
+@pytest.mark.parametrize("case", ["plain", "raw", "sparse", "ridge"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_epochs_over_rows_are_the_generic_ones(dtype: str, case: str, host: HostKernels) -> None:
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    ours, spec = rows_model(dtype, **CASES[case]), rows_model(dtype, **CASES[case])
+    order = np.random.default_rng(2).permutation(9)
+    for n_epochs in (1, 2, 7):
+        done, indicator = gram.row_epochs(ours, order, n_epochs, -1.0)
+        expected = generic_rows.row_epochs(spec, order, n_epochs, -1.0)
+        assert done == expected[0]
+        assert indicator == pytest.approx(expected[1], rel=50 * tolerance, abs=tolerance)
+        np.testing.assert_allclose(ours.W, spec.W, atol=tolerance)
+        np.testing.assert_allclose(ours.U, spec.U, atol=tolerance)
+        np.testing.assert_allclose(ours.c, spec.c, atol=10 * tolerance)
+        assert ours.W.dtype == ours.U.dtype == dtype
+    assert host.launched == {"cd_rows": 3}
+    assert (l1 := CASES[case].get("l1", 0.05)) == 0 or np.any(ours.W == 0), l1
+
+
+def test_epochs_on_inner_products_are_the_generic_ones(host: HostKernels) -> None:
+    rng = np.random.default_rng(0)
+    B, T = rng.standard_normal((30, 7)), rng.standard_normal((30, 3))
+    B[:, 2] = 0.0
+    given = [B.T @ B, np.ascontiguousarray(T.T @ B), np.zeros((7, 3))]
+    ours, spec = ([a.copy() for a in given] for _ in "ab")
+    for n_epochs, target in ((1, 0.0), (3, 0.0), (1000, 1e-8)):
+        found = gram.gram_row_epochs(*ours, 4.0, 0.5, n_epochs, target)
+        expected = generic_rows.gram_row_epochs(*spec, 4.0, 0.5, n_epochs, target)
+        assert found[0] == expected[0] and found[1] == pytest.approx(expected[1], abs=1e-10)
+        for a, b in zip(ours, spec, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-10)
+    assert found[0] < 1000 and np.any(ours[2]) and host.launched == {"cd_rows": 3}
+
+
+def test_rows_that_no_block_shares_take_the_array_form(host: HostKernels, monkeypatch: Any) -> None:
+    monkeypatch.setattr(gram, "SHARED", 3 * 8 - 1)
+    ours, spec = rows_model("float64"), rows_model("float64")
+    assert gram.row_epochs(ours, np.arange(9), 3, 0.0) == generic_rows.row_epochs(
+        spec, np.arange(9), 3, 0.0
+    )
+    assert host.launched == {}
 
 
 @pytest.mark.gpu
@@ -118,3 +179,16 @@ def test_gpu_epochs(dtype: str, cupy: Any) -> None:
         assert done == generic.cd_epochs(spec, np.arange(9), n_epochs, 0.0)[0]
         np.testing.assert_allclose(ours.w.get(), spec.w, atol=tolerance)
         np.testing.assert_array_equal(ours.w.get(), again.w.get())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gpu_epochs_over_rows(dtype: str, cupy: Any) -> None:
+    tolerance = 2e-4 if dtype == "float32" else 1e-10
+    ours, again, spec = (rows_model(dtype, xp=xp) for xp in (cupy, cupy, np))
+    for n_epochs in (1, 2, 7):
+        done, _ = gram.row_epochs(ours, np.arange(9), n_epochs, 0.0)
+        gram.row_epochs(again, np.arange(9), n_epochs, 0.0)
+        assert done == generic_rows.row_epochs(spec, np.arange(9), n_epochs, 0.0)[0]
+        np.testing.assert_allclose(ours.W.get(), spec.W, atol=tolerance)
+        np.testing.assert_array_equal(ours.W.get(), again.W.get())

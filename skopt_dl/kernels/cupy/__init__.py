@@ -36,11 +36,14 @@ MODULES = (
     Compiled(
         GramLasso="gram_lasso",
         cd_epochs="gram",
+        column_moments="moments",
         entry_products="observed",
+        gram_row_epochs="gram",
         gram_rows="observed",
         masked_product="observed",
         nonnegative_rows="observed",
         ridge_rows="observed",
+        row_epochs="gram",
         segment_sum="observed",
     ),
     Compiled(
@@ -61,6 +64,7 @@ MODULES = (
         prox_rows="prox",
         prox_scad="prox",
     ),
+    Compiled(two_loop="pairs"),
     Compiled(
         drawn_with_replacement="random",
         keep_mask="random",

@@ -54,3 +54,71 @@ extern "C" __global__ void cd_gram(int p, int n_order, const int* order, const R
         state[2] = left;
     }
 }
+
+// The same over rows of K coefficients, whose norms are charged with l1: in place on W of shape
+// (p, K) and Q of shape (K, p), minus the slope. A row's change is shared by the block's threads.
+extern "C" __global__ void cd_rows(int p, int K, int n_order, const int* order, const REAL* G,
+                                   REAL* Q, REAL* W, const REAL* curvature, REAL l1, REAL l2,
+                                   int n_epochs, REAL target, int max_active, REAL again,
+                                   REAL* state) {
+    REAL* change = (REAL*)shared_bytes;
+    REAL full = state[1];
+    int left = (int)state[2], done = 0;
+    while (done < n_epochs) {
+        bool active = left > 0;
+        REAL indicator = 0;
+        for (int t = 0; t < n_order; t++) {
+            int j = order[t];
+            REAL* w = W + (long long)j * K;
+            REAL L = curvature[j], square = 0, moved = 0, share = 0;
+            bool zero = true;
+            for (int k = 0; k < K; k++) {
+                REAL g = Q[(long long)k * p + j] + L * w[k];
+                square += g * g;
+                zero = zero && w[k] == 0;
+            }
+            if (active && zero) continue;
+            if (!(L > 0)) {
+                if (zero || !(l1 + l2 > 0)) continue;
+                __syncthreads();
+                OF_BLOCK(k, K) w[k] = 0;
+                __syncthreads();
+                continue;
+            }
+            REAL norm = sqrt(square);
+            if (norm > l1) share = (1 - l1 / norm) / (L + l2);
+            for (int k = 0; k < K; k++) {
+                REAL d = share * (Q[(long long)k * p + j] + L * w[k]) - w[k];
+                moved += d * d;
+            }
+            if (moved == 0) continue;
+            // All have read the row before it changes, and see the changes after.
+            __syncthreads();
+            OF_BLOCK(k, K) {
+                REAL next = share * (Q[k * p + j] + L * w[k]);
+                change[k] = next - w[k];
+                w[k] = next;
+            }
+            __syncthreads();
+            for (int k = 0; k < K; k++)
+                OF_BLOCK(c, p) Q[(long long)k * p + c] -= change[k] * G[(long long)j * p + c];
+            REAL size = sqrt(moved) * sqrt(L);
+            indicator = size > indicator ? size : indicator;
+            __syncthreads();
+        }
+        done++;
+        if (active) {
+            left = indicator > again * full ? left - 1 : 0;
+        } else {
+            full = indicator;
+            left = max_active;
+            if (indicator <= target) break;
+        }
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        state[0] = done;
+        state[1] = full;
+        state[2] = left;
+    }
+}

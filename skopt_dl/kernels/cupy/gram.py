@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.kernels import generic
-from skopt_dl.kernels.cupy.source import kernel
+from skopt_dl.kernels import generic, generic_rows
+from skopt_dl.kernels.cupy.source import SHARED, kernel
 
 SOURCE = "gram"
 THREADS = 1024
@@ -23,36 +23,113 @@ def cd_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int
     """See `skopt_dl.kernels.generic.cd_epochs`."""
     import cupy
 
-    m, p = model, model.n_coordinates
-    room = p * p * m.w.dtype.itemsize <= LARGEST
-    if not room or not p or n_epochs < 1 or m.w.dtype != m.u.dtype or not m.w.flags.c_contiguous:
+    m = model
+    if not _served(m, m.w, m.u) or n_epochs < 1:
         return generic.cd_epochs(model, order, n_epochs, target)
     real = m.w.dtype.type
     q = cupy.ascontiguousarray(m.map.rmatvec(m.u) + m.c * m.hx)
     before, state = m.w.copy(), cupy.asarray([0.0, m.full_indicator, m.active_left], real)
     penalty = [cupy.ascontiguousarray(a) for a in (m.curvature, m.l1, m.l2)]
     order = cupy.asarray(order, dtype=np.int32)
-    sizes = (np.int32(p), np.int32(order.size))
-    last = (real(target), np.int32(m.MAX_ACTIVE), real(m.AGAIN), state)
+    sizes = (np.int32(m.n_coordinates), np.int32(order.size))
+    matrices = (order, cupy.ascontiguousarray(m.gram), q, m.w)
+    ends = (np.int32(n_epochs), real(target), np.int32(m.MAX_ACTIVE), real(m.AGAIN), state)
     kernel(SOURCE, "cd_gram", m.w)(
+        (1,), (THREADS,), (*sizes, *matrices, *penalty, np.int32(m.positive), *ends)
+    )
+    change = _change(m, m.w, before)
+    m.u -= m.h * m.map.matvec(change)
+    return _ended(m, change, state)
+
+
+def row_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
+    """See `skopt_dl.kernels.generic_rows.row_epochs`."""
+    import cupy
+
+    m = model
+    if not (_served(m, m.W, m.U) and _fits(m.W)) or n_epochs < 1:
+        return generic_rows.row_epochs(model, order, n_epochs, target)
+    Q = cupy.ascontiguousarray((m.map.rmatvec(m.U) + m.hx[:, None] * m.c).T)
+    before, state = m.W.copy(), [m.full_indicator, m.active_left]
+    curvature = cupy.ascontiguousarray(m.curvature)
+    ends = (n_epochs, target, m.MAX_ACTIVE, m.AGAIN)
+    gram = cupy.ascontiguousarray(m.gram)
+    state = _rows(order, gram, Q, m.W, curvature, m.l1, m.l2, ends, state)
+    change = _change(m, m.W, before)
+    m.U -= m.h[:, None] * m.map.matvec(change)
+    return _ended(m, change, state)
+
+
+def gram_row_epochs(
+    G: Any, C: Any, W: Any, l1: float, l2: float, n_epochs: int, target: float
+) -> tuple[int, float]:
+    """See `skopt_dl.kernels.generic_rows.gram_row_epochs`."""
+    import cupy
+
+    arrays = (G, C, W)
+    plain = all(a.flags.c_contiguous and a.dtype == G.dtype for a in arrays)
+    if not (plain and W.size and _fits(W)) or n_epochs < 1:
+        return generic_rows.gram_row_epochs(G, C, W, l1, l2, n_epochs, target)
+    curvature = cupy.ascontiguousarray(cupy.diagonal(G))
+    # Sweeps over all rows alone.
+    ends, order = (n_epochs, target, 0, 0.0), np.arange(W.shape[0])
+    done, moved, _ = _rows(order, G, C, W, curvature, l1, l2, ends, [0.0, 0]).tolist()
+    return int(done), moved
+
+
+def _served(model: Any, w: Any, residual: Any) -> bool:
+    """Whether there is room for the Gram matrix, and the coefficients are read as they are."""
+    p = model.n_coordinates
+    room = 0 < p * p * w.dtype.itemsize <= LARGEST
+    return bool(room and w.dtype == residual.dtype and w.flags.c_contiguous)
+
+
+def _fits(W: Any) -> bool:
+    """Whether a row's change fits a block's shared memory."""
+    return bool(0 < W.shape[1] * W.dtype.itemsize <= SHARED)
+
+
+def _rows(
+    order: Any,
+    G: Any,
+    Q: Any,
+    W: Any,
+    curvature: Any,
+    l1: float,
+    l2: float,
+    ends: tuple[int, float, int, float],
+    began: list[float],
+) -> Any:
+    """Epochs over rows in place: how many, the last indicator, and the active sweeps left."""
+    import cupy
+
+    real, (p, K) = W.dtype.type, W.shape
+    state, order = cupy.asarray([0.0, *began], real), cupy.asarray(order, dtype=np.int32)
+    n_epochs, target, most, again = ends
+    kernel(SOURCE, "cd_rows", W)(
         (1,),
         (THREADS,),
         (
-            *sizes,
-            order,
-            cupy.ascontiguousarray(m.gram),
-            q,
-            m.w,
-            *penalty,
-            np.int32(m.positive),
-            np.int32(n_epochs),
-            *last,
+            *(np.int32(p), np.int32(K), np.int32(order.size), order, G, Q, W, curvature),
+            *(real(l1), real(l2), np.int32(n_epochs), real(target), np.int32(most), real(again)),
+            state,
         ),
+        shared_mem=K * W.dtype.itemsize,
     )
-    # Constant columns are nothing once they are centred: leaving one changes no residual.
-    change = cupy.where(m.curvature > 0, m.w - before, 0)
-    m.u -= m.h * m.map.matvec(change)
-    m.c = m.c + m.mean @ change
-    done, m.full_indicator, left = (float(x) for x in state.tolist())
-    m.active_left = int(left)
-    return int(done), m.full_indicator
+    return state
+
+
+def _change(model: Any, w: Any, before: Any) -> Any:
+    """What residuals follow: leaving a column that is constant, and so centred nothing, is none."""
+    import cupy
+
+    moves = model.curvature > 0
+    return cupy.where(moves if w.ndim == 1 else moves[:, None], w - before, 0)
+
+
+def _ended(model: Any, change: Any, state: Any) -> tuple[int, float]:
+    """Bring what the model knows of its sweeps up to date; the one read of a call."""
+    model.c = model.c + model.mean @ change
+    done, model.full_indicator, left = (float(x) for x in state.tolist())
+    model.active_left = int(left)
+    return int(done), model.full_indicator
