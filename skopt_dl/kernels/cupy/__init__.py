@@ -66,6 +66,12 @@ MODULES = (
     ),
     Compiled(two_loop="pairs"),
     Compiled(
+        dual_epoch="samples",
+        saga_steps="samples",
+        sag_steps="samples",
+        svrg_steps="samples",
+    ),
+    Compiled(
         drawn_with_replacement="random",
         keep_mask="random",
         permuted="random",

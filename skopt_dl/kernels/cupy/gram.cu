@@ -4,6 +4,27 @@
 
 #define OF_BLOCK(k, n) for (long long k = threadIdx.x; k < (n); k += blockDim.x)
 
+// Decide what follows a sweep whose largest step was `indicator`; whether it was the last.
+__device__ bool swept(bool active, REAL indicator, REAL target, int max_active, REAL again,
+                      REAL* full, int* left) {
+    if (active) {
+        *left = indicator > again * *full ? *left - 1 : 0;
+        return false;
+    }
+    *full = indicator;
+    *left = max_active;
+    return indicator <= target;
+}
+
+__device__ void keep(REAL* state, int done, REAL full, int left) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        state[0] = done;
+        state[1] = full;
+        state[2] = left;
+    }
+}
+
 // Epochs on  1/2 w'Gw - ... + sum_j l1_j |w_j| + l2_j / 2 w_j^2,  in place on w and q, minus the
 // slope of the smooth part at w. state = {epochs done, full_indicator, active_left}.
 extern "C" __global__ void cd_gram(int p, int n_order, const int* order, const REAL* G, REAL* q,
@@ -39,20 +60,9 @@ extern "C" __global__ void cd_gram(int p, int n_order, const int* order, const R
             __syncthreads();
         }
         done++;
-        if (active) {
-            left = indicator > again * full ? left - 1 : 0;
-        } else {
-            full = indicator;
-            left = max_active;
-            if (indicator <= target) break;
-        }
+        if (swept(active, indicator, target, max_active, again, &full, &left)) break;
     }
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        state[0] = done;
-        state[1] = full;
-        state[2] = left;
-    }
+    keep(state, done, full, left);
 }
 
 // The same over rows of K coefficients, whose norms are charged with l1: in place on W of shape
@@ -107,18 +117,7 @@ extern "C" __global__ void cd_rows(int p, int K, int n_order, const int* order, 
             __syncthreads();
         }
         done++;
-        if (active) {
-            left = indicator > again * full ? left - 1 : 0;
-        } else {
-            full = indicator;
-            left = max_active;
-            if (indicator <= target) break;
-        }
+        if (swept(active, indicator, target, max_active, again, &full, &left)) break;
     }
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        state[0] = done;
-        state[1] = full;
-        state[2] = left;
-    }
+    keep(state, done, full, left);
 }
