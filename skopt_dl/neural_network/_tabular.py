@@ -78,8 +78,11 @@ class TabularPerceptron(EngineEstimator):
         """Loss of raw outputs ``z`` for held-out rows."""
 
     @abstractmethod
-    def _learn_from_held_out(self, z: np.ndarray, held: Rows) -> None:
-        """Set what is fitted on the held-out outputs of all members together; both may be empty."""
+    def _learn_from_held_out(
+        self, outputs: list[np.ndarray], held: list[np.ndarray], rows: Rows
+    ) -> None:
+        """Set what is fitted on the raw outputs of each member for those of the ``rows`` that it
+        held out; both lists are empty where none are."""
 
     # --- parameters -----------------------------------------------------------------------------
 
@@ -157,11 +160,13 @@ class TabularPerceptron(EngineEstimator):
         for k in range(n_members):
             train, held = rows, None
             if n_parts:
-                # Each part is held out once before the rows are dealt out anew.
-                if k % n_parts == 0:
-                    part = parts(rows.labels, n_parts, rng)
-                out = np.flatnonzero(part == k % n_parts)
-                train, held = rows[np.flatnonzero(part != k % n_parts)], rows[out]
+                # Two half parts each, one of which the next member holds out too: what two say
+                # together about rows that neither has seen tells how sure all may be.
+                if k % (2 * n_parts) == 0:
+                    half = parts(rows.labels, 2 * n_parts, rng)
+                out = (half - k) % (2 * n_parts) < 2
+                held_rows.append(np.flatnonzero(out))
+                train, held = rows[np.flatnonzero(~out)], rows[held_rows[-1]]
             problem, best = self._member(net, train, held, rng)
             result = self._solve(
                 problem,
@@ -181,10 +186,7 @@ class TabularPerceptron(EngineEstimator):
             n_iter = max(n_iter, result.n_iter)
             if held is not None:
                 outputs.append(self._raw.predict(w, held.X))
-                held_rows.append(out)
-        held_all = np.concatenate(held_rows) if held_rows else np.zeros(0, np.intp)
-        z_all = np.concatenate(outputs) if outputs else np.zeros((0, net.sizes[-1]))
-        self._learn_from_held_out(z_all, rows[held_all])
+        self._learn_from_held_out(outputs, held_rows, rows)
         self.n_iter_ = n_iter
         self.solve_report_ = reports
         named = isinstance(self.solver, str) and self.solver != "auto"
@@ -257,7 +259,7 @@ class TabularPerceptron(EngineEstimator):
         return problem, BestEpoch(self.max_iter, loss)
 
     def _n_parts(self, n: int) -> int:
-        """Parts of which each member holds one out; 0 where none is."""
+        """Parts of the rows, of which each member holds as much as one out; 0 where none is."""
         if self.validation_fraction == 0 or n < TOO_FEW_TO_HOLD_OUT:
             return 0
         return max(2, round(1 / self.validation_fraction))

@@ -1,4 +1,4 @@
-"""What is learnt from rows that a network was not trained on: its best epoch, its temperature."""
+"""What is learnt from rows that networks were not trained on: best epochs, how sure they may be."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from scipy.optimize import minimize_scalar
 
 from skopt_dl.engine import Report, Status
 from skopt_dl.kernels.namespace import namespace_of
+
+# Standard deviation, before the rows are seen, of the logarithm of the best power for the mean of
+# two members: on public tables it lies between 0 and 0.25.
+SHARPENING = 0.15
 
 
 @dataclass
@@ -100,3 +104,66 @@ def fitted_temperature(z: Any, codes: Any, weights: Any = None) -> float:
         return log_loss(z / exp(t), codes, weights) + 0.5 * t * t / count
 
     return exp(float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def means_of_two(p: list[np.ndarray], held: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of what each member and the next say about the rows that both held out, and which
+    rows these are.
+
+    Parameters
+    ----------
+    p : list of array of shape (n_k, K)
+        Probabilities of each member for its held-out rows.
+    held : list of array of shape (n_k,)
+        Positions of these rows.
+    """
+    means, rows = [np.zeros((0, p[0].shape[1]))], [np.zeros(0, np.intp)]
+    for k in range(len(p) - 1):
+        both, one, two = np.intersect1d(held[k], held[k + 1], return_indices=True)
+        means.append((p[k][one] + p[k + 1][two]) / 2)
+        rows.append(both)
+    return np.concatenate(means), np.concatenate(rows)
+
+
+def sharpened(p: Any, power: float) -> np.ndarray:
+    """Probabilities of shape (n, K), raised to a power and scaled to a sum of 1 again."""
+    # By the largest first: a small power of a small number may be no number.
+    p = (p / p.max(axis=1, keepdims=True)) ** power
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def fitted_sharpness(
+    p: Any, codes: Any, weights: Any = None, *, n_members: int, n_averaged: int = 2
+) -> float:
+    r"""The power that makes the mean of ``n_members`` classifiers as sure as it may be.
+
+    Members that are right about their doubts are, where they err differently, too cautious
+    together. The logarithm of the best power of a mean of M is proportional to
+    :math:`1 - 1/M`, the share of the members' differences that the mean is rid of: it is fitted
+    for few members and extrapolated.
+
+    Parameters
+    ----------
+    p : array of shape (n, K)
+        Means of the probabilities of ``n_averaged`` members, for rows that none was trained on.
+    codes : array of shape (n,)
+        The classes of the rows, as columns of ``p``.
+    weights : array of shape (n,), optional
+        Sample weights.
+    n_members, n_averaged : int
+        Members that answer, and members of each mean in ``p``; at least 2.
+
+    Returns
+    -------
+    float
+        At least 1. A normal prior on the logarithm of the power for ``n_averaged`` keeps it near 0
+        where few rows, or rows without errors, say little.
+    """
+    z = np.log(np.clip(np.asarray(p, np.float64), np.finfo(np.float64).tiny, None))
+    count = z.shape[0]
+
+    def loss(t: float) -> float:
+        return log_loss(z * exp(t), codes, weights) + 0.5 * (t / SHARPENING) ** 2 / count
+
+    t = float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)
+    return exp(t * (1 - 1 / n_members) / (1 - 1 / n_averaged))

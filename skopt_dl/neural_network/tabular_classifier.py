@@ -14,7 +14,13 @@ from skopt_dl._sklearn.arrays import on_host
 from skopt_dl._sklearn.parameters import check_flag, check_number
 from skopt_dl.kernels.generic_network import respond
 from skopt_dl.neural_network._tabular import Rows, TabularPerceptron
-from skopt_dl.neural_network.held_out import fitted_temperature, log_loss
+from skopt_dl.neural_network.held_out import (
+    fitted_sharpness,
+    fitted_temperature,
+    log_loss,
+    means_of_two,
+    sharpened,
+)
 
 
 class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
@@ -27,8 +33,13 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
        \qquad q_{ik} = (1 - \epsilon) [y_i = k] + \epsilon / K
 
     and keeps the epoch with the smallest log-loss on its part, at the best temperature there. One
-    temperature T is fitted to what all members say about the rows they have not seen, and the
-    answer is the mean of their softmax of :math:`z_m / T`.
+    temperature T is fitted to what all members say about the rows they have not seen. The mean of
+    M members that err differently is more cautious than each: the answer is
+
+    .. math:: p_k \propto \Big( \frac1M \sum_m \operatorname{softmax}(z_m / T)_k \Big)^c,
+       \qquad \log c = 2 \big(1 - \tfrac1M \big) \log c_2
+
+    where :math:`c_2` is the best power for the mean of two, fitted to rows that both held out.
 
     Parameters
     ----------
@@ -58,11 +69,11 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     n_ensemble : int or "auto", default="auto"
         Members; "auto" is 8, and 10 below 1500 rows.
     validation_fraction : float, default=0.1
-        Share of the rows that each member holds out, at most 1/2: members take turns, so that few
-        members see all rows. 0, or fewer than 20 rows, holds nothing out: the last epoch is kept,
+        Share of the rows that each member holds out, at most 1/2: members take turns, and two in
+        succession share half. 0, or fewer than 20 rows, holds nothing out: the last epoch is kept,
         and no temperature fitted.
     calibrate : bool, default=True
-        Fit temperatures; without, they are 1.
+        Fit temperatures and the power; without, they are 1.
     categorical_features : "from_dtype" or array-like of int, str or bool, default="from_dtype"
         Which columns are categories, see `TableEncoder`.
     max_levels : int, default=64
@@ -90,6 +101,8 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         The parameters of each member.
     temperature_ : float
         What the raw outputs are divided by.
+    sharpness_ : float
+        The power c, at least 1.
     validation_losses_ : list of list of float
         Log-loss of each member on its held-out part after each epoch, at the best temperature.
     n_features_in_ : int
@@ -206,9 +219,21 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         T = fitted_temperature(z, held.labels, held.weights) if self.calibrate else 1.0
         return log_loss(z / T, held.labels, held.weights)
 
-    def _learn_from_held_out(self, z: np.ndarray, held: Rows) -> None:
-        fits = self.calibrate and z.shape[0] > 0
-        self.temperature_ = fitted_temperature(z, held.labels, held.weights) if fits else 1.0
+    def _learn_from_held_out(
+        self, outputs: list[np.ndarray], held: list[np.ndarray], rows: Rows
+    ) -> None:
+        self.temperature_ = self.sharpness_ = 1.0
+        if not (self.calibrate and outputs):
+            return
+        known = rows[np.concatenate(held)]
+        T = fitted_temperature(np.concatenate(outputs), known.labels, known.weights)
+        of_two, at = means_of_two([respond("softmax", z / T) for z in outputs], held)
+        if at.shape[0]:
+            known = rows[at]
+            self.sharpness_ = fitted_sharpness(
+                of_two, known.labels, known.weights, n_members=len(outputs)
+            )
+        self.temperature_ = T
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
@@ -224,7 +249,8 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
             Columns in the order of ``classes_``.
         """
         z = self._outputs(X)
-        return sum(respond("softmax", each / self.temperature_) for each in z) / len(z)
+        mean = sum(respond("softmax", each / self.temperature_) for each in z) / len(z)
+        return sharpened(mean, self.sharpness_)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithm of `predict_proba`.

@@ -175,7 +175,9 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
         square = np.mean((z - held.targets) ** 2, axis=1)
         return float(np.average(square, weights=held.weights))
 
-    def _learn_from_held_out(self, z: np.ndarray, held: Rows) -> None:
+    def _learn_from_held_out(
+        self, outputs: list[np.ndarray], held: list[np.ndarray], rows: Rows
+    ) -> None:
         """Nothing: the mean of the members needs no calibration."""
 
     def predict(self, X: Any) -> np.ndarray:

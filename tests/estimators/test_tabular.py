@@ -17,7 +17,13 @@ from sklearn.pipeline import make_pipeline
 
 from skopt_dl import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
 from skopt_dl.neural_network._numbers import edges_of
-from skopt_dl.neural_network.held_out import fitted_temperature, parts
+from skopt_dl.neural_network.held_out import (
+    fitted_sharpness,
+    fitted_temperature,
+    means_of_two,
+    parts,
+    sharpened,
+)
 from skopt_dl.solvers import Adam
 
 QUICK: dict[str, Any] = {
@@ -205,8 +211,7 @@ def test_each_member_keeps_its_best_epoch_and_the_plan_is_no_failure() -> None:
     assert len(model.members_) == len(model.validation_losses_) == 2
     assert model.n_iter_ == 15
     assert [report.status for report in model.solve_report_] == ["stopped"] * 2
-    part = parts(y, 10, np.random.RandomState(0))
-    held = part == 0
+    held = parts(y, 20, np.random.RandomState(0)) < 2
     z = model._raw.predict(model.members_[0], model.encoder_.transform(X[held]))
     T = fitted_temperature(z, y[held])
     assert reference_log_loss(y[held], softmax(z / T)) == pytest.approx(
@@ -240,6 +245,69 @@ def test_label_smoothing_and_a_temperature_together_are_calibrated() -> None:
     assert raw.temperature_ == 1 > fitted.temperature_
     losses = [reference_log_loss(y[600:], m.predict_proba(X[600:])) for m in (fitted, raw)]
     assert losses[0] < 0.75 * losses[1]
+
+
+def of_members(n: int, m: int, noise: float, seed: int) -> tuple[Any, Any]:
+    """Codes, and the probabilities of m members whose logits are the truth and noise of their
+    own, each at its best temperature."""
+    rng = np.random.default_rng(seed)
+    z = 2 * rng.standard_normal((n, 4))
+    codes = np.array([rng.choice(4, p=p) for p in softmax(z)])
+    each = [z + noise * rng.standard_normal((n, 4)) for _ in range(m)]
+    return codes, [softmax(one / fitted_temperature(one, codes)) for one in each]
+
+
+def test_a_mean_of_members_that_differ_is_sharpened() -> None:
+    codes, each = of_members(6000, 8, 1.0, 0)
+    power = fitted_sharpness((each[0] + each[1]) / 2, codes, n_members=8)
+    new, fresh = of_members(6000, 8, 1.0, 1)
+    mean = np.mean(fresh, axis=0)
+    losses = {c: reference_log_loss(new, sharpened(mean, c)) for c in (1, power**0.8, power)}
+    assert losses[power] < 0.98 * losses[1]
+    # Extrapolated from two members to eight, the power is about the best one.
+    best = min(reference_log_loss(new, sharpened(mean, c)) for c in np.linspace(1, 3, 81))
+    assert losses[power] < 1.003 * best
+    np.testing.assert_allclose(sharpened(mean, power).sum(axis=1), 1)
+    # For as many members as were averaged it is what was fitted; for one there is none.
+    two = fitted_sharpness((each[0] + each[1]) / 2, codes, n_members=2)
+    assert power == pytest.approx(two**1.75)
+
+
+def test_members_that_agree_are_not_sharpened_and_few_rows_say_little() -> None:
+    codes, (one, *_) = of_members(6000, 1, 2.0, 0)
+    assert fitted_sharpness(one, codes, n_members=8) == pytest.approx(1, abs=0.05)
+    assert 1 < fitted_sharpness(0.6 * np.eye(3) + 0.1, np.arange(3), n_members=8) < 1.2
+    np.testing.assert_array_equal(sharpened(np.array([[0.0, 1.0]]), 300.0), [[0, 1]])
+    np.testing.assert_allclose(sharpened(np.array([[1e-300, 1e-300]]), 30.0), 0.5)
+
+
+def test_members_hold_half_of_their_rows_out_together() -> None:
+    X, y = load_iris(return_X_y=True)
+    given = {**QUICK, "n_ensemble": 4, "max_iter": 3}
+    model = TabularMLPClassifier(**given).fit(X, y)
+    seen: list[Any] = []
+    model._learn_from_held_out = lambda z, held, rows: seen.extend(held)  # type: ignore
+    model.fit(X, y)
+    common = [[len(np.intersect1d(a, b)) for b in seen] for a in seen]
+    for i in range(4):
+        for j in range(4):
+            # Half parts of 150 rows have 7 or 8.
+            halves = max(0, 2 - abs(i - j))
+            assert 7 * halves <= common[i][j] <= 8 * halves, (i, j)
+    p = [np.full((len(rows), 2), k, float) for k, rows in enumerate(seen)]
+    means, at = means_of_two(p, seen)
+    np.testing.assert_array_equal(at[: common[0][1]], np.intersect1d(seen[0], seen[1]))
+    np.testing.assert_array_equal(means[: common[0][1]], 0.5)
+    np.testing.assert_array_equal(means[-common[2][3] :], 2.5)
+    assert len(at) == len(means) == common[0][1] + common[1][2] + common[2][3]
+
+
+def test_one_member_or_no_calibration_is_not_sharpened() -> None:
+    X, y = load_iris(return_X_y=True)
+    alone = TabularMLPClassifier(**{**QUICK, "n_ensemble": 1}).fit(X, y)
+    raw = TabularMLPClassifier(**QUICK, calibrate=False).fit(X, y)
+    assert alone.sharpness_ == raw.sharpness_ == raw.temperature_ == 1
+    assert TabularMLPClassifier(**QUICK).fit(X, y).sharpness_ > 1
 
 
 def test_parts_are_balanced() -> None:
