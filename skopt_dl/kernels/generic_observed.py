@@ -29,6 +29,44 @@ def entry_products(rows: Any, cols: Any, L: Any, R: Any) -> Any:
     return xp.sum(xp.take(L, rows, axis=0) * xp.take(R, cols, axis=0), axis=1)
 
 
+def stored_products(entries: Any, L: Any, R: Any, n_threads: int = 1) -> Any:
+    """`entry_products` at the positions of ``entries``, in CSR order.
+
+    Parameters
+    ----------
+    entries : object
+        With positions ``rows`` and ``cols``, and the bounds ``ptr`` of each row's entries.
+    L, R : arrays of shape (m, k) and (n, k)
+        Factors.
+    n_threads : int
+        Threads of a compiled kernel; the result does not depend on it.
+
+    Returns
+    -------
+    array of shape (q,)
+        One inner product per entry.
+    """
+    return entry_products(entries.rows, entries.cols, L, R)
+
+
+def taken(E: Any, order: Any) -> Any:
+    """``E[order]``; a compiled form makes no wider copy of the order.
+
+    Parameters
+    ----------
+    E : array of shape (q,)
+        Numbers.
+    order : array of int, shape (q,)
+        Which to take.
+
+    Returns
+    -------
+    array of shape (q,)
+        The numbers in this order.
+    """
+    return namespace_of(E).take(E, order)
+
+
 def segment_sum(A: Any, index: Any, m: int) -> Any:
     """Sums of the rows of ``A`` that share an index: ``out[i] = sum of A[l] over index[l] == i``.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from functools import cached_property
+from typing import Any, Self
 
 from skopt_dl.kernels import bind
+from skopt_dl.kernels.generic_observed import row_blocks
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 
@@ -26,23 +29,47 @@ class Entries(ObservedMatrix):
         xp = self.xp = namespace_of(weights)
         self._csr, self.shape = type(pattern), pattern.shape
         self.values, self.weights = pattern.data, weights
-        self.cols, self._ptr = pattern.indices, pattern.indptr
-        m, n = self.shape
+        self.cols, self.ptr = pattern.indices, pattern.indptr
         self.n_entries = weights.shape[0]
-        self.rows = xp.repeat(xp.arange(m, dtype=self.cols.dtype), self._ptr[1:] - self._ptr[:-1])
-        # The order of the entries by columns; as floats, which every sparse library can carry.
-        order = self._csr(
-            (xp.arange(self.n_entries, dtype=xp.float64), self.cols, self._ptr), (m, n)
-        )
-        by_column = order.tocsc()
-        self._order = by_column.data.astype(_integer(xp, self.n_entries))
+        # The order of the entries by columns: their numbers, transposed as a matrix.
+        numbers = xp.arange(self.n_entries, dtype=self._number_type())
+        by_column = self._csr((numbers, self.cols, self.ptr), self.shape).tocsc()
+        self._order = by_column.data.astype(_integer(xp, self.n_entries), copy=False)
         self._rows_t, self._ptr_t = by_column.indices, by_column.indptr
         self.kernels = bind(xp, weights.dtype, self.layout)
         self._measure()
 
+    def _number_type(self) -> Any:
+        """Of numbers that a sparse matrix can carry: SciPy's integers, floats elsewhere."""
+        xp = self.xp
+        return _integer(xp, self.n_entries) if is_numpy(xp) else xp.float64
+
+    @cached_property
+    def rows(self) -> Any:
+        """The row of each entry; made for those who ask, the passes over the entries do not."""
+        numbers = self.xp.arange(self.shape[0], dtype=self.cols.dtype)
+        return self.xp.repeat(numbers, self.ptr[1:] - self.ptr[:-1])
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether every weight is one: then they need no products, and one array of them does."""
+        return bool(self.xp.all(self.weights == 1))
+
+    def _weighted(self, E: Any) -> Any:
+        return E if self._plain else self.weights * E
+
     def _sums(self) -> tuple[Any, Any]:
-        add, each = self.kernels.segment_sum, self.weights[:, None]
-        return add(each, self.rows, self.shape[0])[:, 0], add(each, self.cols, self.shape[1])[:, 0]
+        m, n = (self.xp.ones(a, dtype=self.dtype, device=self.device) for a in self.shape)
+        return self.pattern @ n, self.pattern_t @ m
+
+    @cached_property
+    def pattern(self) -> Any:
+        return self._csr((self.weights, self.cols, self.ptr), self.shape)
+
+    @cached_property
+    def pattern_t(self) -> Any:
+        weights = self.weights if self._plain else self.xp.take(self.weights, self._order)
+        return self._csr((weights, self._rows_t, self._ptr_t), self.shape[::-1])
 
     def _positions(self) -> tuple[Any, Any]:
         return self.rows, self.cols
@@ -57,11 +84,11 @@ class Entries(ObservedMatrix):
         # Sorted by row and, within it, by key: the place in the row's run is the rank.
         xp = self.xp
         order = xp.argsort(self.rows + keys)
-        place = xp.arange(self.n_entries) - xp.take(self._ptr, self.rows)
+        place = xp.arange(self.n_entries) - xp.take(self.ptr, self.rows)
         return xp.take(place, xp.argsort(order))
 
     def products(self, L: Any, R: Any) -> Any:
-        return self.kernels.entry_products(self.rows, self.cols, L, R)
+        return self.kernels.stored_products(self, L, R, self.n_threads)
 
     def filled(self, M: Any) -> Any:
         M = self.xp.asarray(M, copy=True)
@@ -69,11 +96,31 @@ class Entries(ObservedMatrix):
         return M
 
     def matrix(self, E: Any) -> Any:
-        return self._csr((self.weights * E, self.cols, self._ptr), self.shape)
+        return self._csr((self._weighted(E), self.cols, self.ptr), self.shape)
 
     def matrix_t(self, E: Any) -> Any:
-        data = self.xp.take(self.weights * E, self._order)
+        data = self.kernels.taken(self._weighted(E), self._order)
         return self._csr((data, self._rows_t, self._ptr_t), self.shape[::-1])
+
+    def unweighted(self, E: Any) -> Any:
+        if not self._plain:
+            E = self.xp.where(self.weights > 0, E, self.xp.zeros_like(E))
+        return self._csr((E, self.cols, self.ptr), self.shape)
+
+    def dot(self, E: Any, D: Any) -> Any:
+        # Block by block: no temporary as long as the entries.
+        total = self.xp.zeros((), dtype=self.dtype, device=self.device)
+        for block in (slice(*ends) for ends in row_blocks(self.n_entries, 1)):
+            each = E[block] * D[block]
+            total = total + self.xp.sum(each if self._plain else self.weights[block] * each)
+        return total
+
+    def shifted(self, offset: Any) -> Self:
+        if not self._plain:
+            return super().shifted(offset)
+        other = copy.copy(self)
+        other.values = self.values - offset
+        return other
 
     def entries(self, index: Any) -> tuple[Any, Any, Any, Any]:
         take = self.xp.take

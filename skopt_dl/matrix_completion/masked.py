@@ -55,6 +55,9 @@ class Masked(ObservedMatrix):
     def matrix_t(self, E: Any) -> Any:
         return (self.weights * E).T
 
+    def unweighted(self, E: Any) -> Any:
+        return self.xp.where(self.weights > 0, E, self.xp.zeros_like(E))
+
     def filled(self, M: Any) -> Any:
         return self.xp.where(self.weights > 0, self.values, M)
 

@@ -62,6 +62,10 @@ class ObservedMatrix(ABC):
     def matrix_t(self, E: Any) -> Any:
         """The transpose of `matrix`, an ``n x m`` matrix."""
 
+    @abstractmethod
+    def unweighted(self, E: Any) -> Any:
+        """The ``m x n`` matrix of the entry values ``E`` as they are, zero where weights are."""
+
     def masked(self, A: Any, B: Any, F: Any) -> Any:
         """``(weights * (A B')) F`` for factors A (of the rows) and B, F (of the columns)."""
         return self.kernels.masked_product(self.pattern, A, B, F, self.n_threads)
@@ -104,6 +108,11 @@ class ObservedMatrix(ABC):
     def _sums(self) -> tuple[Any, Any]:
         """Sums of the weights by row and by column."""
 
+    def _forget(self) -> None:
+        """What was kept of the weights, which are others now."""
+        for name in ("pattern", "pattern_t", "uniform", "_plain"):
+            vars(self).pop(name, None)
+
     def _measure(self) -> None:
         self.row_weight, self.col_weight = self._sums()
         self.total = self.xp.sum(self.weights)
@@ -144,8 +153,7 @@ class ObservedMatrix(ABC):
         for name in ("values", "weights", "row_weight", "col_weight", "total"):
             setattr(other, name, xp.astype(xp.asarray(getattr(self, name)), kind))
         other.kernels = bind(xp, other.values.dtype, self.layout)
-        for name in ("pattern", "pattern_t"):
-            vars(other).pop(name, None)
+        other._forget()
         return other
 
     def divided(self, unit: Any) -> Self:
@@ -168,8 +176,7 @@ class ObservedMatrix(ABC):
     def without(self, hidden: Any) -> Self:
         """The same entries with the weights ``hidden`` taken away from theirs."""
         kept = copy.copy(self)
-        for name in ("pattern", "pattern_t", "uniform"):
-            vars(kept).pop(name, None)
+        kept._forget()
         kept.weights = self.weights - hidden
         kept._measure()
         return kept

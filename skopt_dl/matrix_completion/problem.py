@@ -196,7 +196,9 @@ class FactorProblem(ByEntries, Problem):
 
     def residual(self, w: Any) -> Any:
         """Entry values of the model minus the data."""
-        return self.observed.products(*self.factors(w)) - self.observed.values
+        E = self.observed.products(*self.factors(w))
+        E -= self.observed.values
+        return E
 
     def _shares(self) -> Any:
         """The share of the penalty that each parameter's row or column has."""
@@ -232,8 +234,9 @@ class FactorProblem(ByEntries, Problem):
     def chain(self, E: Any, L: Any, R: Any) -> Any:
         """``(E R, E' L) / total`` on the parameters, for entry values ``E``."""
         obs = self.observed
-        rows = self.of_rows(obs.matrix(E) @ R)
-        cols = self.of_cols(obs.matrix_t(E) @ L)
+        # Transposed as it stands: sorted by columns it would be a copy of all entries.
+        S = obs.matrix(E)
+        rows, cols = self.of_rows(S @ R), self.of_cols(S.T @ L)
         return self.pack(rows, cols) / obs.total
 
     def point_of(self, w: Any, E: Any) -> Point:

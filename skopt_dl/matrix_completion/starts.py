@@ -24,9 +24,11 @@ def spectral_start(problem: Any) -> Any:
     xp, obs = problem.xp, problem.observed
     # What biases explain is no component's to explain: a factor in a bias's place stays there.
     a, c = _first_biases(problem)
-    left = _within_reach(problem, obs.values - _additive(problem, a, c))
-    plain = obs.matrix(left / xp.where(obs.weights > 0, obs.weights, 1.0))
-    weighted = obs.matrix_t(left)
+    left = obs.values
+    if problem.row_bias or problem.col_bias:
+        left = left - _additive(problem, a, c)
+    left = _within_reach(problem, left)
+    plain, weighted = obs.unweighted(left), obs.matrix(left).T
     V = random_columns(problem)
     for _ in range(START_ITERATIONS):
         V = xp.linalg.qr(weighted @ (plain @ V)).Q

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 
 import array_api_strict
 import numpy as np
@@ -173,8 +174,10 @@ def test_the_certificate_has_no_unit_and_does_not_count_rows():
 
 
 def test_the_declared_solvers_are_those_of_smooth_sums_and_blocks():
-    assert {"als", "lbfgs", "nonlinear_cg", "newton_cg", "adam", "sgd"} <= set(SOLVERS)
-    assert not {"cd", "fista", "cholesky", "saga"} & set(SOLVERS)
+    assert {"als", "cd", "hals", "lbfgs", "nonlinear_cg", "newton_cg", "adam", "sgd"} <= set(
+        SOLVERS
+    )
+    assert not {"anderson_cd", "fista", "cholesky", "saga"} & set(SOLVERS)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -222,7 +225,7 @@ def test_biases_model_an_additive_matrix():
 
 def test_a_solver_that_does_not_fit_gives_the_reason_and_the_others():
     with pytest.raises(IncompatibleSolverError, match=r"columns of X.*'als'.*'lbfgs'"):
-        penalised(solver="cd").fit(GAPPY)
+        penalised(solver="anderson_cd").fit(GAPPY)
 
 
 def test_a_solver_instance_carries_its_options():
@@ -724,3 +727,19 @@ def test_budgets_warn():
 def test_verbose_prints_a_line_per_report(capsys):
     penalised(3, verbose=True).fit(GAPPY)
     assert "stationarity" in capsys.readouterr().out
+
+
+def test_sparse_entries_are_kept_once():
+    """What a fit allocates, over the triplets: weights, an order by columns, and two passes."""
+    rng = np.random.default_rng(0)
+    m, n, q = 4000, 2000, 400_000
+    where = np.sort(rng.choice(m * n, q, replace=False))
+    values = rng.standard_normal(q)
+    X = sparse.csr_array((values, (where // n, where % n)), shape=(m, n))
+    model = MatrixCompletion(2, alpha=0.1, solver="als", tol=1e-2, random_state=0)
+    model.fit(X[:100])  # lazy imports are not the fit's
+    tracemalloc.start()
+    model.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * 16 * q

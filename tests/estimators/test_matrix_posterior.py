@@ -224,7 +224,7 @@ def test_other_solvers_get_the_strength_that_was_learned():
     with pytest.raises(IncompatibleSolverError, match="closed-form posteriors"):
         MatrixCompletion(2, alpha=0.1, solver="vb").fit(X)
     with pytest.raises(IncompatibleSolverError, match="columns of X"):
-        MatrixCompletion(2, solver="cd").fit(X)
+        MatrixCompletion(2, solver="anderson_cd").fit(X)
 
 
 def test_only_a_posterior_has_uncertainty():

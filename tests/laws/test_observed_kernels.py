@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -36,6 +38,24 @@ def test_entry_products(dtype, index):
     np.testing.assert_allclose(compiled, (L @ R.T)[rows, cols], rtol=0, atol=tolerance(dtype))
     spec = generic_observed.entry_products(rows, cols, L, R)
     np.testing.assert_allclose(compiled, spec, rtol=0, atol=tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_stored_products_and_their_order_by_columns(dtype, index, threads):
+    W, _, L, R = entries(dtype)
+    stored = sparse.csr_array(W)
+    ptr, cols = (a.astype(index) for a in (stored.indptr, stored.indices))
+    rows = np.repeat(np.arange(len(W)), np.diff(ptr)).astype(index)
+    positions = SimpleNamespace(ptr=ptr, cols=cols, rows=rows)
+    kernels = bind(np, dtype, "sparse")
+    spec = generic_observed.stored_products(positions, L, R)
+    compiled = kernels.stored_products(positions, L, R, threads)
+    assert compiled.dtype == dtype
+    np.testing.assert_allclose(compiled, spec, rtol=0, atol=tolerance(dtype))
+    order = np.lexsort((rows, cols)).astype(index)
+    np.testing.assert_array_equal(kernels.taken(spec, order), generic_observed.taken(spec, order))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

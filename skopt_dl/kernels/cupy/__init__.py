@@ -45,6 +45,7 @@ MODULES = (
         ridge_rows="observed",
         row_epochs="gram",
         segment_sum="observed",
+        stored_products="observed",
     ),
     Compiled(
         network_gradient="network",

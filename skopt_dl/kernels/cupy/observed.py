@@ -57,6 +57,11 @@ def entry_products(rows: Any, cols: Any, L: Any, R: Any) -> Any:
     return out
 
 
+def stored_products(entries: Any, L: Any, R: Any, n_threads: int = 1) -> Any:
+    """See `skopt_dl.kernels.generic_observed.stored_products`."""
+    return entry_products(entries.rows, entries.cols, L, R)
+
+
 def segment_sum(A: Any, index: Any, m: int) -> Any:
     """See `skopt_dl.kernels.generic_observed.segment_sum`."""
     import cupy

@@ -69,6 +69,8 @@ OBSERVED = Compiled(
     nonnegative_rows="_observed",
     ridge_rows="_observed",
     segment_sum="_observed",
+    stored_products="_observed",
+    taken="_observed",
 )
 
 MODULES = {

@@ -65,6 +65,56 @@ def _products(const integer[::1] rows, const integer[::1] cols, const floating[:
         start = stop
 
 
+def stored_products(entries, L, R, n_threads=1):
+    """See `skopt_dl.kernels.generic_observed.stored_products`."""
+    L, R = np.ascontiguousarray(L), np.ascontiguousarray(R)
+    out = np.empty(entries.cols.shape[0], dtype=L.dtype)
+    if L.shape[1] == 0 or out.shape[0] == 0:
+        out[:] = 0
+        return out
+
+    def part(low, high):
+        _stored(low, high, entries.ptr, entries.cols, L, R, out)
+
+    _in_parts(part, entries.ptr, n_threads)
+    return out
+
+
+def _stored(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[::1] cols,
+            const floating[:, ::1] L, const floating[:, ::1] R, floating[::1] out):
+    cdef Py_ssize_t k = L.shape[1], i, l, c, done = 0
+    cdef const floating* left
+    cdef const floating* right
+    cdef floating s
+    with nogil:
+        for i in range(low, high):
+            left = &L[i, 0]
+            for l in range(ptr[i], ptr[i + 1]):
+                right, s = &R[cols[l], 0], 0
+                for c in range(k):
+                    s += left[c] * right[c]
+                out[l] = s
+            done += (ptr[i + 1] - ptr[i]) * k
+            if done > BEAT:
+                done = 0
+                with gil:
+                    PyErr_CheckSignals()
+
+
+def taken(E, order):
+    """See `skopt_dl.kernels.generic_observed.taken`."""
+    out = np.empty(order.shape[0], dtype=E.dtype)
+    _taken(np.ascontiguousarray(E), order, out)
+    return out
+
+
+def _taken(const floating[::1] E, const integer[::1] order, floating[::1] out):
+    cdef Py_ssize_t l
+    with nogil:
+        for l in range(out.shape[0]):
+            out[l] = E[order[l]]
+
+
 def segment_sum(A, index, Py_ssize_t m):
     """See `skopt_dl.kernels.generic_observed.segment_sum`."""
     out = np.zeros((m, A.shape[1]), dtype=A.dtype)
