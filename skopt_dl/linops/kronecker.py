@@ -1,8 +1,8 @@
 r"""One side of a Kronecker product: a running mean of :math:`x x'` that systems are solved with.
 
-Four stores of :math:`M \leftarrow \rho M + (1 - \rho) X'X`: the matrix with its eigenvectors, a
-randomised part of them, only the largest of them, updated as they come (Brand), and these two in
-turn.
+Five stores of :math:`M \leftarrow \rho M + (1 - \rho) X'X`: the matrix, the matrix with its
+eigenvectors, a randomised part of them, only the largest of them, updated as they come (Brand), and
+these two in turn.
 
 Letters: M the matrix, X rows whose products are added, U and D its eigenvectors and eigenvalues,
 :math:`\gamma` the damping.
@@ -49,17 +49,44 @@ class Side(ABC):
         """``M V``."""
 
 
-class DenseSide(Side):
-    """M, all its eigenvectors, and the damped inverse."""
+class WholeSide(Side):
+    """M itself."""
 
     def __init__(self) -> None:
         self.M: Any = None
-        self.D: Any = None
-        self.U: Any = None
         self.inverse: Any = None
 
     def add(self, X: Any, decay: float) -> None:
         self.M = mean_of_products(self.M, X, decay)
+
+    def solve(self, V: Any) -> Any:
+        return self.inverse @ V
+
+    def apply(self, V: Any) -> Any:
+        return self.M @ V
+
+
+class DenseSide(WholeSide):
+    """The damped inverse, made for each damping anew: of matrices of some hundred rows five cost
+    what their eigenvectors do."""
+
+    def refresh(self, rng: Any) -> None:
+        xp = namespace_of(self.M)
+        self.trace = xp.linalg.trace(self.M)
+        self.seen = xp.asarray(self.M, copy=True)
+        self.eye = xp.eye(self.M.shape[0], dtype=self.M.dtype, device=device_of(self.M))
+
+    def damp(self, gamma: Any) -> None:
+        self.inverse = namespace_of(self.M).linalg.inv(self.seen + gamma * self.eye)
+
+
+class EigenSide(WholeSide):
+    """All eigenvectors, and the damped inverse from them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.D: Any = None
+        self.U: Any = None
 
     def refresh(self, rng: Any) -> None:
         xp = namespace_of(self.M)
@@ -69,12 +96,6 @@ class DenseSide(Side):
 
     def damp(self, gamma: Any) -> None:
         self.inverse = (self.U / (self.D + gamma)) @ self.U.T
-
-    def solve(self, V: Any) -> Any:
-        return self.inverse @ V
-
-    def apply(self, V: Any) -> Any:
-        return self.M @ V
 
 
 class SketchedSide(Side):

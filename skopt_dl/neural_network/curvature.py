@@ -103,6 +103,7 @@ class GaussNewtonProduct(Passes):
         memory: list[Any] | None = None,
     ) -> None:
         super().__init__(kernels, net, w, X, y, omega, ridge)
+        self.memory = memory
         self.layers, self.slopes, self.raw = kernels.network_slopes(net, w, X, memory)
         self.mean = respond(net.output, self.raw)
 
@@ -123,14 +124,28 @@ class GaussNewtonProduct(Passes):
 
     def __call__(self, direction: Any) -> Any:
         d = self.omega * output_curvature(self.net.output, self.mean, self.tangent(direction))
-        out = self.penalty_product(direction)
+        return self.pullback(d, self.penalty_product(direction))
+
+    def pullback(self, d: Any, out: Any) -> Any:
+        """``out`` plus ``J' d``, in place."""
         return self.kernels.network_pullback(self.net, self.w, self.layers, self.slopes, d, out)
+
+    def at(self, w: Any) -> GaussNewtonProduct:
+        """The same samples at another point, in the same memory."""
+        omega = self.omega[:, 0]
+        return GaussNewtonProduct(
+            self.kernels, self.net, w, self.X, self.y, omega, self.ridge, self.memory
+        )
+
+    def loss(self, floor: float) -> tuple[Any, Any]:
+        """Loss (see `output_loss`) and penalty of the samples."""
+        each = output_loss(self.net.output, self.y, self.raw, floor)
+        coef = self.w[: self.net.n_coef]
+        return self.omega[:, 0] @ each, 0.5 * self.ridge * (coef @ coef)
 
     def value(self) -> Any:
         """The objective on the samples."""
-        each = output_loss(self.net.output, self.y, self.raw, 0.0)
-        coef = self.w[: self.net.n_coef]
-        return self.omega[:, 0] @ each + 0.5 * self.ridge * (coef @ coef)
+        return sum(self.loss(0.0))
 
     def backward(self, d: Any) -> list[Any]:
         """Cotangents of the raw outputs of every layer from ``d``, that of the last one."""

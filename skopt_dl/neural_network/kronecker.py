@@ -47,6 +47,15 @@ class Layer:
     root: Any
 
 
+@dataclass(frozen=True)
+class Image:
+    """A vector, the change of the raw outputs along it, and of the loss's derivatives there."""
+
+    v: Any
+    dot: Any
+    curved: Any
+
+
 class KroneckerModel:
     """The Fisher matrix of a batch: its layers, and products of vectors with all of it.
 
@@ -54,14 +63,23 @@ class KroneckerModel:
     ----------
     passes : GaussNewtonProduct
         The pass forward on the batch.
+    unit, floor : float
+        The reported loss is the one with this ``floor`` (see `output_loss`) times ``unit``.
     """
 
-    def __init__(self, passes: GaussNewtonProduct) -> None:
-        self.passes, self.ridge = passes, passes.ridge
+    def __init__(self, passes: GaussNewtonProduct, unit: float = 1.0, floor: float = 0.0) -> None:
+        self.passes, self.ridge, self.unit, self.floor = passes, passes.ridge, unit, floor
 
     def first(self, count: int) -> KroneckerModel:
         """That of the first ``count`` samples of the batch."""
-        return KroneckerModel(self.passes.first(count))
+        return KroneckerModel(self.passes.first(count), self.unit, self.floor)
+
+    def value_grad(self) -> tuple[Any, Any]:
+        """What `NetworkProblem.sample_grad` returns, by the pass back alone; a new array."""
+        passes = self.passes
+        d = passes.omega * (passes.mean - passes.y)
+        loss, penalty = passes.loss(self.floor)
+        return self.unit * loss + penalty, passes.pullback(d, passes.penalty_product(passes.w))
 
     def layers(self, rng: Any = None) -> list[Layer]:
         """What the samples say of each layer; exactly (a pass back an output) without ``rng``."""
@@ -92,21 +110,28 @@ class KroneckerModel:
         """The objective on the batch."""
         return self.passes.value()
 
-    def inner(self, vectors: list[Any]) -> list[list[Any]]:
-        """``u' (F + ridge) v`` for each pair of ``vectors``; a pass forward each."""
-        passes, xp = self.passes, self.passes.xp
-        dots = [passes.tangent(v) for v in vectors]
-        curved = [
-            passes.omega * output_curvature(passes.net.output, passes.mean, dot) for dot in dots
-        ]
-        n = passes.net.n_coef
-        return [
-            [
-                xp.sum(z * c) + self.ridge * (u[:n] @ v[:n])
-                for c, v in zip(curved, vectors, strict=True)
-            ]
-            for z, u in zip(dots, vectors, strict=True)
-        ]
+    def value_at(self, w: Any) -> Any:
+        """The objective on the batch at ``w``, by a pass forward in this model's memory: the last
+        thing to ask it."""
+        return self.passes.at(w).value()
+
+    def image(self, v: Any) -> Image:
+        """What ``v`` does to the outputs of the batch, a pass forward: for `inner`."""
+        passes = self.passes
+        dot = passes.tangent(v)
+        curved = passes.omega * output_curvature(passes.net.output, passes.mean, dot)
+        return Image(v, dot, curved)
+
+    def inner(self, images: list[Image]) -> list[list[Any]]:
+        """``u' (F + ridge) v`` for each pair of vectors."""
+        xp, n = self.passes.xp, self.passes.net.n_coef
+        out: list[list[Any]] = [[None] * len(images) for _ in images]
+        for i, u in enumerate(images):
+            dot = xp.reshape(u.dot, (-1,))
+            for j, v in enumerate(images[: i + 1]):
+                bent = dot @ xp.reshape(v.curved, (-1,))
+                out[i][j] = out[j][i] = bent + self.ridge * (u.v[:n] @ v.v[:n])
+        return out
 
 
 def drawn(name: str, mean: Any, rng: Any) -> Any:

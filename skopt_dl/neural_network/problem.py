@@ -244,7 +244,8 @@ class NetworkProblem(Problem):
 
         Its memory is that of the next call's, which overwrites it.
         """
-        return KroneckerModel(GaussNewtonProduct(*self._passes(w, index), self._memory))
+        passes = GaussNewtonProduct(*self._passes(w, index), self._memory)
+        return KroneckerModel(passes, self._mean, self._floor)
 
     def _passes(
         self, w: Any, index: Any = None, weights: Any = None

@@ -7,7 +7,13 @@ import pytest
 from rules import train
 
 from skopt_dl.engine import Status, Stopping, run
-from skopt_dl.linops.kronecker import BrandRandomizedSide, BrandSide, DenseSide, RandomizedSide
+from skopt_dl.linops.kronecker import (
+    BrandRandomizedSide,
+    BrandSide,
+    DenseSide,
+    EigenSide,
+    RandomizedSide,
+)
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
 from skopt_dl.neural_network.kronecker import drawn
 from skopt_dl.solvers import BKFAC, BRKFAC, EKFAC, KFAC, KLDWRM, RSKFAC
@@ -104,9 +110,37 @@ def test_inner_products_are_those_of_the_gauss_newton_matrix():
     rng = np.random.default_rng(0)
     u, v = rng.standard_normal((2, problem.size))
     product = problem.sample_ggn(w, index)
-    inner = problem.kronecker(w, index).inner([u, v])
+    model = problem.kronecker(w, index)
+    inner = model.inner([model.image(u), model.image(v)])
     expected = [[u @ product(u), u @ product(v)], [v @ product(u), v @ product(v)]]
     np.testing.assert_allclose(inner, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("make", [classifier, linear])
+def test_a_model_has_the_value_and_gradient_of_its_batch(make):
+    problem = make()
+    w, index = problem.start(), np.arange(0, 60, 3)
+    value, grad = problem.sample_grad(w, index)
+    model = problem.kronecker(w, index)
+    found = model.value_grad()
+    assert float(found[0]) == pytest.approx(float(value), rel=1e-12)
+    np.testing.assert_allclose(found[1], grad, rtol=1e-10, atol=1e-14)
+    assert float(model.value()) == pytest.approx(float(problem.sample_value(w, index)), rel=1e-12)
+    there = float(problem.sample_value(w + 0.1, index))
+    assert float(model.value_at(w + 0.1)) == pytest.approx(there, rel=1e-12)
+
+
+def test_the_answer_is_a_mean_where_the_rate_is_automatic():
+    from skopt_dl.solvers.stochastic.averaging import EMA
+
+    problem = classifier()
+    automatic = steps(problem, KFAC(batch_size=20), 5)
+    np.testing.assert_array_equal(
+        automatic, steps(problem, KFAC(batch_size=20, average=EMA(0.9)), 5)
+    )
+    fixed = {"batch_size": 20, "learning_rate": 0.1}
+    plain = steps(problem, KFAC(**fixed, average=None), 5)
+    np.testing.assert_array_equal(steps(problem, KFAC(**fixed), 5), plain)
 
 
 # --- stores ---------------------------------------------------------------------------------------
@@ -119,7 +153,7 @@ def decaying(m=40, n=25, seed=0):
 
 @pytest.mark.parametrize(
     "side",
-    [RandomizedSide(40), BrandSide(40), BrandRandomizedSide(40)],
+    [EigenSide(), RandomizedSide(40), BrandSide(40), BrandRandomizedSide(40)],
     ids=lambda side: type(side).__name__,
 )
 def test_with_the_whole_rank_every_store_is_the_dense_one(side):
@@ -139,7 +173,7 @@ def test_with_the_whole_rank_every_store_is_the_dense_one(side):
 
 @pytest.mark.parametrize("rank", [5, 10, 20])
 def test_the_error_of_a_rank_is_the_first_eigenvalue_left_out(rank):
-    dense, side, rng = DenseSide(), RandomizedSide(rank), np.random.default_rng(0)
+    dense, side, rng = EigenSide(), RandomizedSide(rank), np.random.default_rng(0)
     gamma = 1e-3
     for store in (dense, side):
         store.add(decaying(n=200), 0.0)
@@ -201,7 +235,7 @@ def test_with_the_whole_rank_the_path_is_k_facs(solver):
 def test_what_was_cut_off_is_found_again():
     """Directions that come one after another: each is small when it comes, none stays so."""
     rng = np.random.default_rng(0)
-    dense, online, both = DenseSide(), BrandSide(4), BrandRandomizedSide(4)
+    dense, online, both = EigenSide(), BrandSide(4), BrandRandomizedSide(4)
     for _ in range(60):
         X = rng.standard_normal((3, 30)) * 0.9 ** np.arange(30)
         for store in (dense, online, both):
@@ -254,7 +288,7 @@ def test_second_moments_along_the_eigenvectors_are_those_of_the_samples():
     problem = classifier()
     model = problem.kronecker(problem.start(), np.arange(problem.n_samples))
     layer = model.layers()[0]
-    metric = EigenFactored(DenseSide(), DenseSide())
+    metric = EigenFactored(EigenSide(), EigenSide())
     metric.add(np, layer, 0.0)
     metric.refresh(None)
     metric.S = None
@@ -282,7 +316,9 @@ def test_a_step_off_a_cliff_is_taken_back():
     state = solver.init(problem, problem.start(), np.random.RandomState(0))
     solver.advance(problem, state, 5)
     kept, damping = state.w.copy(), state.damping
-    state.before, state.w = kept, 1e3 * kept
+    state.before = kept
+    # What is averaged has fallen off with it.
+    state.w = state.iterate = state.mean = 1e3 * kept
     assert float(problem.value(state.w)) > 10 * state.first
     solver.advance(problem, state, 1)
     assert float(problem.value(state.w)) < state.first

@@ -105,7 +105,8 @@ class StochasticSolver(Solver):
     max_grad_norm : float, optional
         A longer gradient is shortened to this length; its direction stays.
     average : {"polyak", "ema", "swa"} or Average, optional
-        Return an average of the iterates as the answer.
+        Return an average of the iterates as the answer. Where a rule has one of its own, "auto" is
+        that, if the rate is automatic too.
 
     Attributes
     ----------
@@ -113,11 +114,18 @@ class StochasticSolver(Solver):
         When the automatic schedule lowers an automatic rate on a linear model: where batches are
         noisy, or always (steps that do not shrink with the gradient), or never (steps that shrink
         by themselves).
+    by_model : bool
+        Whether a batch's gradient comes from ``state.model``, what `Oracle.KRONECKER` makes of the
+        batch: the pass forward is then done once for both.
+    own_average : Average, optional
+        What ``average="auto"`` stands for, for rules that have it as their default.
     """
 
     unit: ClassVar = "epoch"
     default_max_iter: ClassVar[int] = 1000
     decreases: ClassVar[Literal["never", "noise", "always"]] = "noise"
+    by_model: ClassVar[bool] = False
+    own_average: ClassVar[Average | None] = None
 
     learning_rate: float | str
     schedule: str | Schedule
@@ -164,7 +172,10 @@ class StochasticSolver(Solver):
         if schedule == "auto":
             schedule = "decreasing" if decreasing else "constant"
         state = self._start(problem, w)
-        state.schedule, state.average = schedule_of(schedule), average_of(self.average)
+        state.schedule, average = schedule_of(schedule), self.average
+        if average == "auto" and self.own_average is not None:
+            average = self.own_average if automatic else None
+        state.average = average_of(average)
         initial = self._auto_rate(problem, w) if automatic else float(self.learning_rate)
         state.rate = state.schedule.after_epoch(initial, initial, 0, 0)
         state.initial_rate = initial
@@ -185,6 +196,14 @@ class StochasticSolver(Solver):
         state.indicator = xp.max(xp.abs(state.w - before)) / (rate * updates) if rate else 0.0
         return Status.RUNNING
 
+    def _look(self, problem: Any, state: Any, index: Any) -> tuple[Any, Any]:
+        """Value and gradient of a batch where the rule takes them."""
+        w = state.w if state.at is None else state.at
+        if self.by_model:
+            state.model = problem.kronecker(w, index)
+            return state.model.value_grad()
+        return problem.sample_grad(w, index)
+
     def _epoch(self, problem: Any, state: Any) -> None:
         n = problem.n_samples
         state.order = next_order(self.shuffle, state.order, n, state.rng, problem.kernels)
@@ -193,9 +212,9 @@ class StochasticSolver(Solver):
         seen = on_device(problem, chosen(self.shuffle, problem, state))
         state.batch_size = next_size(self.batch_size, problem, state, seen)
         count, total = seen.shape[0], 0.0
-        sample_grad, limit = problem.sample_grad, self.max_grad_norm
+        limit = self.max_grad_norm
         for index in batches(seen, state.batch_size):
-            value, g = sample_grad(state.w if state.at is None else state.at, index)
+            value, g = self._look(problem, state, index)
             total = total + value * index.shape[0]
             state.n_updates += 1
             state.batch = index, value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from skopt_dl.linops.kronecker import DenseSide
+from skopt_dl.linops.kronecker import DenseSide, EigenSide
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.kronecker import EigenFactored, Factored, KroneckerSolver
 
@@ -27,7 +27,7 @@ class DenseKFAC(KroneckerSolver):
         fisher: str = "sampled",
         batch_size: int | str = "auto",
         shuffle: bool = True,
-        average: str | Average | None = None,
+        average: str | Average | None = "auto",
     ) -> None:
         self.learning_rate = learning_rate
         self.damping, self.decay, self.refresh = damping, decay, refresh
@@ -49,8 +49,8 @@ class KFAC(DenseKFAC):
     drawn from the model. :math:`\\alpha` and :math:`\\mu` minimise the batch's quadratic model with
     the exact Fisher matrix and the damping :math:`\\lambda`.
 
-    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
-    smooth objective.
+    Needs gradients on batches of samples, Kronecker factors of the Fisher matrix and a smooth
+    objective.
 
     Parameters
     ----------
@@ -66,16 +66,18 @@ class KFAC(DenseKFAC):
     refresh : int
         Updates between two inversions of the factors, at least 1.
     fisher : {"sampled", "exact"}
-        Targets drawn from the model for a quarter of the batch, 32 samples at least; or the exact
+        Targets drawn from the model for an eighth of the batch, 32 samples at least; or the exact
         expectation over them for all of it, at a pass back an output.
-    batch_size, shuffle, average
+    batch_size, shuffle
         As for `SGD`.
+    average : {"auto", "polyak", "ema", "swa"} or Average, optional
+        Average of the iterates that is the answer; "auto" is ``EMA(decay=0.9)`` where
+        ``learning_rate`` is "auto": steps of a batch's own model do not shrink by themselves.
 
     Notes
     -----
     The damping is judged every 5 updates, :math:`\\gamma` compared with a larger and a smaller one
-    every 20; at the start it is :math:`\\sqrt{\\lambda + \\text{ridge}}`. The factors are kept by
-    their eigenvectors, so a change of :math:`\\gamma` asks for no new ones; :math:`\\pi` is that of
+    every 20; at the start it is :math:`\\sqrt{\\lambda + \\text{ridge}}`. :math:`\\pi` is that of
     the last inversion.
 
     References
@@ -98,8 +100,8 @@ class EKFAC(DenseKFAC):
 
     S is a running mean over all batches that is renewed with the eigenvectors.
 
-    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
-    smooth objective.
+    Needs gradients on batches of samples, Kronecker factors of the Fisher matrix and a smooth
+    objective.
 
     Parameters
     ----------
@@ -116,4 +118,4 @@ class EKFAC(DenseKFAC):
     learn_every: ClassVar[int] = 1
 
     def _metric(self) -> Factored:
-        return EigenFactored(DenseSide(), DenseSide())
+        return EigenFactored(EigenSide(), EigenSide())

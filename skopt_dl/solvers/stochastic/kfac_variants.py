@@ -38,7 +38,7 @@ class SketchedKFAC(KroneckerSolver):
         fisher: str = "sampled",
         batch_size: int | str = "auto",
         shuffle: bool = True,
-        average: str | Average | None = None,
+        average: str | Average | None = "auto",
     ) -> None:
         self.rank, self.oversampling, self.power = rank, oversampling, power
         self.learning_rate = learning_rate
@@ -61,8 +61,8 @@ class RSKFAC(SketchedKFAC):
     with the ``rank`` largest eigenvectors by a randomised range finder: an inversion costs the
     square of a layer's width, not its cube.
 
-    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
-    smooth objective.
+    Needs gradients on batches of samples, Kronecker factors of the Fisher matrix and a smooth
+    objective.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ class BKFAC(KroneckerSolver):
     Each batch updates the eigenvectors exactly (Brand) before the smallest are cut off: no factor
     is formed, and a step costs a layer's width times the square of rank plus batch.
 
-    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
-    smooth objective.
+    Needs gradients on batches of samples, Kronecker factors of the Fisher matrix and a smooth
+    objective.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class BKFAC(KroneckerSolver):
         fisher: str = "sampled",
         batch_size: int | str = "auto",
         shuffle: bool = True,
-        average: str | Average | None = None,
+        average: str | Average | None = "auto",
     ) -> None:
         self.rank = rank
         self.learning_rate = learning_rate
@@ -145,8 +145,8 @@ class BRKFAC(SketchedKFAC):
     with the factor :math:`A \\leftarrow \\rho A + (1 - \\rho) X'X` kept beside them: as fresh as
     `BKFAC` at every update, and without the error that it gathers from what is cut off.
 
-    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
-    smooth objective.
+    Needs gradients on batches of samples, Kronecker factors of the Fisher matrix and a smooth
+    objective.
 
     Parameters
     ----------
@@ -182,8 +182,8 @@ class KLDWRM(KroneckerSolver):
     mean, the gradient of :math:`\\tfrac12 \\sum_j q_j (w - w_j)' F_j (w - w_j)`, the quadratic form
     of their Kullback-Leibler divergences.
 
-    Needs gradients and values on batches of samples, Kronecker factors of the Fisher matrix and a
-    smooth objective.
+    Needs gradients on batches of samples, Kronecker factors of the Fisher matrix and a smooth
+    objective.
 
     Parameters
     ----------
@@ -192,8 +192,10 @@ class KLDWRM(KroneckerSolver):
     wake : float
         :math:`\\rho`, how long a past model counts, in [0, 1). With 0 it is `KFAC` with that
         learning rate and no decay.
-    damping, refresh, fisher, batch_size, shuffle, average
+    damping, refresh, fisher, batch_size, shuffle
         As for `KFAC`; the damping stays as it is.
+    average
+        As for `SGD`.
 
     References
     ----------
