@@ -4,6 +4,7 @@ from skopt_dl.activations.base import Activation
 from skopt_dl.activations.rectified import ELU, SELU, LeakyReLU, ReLU
 from skopt_dl.activations.sigmoid import Identity, Logistic, Softplus, Tanh
 from skopt_dl.activations.smooth import GELU, Mish, SiLU
+from skopt_dl.activations.trained import Parametric
 
 __all__ = [
     "ELU",
@@ -14,6 +15,7 @@ __all__ = [
     "LeakyReLU",
     "Logistic",
     "Mish",
+    "Parametric",
     "ReLU",
     "SiLU",
     "Softplus",

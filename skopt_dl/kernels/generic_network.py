@@ -1,7 +1,8 @@
 r"""Kernels of a multi-layer perceptron and of the stochastic updates, in plain array code.
 
 A network is anything with ``unpack(w) -> (coefs, intercepts)``, ``sizes``, ``activations`` (one
-object a hidden layer) and ``output`` (the name of the last one's). Letters: a the outputs of a
+object a hidden layer), ``activations_at(w)`` (the same with their trained shares; ``trained`` says
+which layers have any) and ``output`` (the name of the last one's). Letters: a the outputs of a
 layer, z what an activation is applied to, d the derivative of the loss with respect to z.
 """
 
@@ -77,13 +78,13 @@ def network_layers(net: Any, w: Any, X: Any, masks: Any = None) -> tuple[list[An
 
     ``masks`` multiply the hidden outputs, one a hidden layer.
     """
-    given, raw = [X], []
+    given, raw, activations = [X], [], net.activations_at(w)
     for k, (coef, intercept) in enumerate(zip(*net.unpack(w), strict=True)):
         z = given[k] @ coef
         z += intercept
         raw.append(z)
-        if k < len(net.activations):
-            a = net.activations[k].value(z)
+        if k < len(activations):
+            a = activations[k].value(z)
             given.append(a if masks is None else a * masks[k])
     return given, raw
 
@@ -198,6 +199,7 @@ def network_gradient(
         share = xp.where(total > 0, 1 / xp.where(total > 0, total, xp.ones_like(total)), 0 * total)
         loss, d = share * (weights @ each), (share * weights)[:, None] * d
     coefs, _ = net.unpack(w)
+    activations = net.activations_at(w)
     for k in range(len(coefs) - 1, -1, -1):
         each_coef = given[k].T @ d + (alpha * share) * coefs[k]
         grad[net.blocks[f"coef{k}"]] = xp.reshape(each_coef, (-1,))
@@ -207,7 +209,10 @@ def network_gradient(
             if masks is None:
                 a = given[k]
             else:
-                d, a = d * masks[k - 1], net.activations[k - 1].value(raw[k - 1])
-            d = d * net.activations[k - 1].slope(raw[k - 1], a)
+                d, a = d * masks[k - 1], activations[k - 1].value(raw[k - 1])
+            if k - 1 in net.trained:
+                of_shares = activations[k - 1].share_slope(raw[k - 1], d)
+                grad[net.blocks[f"share{k - 1}"]] = of_shares
+            d = d * activations[k - 1].slope(raw[k - 1], a)
     coef = w[: net.n_coef]
     return loss, 0.5 * alpha * share * (coef @ coef)

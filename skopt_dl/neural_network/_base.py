@@ -129,6 +129,12 @@ class MultilayerPerceptron(EngineEstimator):
             targets = self._target_scale.apply(targets)
         sizes = [X.shape[1], *hidden_sizes(self), targets.shape[1]]
         net = Network(sizes, self.activation, output)
+        if net.trained:
+            raise ValueError(
+                f"{type(self).__name__}: activation={self.activation!r} is trained, but coefs_ and "
+                "intercepts_ have no place for its shares; TabularMLPClassifier and "
+                "TabularMLPRegressor take it"
+            )
         return Data(X, seen, y, targets, weights, plain), net
 
     def _problem(

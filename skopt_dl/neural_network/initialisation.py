@@ -198,7 +198,7 @@ def initialisation_of(given: Any) -> Initialisation:
 
 
 def initial_pieces(net: Any, given: Any, rng: Any) -> list[np.ndarray]:
-    """Weights of every layer, then zero intercepts: the order of a `Network`'s blocks.
+    """Weights of every layer, zero intercepts, shares: the order of a `Network`'s blocks.
 
     The gain is that of the layer's activation, and 1 for the last layer.
 
@@ -221,7 +221,7 @@ def initial_pieces(net: Any, given: Any, rng: Any) -> list[np.ndarray]:
         draw(rows, columns, gain_of(net.activations[k]) if k < last else 1.0, rng).reshape(-1)
         for k, (rows, columns) in enumerate(net.shapes)
     ]
-    return coefs + [np.zeros(columns) for _, columns in net.shapes]
+    return [*coefs, *(np.zeros(columns) for _, columns in net.shapes), *net.initial_shares()]
 
 
 def check_settings(draw: Initialisation) -> None:

@@ -12,9 +12,13 @@ from itertools import pairwise
 from math import sqrt
 from typing import Any
 
-from skopt_dl.activations import Activation
+import numpy as np
+
+from skopt_dl.activations import Activation, Parametric
+from skopt_dl.activations.trained import Mixed
 from skopt_dl.dispatch import ACTIVATIONS
 from skopt_dl.kernels import KernelSet, bind
+from skopt_dl.kernels.generic_network import network_layers, respond
 from skopt_dl.kernels.namespace import namespace_of
 
 
@@ -70,7 +74,7 @@ class Network:
     """The layout of a network: sizes, activations, and where each block lies in the flat array.
 
     All coefficients come first, layer by layer, then all intercepts (scikit-learn's packing), so
-    that the penalty acts on one piece.
+    that the penalty acts on one piece; then the shares of activations that are trained.
 
     Parameters
     ----------
@@ -90,7 +94,10 @@ class Network:
     size, n_coef : int
         Length of the flat array, and of its part that holds coefficients.
     blocks : dict of str to slice
-        ``coef0``, ``coef1``, ... and ``intercept0``, ...
+        ``coef0``, ``coef1``, ... and ``intercept0``, ...; ``share0``, ... of the hidden layers
+        whose activation is trained.
+    trained : list of int
+        These layers.
     """
 
     def __init__(self, sizes: Sequence[int], activation: Any, output: str) -> None:
@@ -108,6 +115,10 @@ class Network:
         for k, (_, columns) in enumerate(self.shapes):
             self.blocks[f"intercept{k}"] = slice(end, end + columns)
             end += columns
+        self.trained = [k for k, f in enumerate(self.activations) if isinstance(f, Parametric)]
+        for k in self.trained:
+            self.blocks[f"share{k}"] = slice(end, end + self.sizes[k + 1])
+            end += self.sizes[k + 1]
         self.size = end
 
     def unpack(self, w: Any) -> tuple[list[Any], list[Any]]:
@@ -130,7 +141,19 @@ class Network:
             bound = sqrt(self._glorot_factor(k) / (rows + columns))
             coefs.append(rng.uniform(-bound, bound, (rows, columns)).reshape(-1))
             intercepts.append(rng.uniform(-bound, bound, columns))
-        return coefs + intercepts
+        return coefs + intercepts + self.initial_shares()
+
+    def initial_shares(self) -> list[Any]:
+        """Where trained activations start: the last pieces, none of most networks."""
+        shares = [(self.activations[k].share, self.sizes[k + 1]) for k in self.trained]  # type: ignore[attr-defined]
+        return [np.full(units, share, np.float64) for share, units in shares]
+
+    def activations_at(self, w: Any) -> list[Any]:
+        """The activations of the hidden layers at the flat parameters ``w``."""
+        found: list[Any] = list(self.activations)
+        for k in self.trained:
+            found[k] = Mixed(found[k], w[self.blocks[f"share{k}"]])
+        return found
 
     def _glorot_factor(self, k: int) -> float:
         # The output counts with the layer before it: scikit-learn has one factor for a network.
@@ -148,4 +171,6 @@ class Network:
 
     def predict(self, w: Any, X: Any) -> Any:
         """Mean response to ``X`` of the flat parameters ``w``."""
+        if self.trained:
+            return respond(self.output, network_layers(self, w, X)[1][-1])
         return self.respond(*self.unpack(w), X)

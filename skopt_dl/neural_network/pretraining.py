@@ -341,7 +341,9 @@ def drawn(given: Any, net: Network, rng: Any) -> list[Any]:
 def learn(given: Any, problem: NetworkProblem, rng: Any) -> None:
     """Let a `Pretraining` replace the start of ``problem``; anything else has been drawn."""
     if isinstance(given, Pretraining):
-        problem.initial = given.start(problem, rng).w
+        w = given.start(problem, rng).w
+        # Stages learn coefficients and intercepts.
+        problem.initial = packed([w, *problem.net.initial_shares()], w)
 
 
 def packed(pieces: list[Any], like: Any) -> Any:

@@ -23,7 +23,13 @@ from skopt_dl.neural_network.network import Network
 EXACT = 0.0
 
 
+def _trained(problem: NetworkProblem) -> str | None:
+    return "its activations are trained too" if problem.net.trained else None
+
+
 def _no_curvature(problem: NetworkProblem) -> str | None:
+    if problem.net.trained:
+        return _trained(problem)
     for f in problem.net.activations:
         if not hasattr(f, "curvature"):
             return f"the activation {f!r} has no curvature"
@@ -32,6 +38,10 @@ def _no_curvature(problem: NetworkProblem) -> str | None:
 
 def _dropped(problem: NetworkProblem) -> str | None:
     return None if problem.dropout is None else "dropout makes it another one on every batch"
+
+
+def _no_gauss_newton(problem: NetworkProblem) -> str | None:
+    return _trained(problem) or _dropped(problem)
 
 
 def _no_batch_curvature(problem: NetworkProblem) -> str | None:
@@ -188,7 +198,7 @@ class NetworkProblem(Problem):
         other.y = change(self.y)
         return other
 
-    @offers(Oracle.SAMPLE_CURVATURE)
+    @offers(Oracle.SAMPLE_CURVATURE, lacks=_trained)
     def sample_curvature(self, w: Any, index: Any) -> Any:
         """An estimate, never negative, of the diagonal of the Hessian on the samples ``index``.
 
@@ -215,12 +225,12 @@ class NetworkProblem(Problem):
         """
         return HessianProduct(*self._passes(point.w))
 
-    @offers(Oracle.GGN, lacks=_dropped)
+    @offers(Oracle.GGN, lacks=_no_gauss_newton)
     def ggn(self, point: Point) -> GaussNewtonProduct:
         """The same for the Gauss-Newton matrix, which is the Fisher information here."""
         return GaussNewtonProduct(*self._passes(point.w))
 
-    @offers(Oracle.GGN_ROOT, lacks=_dropped)
+    @offers(Oracle.GGN_ROOT, lacks=_no_gauss_newton)
     def ggn_root(self, point: Point) -> tuple[Any, Any]:
         """``(J, diagonal)`` with the Gauss-Newton matrix ``J'J + diag(diagonal)``.
 
@@ -233,12 +243,12 @@ class NetworkProblem(Problem):
         """``d -> H d`` of what `sample_grad` differentiates, each sample times its weight."""
         return HessianProduct(*self._passes(w, index, weights))
 
-    @offers(Oracle.SAMPLE_GGN, lacks=_dropped)
+    @offers(Oracle.SAMPLE_GGN, lacks=_no_gauss_newton)
     def sample_ggn(self, w: Any, index: Any, weights: Any = None) -> GaussNewtonProduct:
         """The same for the Gauss-Newton matrix."""
         return GaussNewtonProduct(*self._passes(w, index, weights))
 
-    @offers(Oracle.KRONECKER, lacks=_dropped)
+    @offers(Oracle.KRONECKER, lacks=_no_gauss_newton)
     def kronecker(self, w: Any, index: Any) -> KroneckerModel:
         """The Fisher matrix on the samples ``index``, layer by layer.
 

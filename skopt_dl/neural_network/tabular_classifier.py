@@ -47,7 +47,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         Units of each hidden layer.
     activation : str, Activation or sequence of these, default="relu"
         What the hidden layers apply to their inputs, see `skopt_dl.activations`: one for all
-        layers, or one a layer.
+        layers, or one a layer. `Parametric` ones are trained with the weights.
     solver : str or Solver, default="adam"
         ``"auto"`` (Adam), the name of a solver or an instance with options of its own.
     alpha : float, default=0.0

@@ -157,7 +157,8 @@ def network_gradient(
 
     m = X.shape[0] if index is None else index.shape[0]
     read = _readable(w.dtype, w, X, y, weights, grad, *(masks or ()))
-    if not (read and work is not None and 0 < m <= LARGEST):
+    # No launch mixes trained shares in.
+    if not (read and work is not None and not net.trained and 0 < m <= LARGEST):
         return generic_network.network_gradient(
             net, None, w, X, y, weights, index, masks, alpha, floor, grad
         )

@@ -118,6 +118,34 @@ CLONES void NAME(slopes_of_outputs)(const REAL *restrict A, REAL *restrict S, lo
         for (long i = 0; i < n; i++) S[i] = 1;
 }
 
+/* What an activation with trained shares is applied to, before it is. */
+CLONES void NAME(keep_inputs)(const REAL *restrict Z, const REAL *restrict b, REAL *restrict T,
+                              long n, long k) {
+    for (long i = 0; i < n; i++)
+        for (long j = 0; j < k; j++) T[i * k + j] = Z[i * k + j] + b[j];
+}
+
+/* From values A, slopes S and inputs T: T becomes g(z) - z, A z + c (g(z) - z), S its slope. */
+CLONES void NAME(mix)(REAL *restrict A, REAL *restrict S, REAL *restrict T, const REAL *restrict c,
+                      long n, long k) {
+    for (long i = 0; i < n; i++) {
+        REAL *restrict a = A + i * k, *restrict s = S + i * k, *restrict t = T + i * k;
+        for (long j = 0; j < k; j++) {
+            REAL d = a[j] - t[j];
+            a[j] = t[j] + c[j] * d;
+            s[j] = 1 + c[j] * (s[j] - 1);
+            t[j] = d;
+        }
+    }
+}
+
+/* The column sums of D * T are added to g. */
+CLONES void NAME(share_sums)(const REAL *restrict D, const REAL *restrict T, REAL *restrict g,
+                             long n, long k) {
+    for (long i = 0; i < n; i++)
+        for (long j = 0; j < k; j++) g[j] += D[i * k + j] * T[i * k + j];
+}
+
 /* A and S *= M: the outputs and the slopes of units that were dropped or scaled up. */
 CLONES void NAME(mask)(REAL *restrict A, REAL *restrict S, const REAL *restrict M, long n) {
     for (long i = 0; i < n; i++) { A[i] *= M[i]; S[i] *= M[i]; }

@@ -20,6 +20,12 @@ cdef extern from "_elementwise.h" nogil:
     void s_activation_back(float*, const float*, const float*, float*, long, long, int)
     void d_mean_response(double*, long, long, int)
     void s_mean_response(float*, long, long, int)
+    void d_keep_inputs(const double*, const double*, double*, long, long)
+    void s_keep_inputs(const float*, const float*, float*, long, long)
+    void d_mix(double*, double*, double*, const double*, long, long)
+    void s_mix(float*, float*, float*, const float*, long, long)
+    void d_share_sums(const double*, const double*, double*, long, long)
+    void s_share_sums(const float*, const float*, float*, long, long)
     void d_column_sums(const double*, double*, long, long)
     void s_column_sums(const float*, float*, long, long)
     double d_squared_loss(double*, const double*, const double*, double, long, long)
@@ -66,6 +72,38 @@ cdef void _mask(floating* a, floating* slopes, const floating* mask, long n, int
         d_mask(a, slopes, mask, n)
 
 
+cdef void _keep_inputs(const floating* z, const floating* b, floating* t, long n, long k) noexcept nogil:
+    if floating is float:
+        s_keep_inputs(z, b, t, n, k)
+    else:
+        d_keep_inputs(z, b, t, n, k)
+
+
+cdef void _mix(floating* a, floating* slopes, floating* t, const floating* shares, long n, long k,
+               int kind) noexcept nogil:
+    if floating is float:
+        if kind <= RELU:
+            s_slopes_of_outputs(a, slopes, n * k, kind)
+        s_mix(a, slopes, t, shares, n, k)
+    else:
+        if kind <= RELU:
+            d_slopes_of_outputs(a, slopes, n * k, kind)
+        d_mix(a, slopes, t, shares, n, k)
+
+
+cdef void _times(floating* a, const floating* b, long n) noexcept nogil:
+    cdef long i
+    for i in range(n):
+        a[i] *= b[i]
+
+
+cdef void _share_sums(const floating* d, const floating* t, floating* g, long n, long k) noexcept nogil:
+    if floating is float:
+        s_share_sums(d, t, g, n, k)
+    else:
+        d_share_sums(d, t, g, n, k)
+
+
 cdef void _activation_back(floating* d, const floating* a, const floating* slopes, floating* g, long n,
                            long k, int kind) noexcept nogil:
     if floating is float:
@@ -100,9 +138,10 @@ cdef class Workspace:
     cdef int n_layers, output
     cdef int[MAX_LAYERS] sizes, kinds
     cdef double[MAX_LAYERS] strengths
-    cdef long[MAX_LAYERS] coef, intercept, layer
+    # Where the trained shares of a hidden layer's activation lie; -1 without.
+    cdef long[MAX_LAYERS] coef, intercept, layer, share
     cdef long n_coef
-    cdef object rows, targets, weights, back, other, slopes
+    cdef object rows, targets, weights, back, other, slopes, differences
 
     def __init__(self, net, dtype):
         cdef long end = 0
@@ -112,6 +151,7 @@ cdef class Workspace:
         self.output = OUTPUTS[net.output]
         for k, activation in enumerate(net.activations):
             self.kinds[k], self.strengths[k] = activation.kernel_id, activation.strength
+            self.share[k] = net.blocks[f"share{k}"].start if k in net.trained else -1
         for k, size in enumerate(net.sizes):
             self.sizes[k] = size
             self.layer[k] = end
@@ -122,7 +162,10 @@ cdef class Workspace:
         self.n_coef = net.n_coef
         widest = max(net.sizes[1:])
         self.rows = np.empty(end, dtype)
-        stores = any(self.kinds[k] > RELU for k in range(self.n_layers - 1))
+        stores = any(
+            self.kinds[k] > RELU or self.share[k] >= 0 for k in range(self.n_layers - 1)
+        )
+        self.differences = np.empty(end if net.trained else 1, dtype)
         self.slopes = np.empty(end if stores else 1, dtype)
         self.targets = np.empty(CHUNK * net.sizes[self.n_layers], dtype)
         self.weights = np.empty(CHUNK, dtype)
@@ -154,6 +197,7 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
     cdef const Py_ssize_t[::1] picked
     cdef floating[::1] rows = work.rows, targets = work.targets, some = work.weights
     cdef floating[::1] back = work.back, other = work.other, slopes = work.slopes
+    cdef floating[::1] differences = work.differences
     cdef const floating* s_all = NULL
     cdef const Py_ssize_t* pick = NULL
     cdef long n = X.shape[0], p = X.shape[1], K = y.shape[1], low = 0, i
@@ -189,13 +233,13 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
                     if s_all != NULL:
                         some[i] = s_all[pick[low + i]]
                 loss += _chunk(work, m, &rows[0], &targets[0], NULL if s_all == NULL else &some[0],
-                               every, low, share, floor, &w[0], &rows[0], &slopes[0], &back[0],
-                               &other[0], more, &grad[0])
+                               every, low, share, floor, &w[0], &rows[0], &slopes[0],
+                               &differences[0], &back[0], &other[0], more, &grad[0])
             else:
                 loss += _chunk(work, m, &X[low, 0], &y[low, 0],
                                NULL if s_all == NULL else &s_all[low],
-                               every, low, share, floor, &w[0], &rows[0], &slopes[0], &back[0],
-                               &other[0], more, &grad[0])
+                               every, low, share, floor, &w[0], &rows[0], &slopes[0],
+                               &differences[0], &back[0], &other[0], more, &grad[0])
             more = True
             low += m
             if low < n:
@@ -210,8 +254,8 @@ cdef _gradient(Workspace work, const floating[::1] w, const floating[:, ::1] X,
 
 cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, const floating* s,
                    const floating** masks, long low, double share, double floor, const floating* w,
-                   floating* rows, floating* slopes, floating* back, floating* other, bint more,
-                   floating* grad) noexcept nogil:
+                   floating* rows, floating* slopes, floating* differences, floating* back,
+                   floating* other, bint more, floating* grad) noexcept nogil:
     """Add the gradient of ``m`` rows, ``low`` the first, to ``grad``; the sum of their losses."""
     cdef int k, last = work.n_layers - 1, fan_in, fan_out, kind
     cdef const floating* a = X
@@ -219,17 +263,30 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
     cdef floating* out
     cdef floating* d
     cdef floating* spare
+    cdef bint mixed, stored
     cdef double loss
     for k in range(last + 1):
         fan_in, fan_out = work.sizes[k], work.sizes[k + 1]
         out = rows + work.layer[k + 1]
         gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False, out)
         kind = work.kinds[k] if k < last else 0
-        spare = slopes + work.layer[k + 1] if kind > RELU or (k < last and masks[k] != NULL) else NULL
+        mixed = k < last and work.share[k] >= 0
+        stored = kind > RELU or mixed or (k < last and masks[k] != NULL)
+        spare = slopes + work.layer[k + 1] if stored else NULL
+        if mixed:
+            _keep_inputs[floating](out, w + work.intercept[k], differences + work.layer[k + 1], m,
+                                   fan_out)
         _bias_activate[floating](out, w + work.intercept[k], spare, m, fan_out, kind,
                                  work.strengths[k])
+        if mixed:
+            _mix[floating](out, spare, differences + work.layer[k + 1], w + work.share[k], m,
+                           fan_out, kind)
         if k < last and masks[k] != NULL:
-            _mask[floating](out, spare, masks[k] + low * fan_out, <long>m * fan_out, kind)
+            _mask[floating](out, spare, masks[k] + low * fan_out, <long>m * fan_out,
+                            RELU + 1 if mixed else kind)
+            if mixed:
+                _times[floating](differences + work.layer[k + 1], masks[k] + low * fan_out,
+                                 <long>m * fan_out)
         a = out
     d = rows + work.layer[last + 1]
     loss = _output_loss[floating](work.output, d, y, s, share, floor, m, work.sizes[last + 1])
@@ -243,8 +300,13 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
         gemm[floating](True, False, fan_in, fan_out, m, a, d, more, grad + work.coef[k])
         if k > 0:
             kind = work.kinds[k - 1]
-            kept = slopes + work.layer[k] if kind > RELU or masks[k - 1] != NULL else NULL
+            mixed = work.share[k - 1] >= 0
+            stored = kind > RELU or mixed or masks[k - 1] != NULL
+            kept = slopes + work.layer[k] if stored else NULL
             gemm[floating](False, True, m, fan_in, fan_out, d, w + work.coef[k], False, back)
+            if mixed:
+                _share_sums[floating](back, differences + work.layer[k], grad + work.share[k - 1],
+                                      m, fan_in)
             _activation_back[floating](back, a, kept, grad + work.intercept[k - 1], m, fan_in, kind)
             d, spare = back, other
             back, other = spare, d
