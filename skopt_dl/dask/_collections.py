@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -302,6 +302,23 @@ class Cluster:
 
         with ProgressBar():
             yield
+
+
+def counted(cluster: Cluster, rows: Rows, *values: Any) -> tuple[Rows, tuple[Any, ...]]:
+    """The rows with the lengths of their blocks, and the results of delayed ``values``.
+
+    Lengths that are not known come along with the values, so that no block is read for them alone;
+    without values that takes a pass.
+    """
+    if rows.lengths is not None:
+        return rows, cluster.compute(*values)
+    length, n = dask().delayed(_length, pure=True), len(values)
+    found = cluster.compute(*values, *map(length, rows.blocks))
+    return replace(rows, lengths=found[n:]), found[:n]
+
+
+def _length(block: tuple[Any, Any, Any]) -> int:
+    return len(block[1])
 
 
 def summed(parts: list[Any], add: Callable[[list[Any]], Any]) -> Any:

@@ -33,6 +33,12 @@ def _observed(X: Any, mean: float) -> Any:
     return observed.shifted(mean) if mean else observed
 
 
+def extent(X: Any) -> tuple[int, int]:
+    """Rows of a block, and the entries that it holds or could hold."""
+    n, p = X.shape
+    return n, int(X.entries.values.shape[0]) if isinstance(X, Group) else n * p
+
+
 def sizes(X: Any, n_columns: int) -> Sums:
     """Weight, squares, sum, rows, rows with entries; then the weight of each column."""
     observed = _observed(X, 0.0)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 
 from skopt_dl.dask._base import DaskEstimator, RegressionMixin
-from skopt_dl.dask._collections import Cluster, Rows, rows_of, summed
+from skopt_dl.dask._collections import Cluster, Rows, counted, rows_of, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._moments import Part, fold_parts, moments_of, task_bytes
 from skopt_dl.linear_model._moments import Moments, sum_of_others
@@ -59,13 +58,11 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
                 f"skopt_dl.dask.{type(self).__name__}: the parameter cv={self.cv!r} is not valid; "
                 "it must be a number of consecutive folds, at least 2, or None for 5"
             )
-        lengths, counted = rows.lengths, 0
-        if lengths is None:
-            length, counted = dask().delayed(_length, pure=True), 1
-            lengths = cluster.compute(*map(length, rows.blocks))
-        held = task_bytes(replace(rows, lengths=tuple(lengths)), int(k))
+        unknown = rows.lengths is None
+        rows, _ = counted(cluster, rows) if unknown else (rows, ())
+        held = task_bytes(rows, int(k))
         self._say(rows, held)
-        folds = Folds(cluster, rows, fold_parts(lengths, int(k)), self.fit_intercept)
+        folds = Folds(cluster, rows, fold_parts(rows.lengths or (), int(k)), self.fit_intercept)
         for i, block in enumerate(folds.blocks):
             if not block.weight > 0:
                 raise ValueError(
@@ -80,7 +77,7 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
             per_sample=per_sample,
         )
         local = fit_small(self, plain, small, rows.dtype)
-        return self._adopt(local, rows, passes=counted + folds.passes, held=held)
+        return self._adopt(local, rows, passes=int(unknown) + folds.passes, held=held)
 
 
 class Folds:
@@ -101,7 +98,7 @@ class Folds:
     ) -> None:
         self.cluster, self.rows, self.parts = cluster, rows, parts
         self.fit_intercept, self.passes = fit_intercept, 1
-        found, self.origin = moments_of(cluster, rows, fit_intercept=fit_intercept, parts=parts)
+        found, self.origin, _ = moments_of(cluster, rows, fit_intercept=fit_intercept, parts=parts)
         self.blocks = [found[k] for k in range(len(found))]
 
     def training(self, k: int) -> Moments:
@@ -131,10 +128,6 @@ class Folds:
     def intercepts(self, moments: Moments, W: Any) -> Any:
         """The best intercepts beside the origin."""
         return moments.intercepts(W) if self.fit_intercept else np.zeros(W.shape[1])
-
-
-def _length(block: tuple[Any, Any, Any]) -> int:
-    return len(block[1])
 
 
 def _squares(

@@ -47,9 +47,8 @@ class LeastSquares(RegressionMixin, DaskEstimator):
         plain = self._new_plain(fit_intercept=False)
         plain._check_parameters()
         self._check_solver()
-        held = task_bytes(rows, 1)
-        self._say(rows, held)
-        moments, origin = moments_of(
+        self._say(rows, task_bytes(rows, 1))
+        moments, origin, rows = moments_of(
             self._cluster(), rows, fit_intercept=self.fit_intercept, parts=None
         )
         if not moments[0].weight > 0:
@@ -60,4 +59,4 @@ class LeastSquares(RegressionMixin, DaskEstimator):
             moments[0], origin, fit_intercept=self.fit_intercept, per_sample=self._per_sample
         )
         local = fit_small(self, plain, small, rows.dtype)
-        return self._adopt(local, rows, passes=1, held=held)
+        return self._adopt(local, rows, passes=1, held=task_bytes(rows, 1))

@@ -112,7 +112,8 @@ class LocalSGD(DaskEstimator):
             rows = replace(rows, blocks=cluster.persist(rows.blocks))
         rng = check_random_state(self.random_state)
         network = self._new_plain(random_state=rng, tol=0.0, n_iter_no_change=inf)
-        targets = self._targets(cluster, rows)
+        read = int(self._labels or rows.lengths is None)
+        rows, targets = self._targets(cluster, rows)
         network._untrained(np.zeros((len(targets), rows.n_features), rows.dtype), targets)
         problem = AveragedBlocks(
             cluster,
@@ -139,7 +140,7 @@ class LocalSGD(DaskEstimator):
         plain.n_iter_ = max(1, result.n_iter)
         plain.solve_report_ = result.report()
         plain.solver_ = self.solver if isinstance(self.solver, str) else type(self.solver).__name__
-        return self._adopt(plain, rows, passes=problem.passes + int(self._labels), held=held)
+        return self._adopt(plain, rows, passes=problem.passes + read, held=held)
 
     def _check(self) -> None:
         self._new_plain()._check_parameters()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.dask._collections import FAN_IN, Cluster, Rows, summed
+from skopt_dl.dask._collections import FAN_IN, Cluster, Rows, counted, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.linear_model._moments import BLOCK, Moments
 
@@ -22,8 +22,9 @@ Part = tuple[int, int, int]
 
 def moments_of(
     cluster: Cluster, rows: Rows, *, fit_intercept: bool, parts: Sequence[Sequence[Part]] | None
-) -> tuple[dict[int, Moments], tuple[Any, float]]:
-    """The moments of each fold (of fold 0 without ``parts``), about the origin also returned.
+) -> tuple[dict[int, Moments], tuple[Any, float], Rows]:
+    """The moments of each fold (of fold 0 without ``parts``), about the origin also returned, and
+    the rows with the lengths of their blocks.
 
     The origin is the mean of the first block, which is close enough to that of all rows for sums
     of squares to keep their digits; without an intercept it is zero.
@@ -36,8 +37,8 @@ def moments_of(
     of_block = delayed(_of_block, pure=True)
     given = [None] * len(rows.blocks) if parts is None else parts
     each = [of_block(b, origin, part) for b, part in zip(rows.blocks, given, strict=True)]
-    total, origin = cluster.compute(summed(each, _added), origin)
-    return total, origin
+    rows, (total, origin) = counted(cluster, rows, summed(each, _added), origin)
+    return total, origin, rows
 
 
 def _origin(block: tuple[Any, Any, Any]) -> tuple[Any, float]:

@@ -1,8 +1,8 @@
 """Bytes that a task of a fit with many passes holds at most: blocks, vectors, matrices.
 
 Counted are a block as it came and what a task makes of it, as if all its entries were stored and
-observed; then the parts that a sum adds. The tests compare them with what is allocated. Where the
-lengths of blocks are not known there is no bound, and each function returns ``None``.
+observed; then the parts that a sum adds. The tests compare them with what is allocated. Before the
+lengths of blocks are known there is no bound, and a function returns ``None``.
 """
 
 from __future__ import annotations
@@ -49,14 +49,13 @@ def network_bytes(rows: Any, net: Any, batch: Any) -> int | None:
     return int(block + FLOAT * (n * (10 + 3 * outputs) + units + copies))
 
 
-def completion_bytes(rows: Any, width: int) -> int | None:
+def completion_bytes(blocks: list[tuple[int, int]], n_columns: int, width: int, size: int) -> int:
     """Of a turn of alternating least squares with ``width`` numbers a row and column.
 
-    The entries stand by rows and by columns, each with its place; every row has a Gram matrix.
+    ``blocks`` are the rows and entries of each, ``size`` is that of an entry as it came. Entries
+    stand by rows and by columns, each with its place; every row has a Gram matrix.
     """
-    if rows.lengths is None:
-        return None
-    n, p = _longest(rows.lengths), rows.n_features
-    entries = n * p * (rows.dtype.itemsize + 8 * FLOAT)
-    each = n * (width**2 + 6 * width) + (FAN_IN + 1) * p * (width**2 + 2 * width)
+    n, stored = (max((block[k] for block in blocks), default=0) for k in (0, 1))
+    entries = stored * (size + 8 * FLOAT)
+    each = n * (width**2 + 6 * width) + (FAN_IN + 1) * n_columns * (width**2 + 2 * width)
     return int(entries + FLOAT * each)

@@ -8,7 +8,7 @@ from typing import Any, Self
 from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl.dask._base import ClassificationMixin, DaskEstimator
-from skopt_dl.dask._collections import BlockTotal, rows_of, summed
+from skopt_dl.dask._collections import BlockTotal, counted, rows_of, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._task_memory import logistic_bytes
 from skopt_dl.dispatch import resolve
@@ -83,9 +83,8 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
         Name of the solver that ran.
     solve_report_ : SolveReport
         Status, certificate, timings and history of the solve.
-    task_bytes_ : int or None
-        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
-        blocks are not known.
+    task_bytes_ : int
+        What a task holds at most, beside blocks that are kept.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
@@ -167,7 +166,7 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
             rows = replace(rows, blocks=cluster.persist(rows.blocks))
         delayed = dask().delayed
         parts = [delayed(class_sums, pure=True)(block) for block in rows.blocks]
-        (sums,) = cluster.compute(summed(parts, add_class_sums))
+        rows, (sums,) = counted(cluster, rows, summed(parts, add_class_sums))
         found = Classes(sums, self.class_weight)
         shares = [delayed(found.shares, pure=True)(block) for block in rows.blocks]
         blocks = cluster.persist(shares) if self.persist else shares

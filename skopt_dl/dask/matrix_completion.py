@@ -14,9 +14,10 @@ from skopt_dl.dask._collections import Rows, parts_of, summed, values_beside
 from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_posterior import ColumnPosterior
 from skopt_dl.dask._column_problem import ColumnProblem
+from skopt_dl.dask._column_tasks import extent
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._pairs import groups_of, rows_attributes
-from skopt_dl.dask._task_memory import completion_bytes
+from skopt_dl.dask._task_memory import FLOAT, completion_bytes
 from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
@@ -94,9 +95,8 @@ class MatrixCompletion(DaskEstimator):
         Name of the solver that ran.
     solve_report_ : SolveReport
         Status, certificate, timings and history of the solve.
-    task_bytes_ : int or None
-        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
-        blocks are not known.
+    task_bytes_ : int
+        What a task holds at most, beside blocks that are kept.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
@@ -216,18 +216,26 @@ class MatrixCompletion(DaskEstimator):
         blocks = cluster.persist(blocks) if self.persist else blocks
         n_columns = found.n_features if col_ids is None else len(col_ids)
 
+        extents: list[tuple[int, int]] = []
+
         def total(function: Any, *args: Any) -> Any:
             call = delayed(function)
             given = [delayed(a) for a in args]
-            (sums,) = cluster.compute(summed([call(b, *given) for b in blocks], _added))
+            # How large the blocks are comes along with the first sum.
+            asked = [] if extents else [delayed(extent, pure=True)(b) for b in blocks]
+            whole = summed([call(b, *given) for b in blocks], _added)
+            sums, *found = cluster.compute(whole, *asked)
+            extents.extend(found)
             return sums
 
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         data = ColumnData(total, self.n_components, n_columns, bias=self.fit_bias, seed=seed)
-        lengths = found.lengths if y is None else None
+        lengths = tuple(n for n, _ in extents)
         rows = Rows(blocks, found.n_features, found.names, lengths, found.dtype)
-        # A constant beside the biases, as `with_ones` has it.
-        held = completion_bytes(rows, data.k + 2 * bool(self.fit_bias))
+        # A constant beside the biases, as `with_ones` has it. A pair is two numbers and its value,
+        # and gets two numbers among the rows and columns of its group.
+        width, size = data.k + 2 * bool(self.fit_bias), rows.dtype.itemsize
+        held = completion_bytes(extents, n_columns, width, size if y is None else 5 * FLOAT)
         self._say(rows, held)
         fitted, result = self._solved(
             plain, data, f"{self!r} on {len(blocks)} blocks of a Dask collection"

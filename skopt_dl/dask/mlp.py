@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skopt_dl.dask._base import ClassificationMixin, RegressionMixin
-from skopt_dl.dask._collections import Cluster, Rows, summed
+from skopt_dl.dask._collections import Cluster, Rows, counted, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._local_sgd import LocalSGD
 from skopt_dl.neural_network import (
@@ -88,9 +88,8 @@ class MLPClassifier(ClassificationMixin, LocalSGD):
         Status, timings and history of the rounds.
     solver_ : str
         Name of the solver that ran.
-    task_bytes_ : int or None
-        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
-        blocks are not known.
+    task_bytes_ : int
+        What a task holds at most, beside blocks that are kept.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
@@ -161,9 +160,10 @@ class MLPClassifier(ClassificationMixin, LocalSGD):
     def _plain(self) -> type[PlainMLPClassifier]:
         return PlainMLPClassifier
 
-    def _targets(self, cluster: Cluster, rows: Rows) -> Any:
+    def _targets(self, cluster: Cluster, rows: Rows) -> tuple[Rows, Any]:
         labels = dask().delayed(_distinct)
-        (classes,) = cluster.compute(summed([labels(b) for b in rows.blocks], _union))
+        distinct = summed([labels(b) for b in rows.blocks], _union)
+        rows, (classes,) = counted(cluster, rows, distinct)
         if rows.n_outputs > 1:
             if not set(classes.tolist()) <= {0, 1}:
                 raise ValueError(
@@ -171,13 +171,13 @@ class MLPClassifier(ClassificationMixin, LocalSGD):
                     "must say by 0 and 1 which rows have its label, but there are values "
                     f"{classes[:10].tolist()}; fit one estimator per target for other classes"
                 )
-            return np.stack([np.zeros(rows.n_outputs, int), np.ones(rows.n_outputs, int)])
+            return rows, np.stack([np.zeros(rows.n_outputs, int), np.ones(rows.n_outputs, int)])
         if len(classes) < 2:
             raise ValueError(
                 "skopt_dl.dask.MLPClassifier needs samples of at least 2 classes, but the data "
                 f"hold {classes.tolist()}"
             )
-        return classes
+        return rows, classes
 
 
 class MLPRegressor(RegressionMixin, LocalSGD):
@@ -252,9 +252,8 @@ class MLPRegressor(RegressionMixin, LocalSGD):
         Status, timings and history of the rounds.
     solver_ : str
         Name of the solver that ran.
-    task_bytes_ : int or None
-        What a task holds at most, beside blocks that are kept; ``None`` where the lengths of the
-        blocks are not known.
+    task_bytes_ : int
+        What a task holds at most, beside blocks that are kept.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was asked for something.
 
@@ -326,8 +325,9 @@ class MLPRegressor(RegressionMixin, LocalSGD):
     def _plain(self) -> type[PlainMLPRegressor]:
         return PlainMLPRegressor
 
-    def _targets(self, cluster: Cluster, rows: Rows) -> Any:
-        return np.zeros(2 if rows.n_outputs == 1 else (2, rows.n_outputs))
+    def _targets(self, cluster: Cluster, rows: Rows) -> tuple[Rows, Any]:
+        rows = rows if rows.lengths else counted(cluster, rows)[0]
+        return rows, np.zeros(2 if rows.n_outputs == 1 else (2, rows.n_outputs))
 
 
 def _distinct(block: tuple[Any, Any, Any]) -> Any:

@@ -52,8 +52,8 @@ class Ridge(LeastSquares):
         Name of the solver that ran.
     solve_report_ : SolveReport
         Status, certificate, timings and history of the solve.
-    task_bytes_ : int or None
-        What a task of the pass holds at most, where the lengths of the blocks are known.
+    task_bytes_ : int
+        What a task of the pass holds at most.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was read.
 

@@ -48,8 +48,8 @@ class RidgeCV(FoldMomentsCV):
         The model of all rows with that strength.
     n_features_in_, feature_names_in_, n_iter_, solver_, solve_report_
         As for `Ridge`.
-    task_bytes_ : int or None
-        What a task of the pass holds at most, where the lengths of the blocks are known.
+    task_bytes_ : int
+        What a task of the pass holds at most.
     n_blocks_, n_passes_ : int
         Blocks of the training data, and how often each was read: 1, 1 more to count rows of
         unknown number, and 1 more where an error on a fold is too small beside the target for its

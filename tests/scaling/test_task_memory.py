@@ -67,15 +67,49 @@ def test_a_task_holds_what_is_said(
     assert most < said < 3.5 * most
 
 
-def test_blocks_of_unknown_lengths_have_no_bound() -> None:
+@pytest.mark.parametrize("k", [3, 20])
+def test_a_task_on_pairs_holds_what_is_said(k: int) -> None:
+    rng = np.random.default_rng(0)
+    pairs = np.stack([rng.integers(0, 3000, 200_000), rng.integers(0, 300, 200_000)], axis=1)
+    pairs = np.unique(pairs, axis=0)
+    values = rng.standard_normal(len(pairs))
+    given = [da.from_array(a, chunks=(50_000, *a.shape[1:])) for a in (pairs, values)]
+    model = ours.MatrixCompletion(k, alpha=0.1, max_iter=2, persist=False)
+    with dask.config.set(scheduler="synchronous"):
+        quietly(clone(model), *given)
+        tracemalloc.start()
+        quietly(model, *given)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    # Beside a task are the pieces that its blocks are dealt in, once for the data.
+    pieces = pairs.nbytes + values.nbytes
+    assert most - pieces < model.task_bytes_ < 3.5 * most
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_blocks_of_unknown_lengths_are_measured_on_the_way(persist: bool) -> None:
     pd = pytest.importorskip("pandas")
     X = np.random.default_rng(0).standard_normal((60, 3))
     frame = dd.from_pandas(pd.DataFrame(X, columns=list("abc")), npartitions=2)
-    for model in (
-        ours.LogisticRegression(),
-        ours.MLPClassifier((3,), max_iter=1),
-        ours.MatrixCompletion(1, max_iter=1),
+    known = da.from_array(X, chunks=(30, 3))
+    for model, labels in (
+        (ours.Ridge(), False),
+        (ours.LassoCV(alphas=3), False),
+        (ours.LogisticRegression(), True),
+        (ours.MLPClassifier((3,), max_iter=1), True),
+        (ours.MLPRegressor(hidden_layer_sizes=(3,), max_iter=1), False),
+        (ours.MatrixCompletion(1, max_iter=1), None),
     ):
-        matrix = isinstance(model, ours.MatrixCompletion)
-        quietly(model, *((frame,) if matrix else (frame[["a", "b"]], frame["c"] > 0)))
-        assert model.task_bytes_ is None
+        if hasattr(model, "persist"):
+            model.set_params(persist=persist)
+        found = []
+        for given in (frame, known):
+            whole = given is known
+            A, y = (given[:, :2], given[:, 2]) if whole else (given[["a", "b"]], given["c"])
+            data = (given,) if labels is None else (A, y > 0 if labels else y)
+            found.append(quietly(clone(model), *data))
+        ours_, spec = found
+        assert ours_.task_bytes_ == spec.task_bytes_ > 0, model
+        # Nothing is read to be measured alone, but for folds and for a network without labels.
+        alone = isinstance(model, (ours.LassoCV, ours.MLPRegressor))
+        assert ours_.n_passes_ == spec.n_passes_ + int(alone), model
