@@ -12,6 +12,7 @@ Labels (``classes_``) stay NumPy arrays everywhere: they may be strings.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import multiprocessing
 import re
@@ -330,6 +331,15 @@ def send(estimator: Any, place: Place) -> None:
     attributes = vars(estimator)
     for name in _state_names(estimator, attributes):
         attributes[name] = moved(attributes[name], place, host_arrays=True)
+
+
+def model_beside(X: Any, estimator: Any) -> Any:
+    """``estimator``, which is fitted on the host, or a copy of it on the device of ``X``."""
+    place = Place.of(X)
+    if place != HOST:
+        estimator = copy.copy(estimator)
+        send(estimator, place)
+    return estimator
 
 
 def packed(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from skopt_dl._sklearn.arrays import is_cupy, model_beside
 from skopt_dl.dask._collections import Cluster, Rows, is_dask, is_frame
 from skopt_dl.dask._scores import accuracy, r2, several_labels
 from skopt_dl.dispatch import SOLVERS
@@ -31,6 +32,8 @@ class DaskEstimator(BaseEstimator):
 
     _doc_link_module = "skopt_dl"
     _doc_link_template = ""
+    # Whether blocks on a device are read there, or have to be on the host.
+    _anywhere: ClassVar[bool] = False
 
     solver: Any
     client: Any
@@ -114,7 +117,10 @@ class DaskEstimator(BaseEstimator):
             )
         call = partial(_on_block, self._local, method)
         dtype = _float_of(self._local) if dtype is None else np.dtype(dtype)
-        meta = np.zeros((0, width) if width else (0,), dtype=dtype)
+        empty = (0, width) if width else (0,)
+        meta = np.zeros(empty, dtype=dtype)
+        if is_cupy(getattr(X, "_meta", None)):
+            meta = np.zeros_like(X._meta, shape=empty, dtype=dtype)
         if is_frame(X):
             return X.map_partitions(call, meta=meta)
         X = X.rechunk({1: -1}) if len(X.chunks[1]) > 1 else X
@@ -144,7 +150,7 @@ def _on_block(local: Any, method: str, X: Any) -> Any:
         # An empty partition has an empty answer, which scikit-learn's checks refuse.
         filler = np.zeros((1, local.n_features_in_))
         return getattr(local, method)(_named(filler, X))[:0]
-    return getattr(local, method)(X)
+    return getattr(model_beside(X, local), method)(X)
 
 
 def _named(filler: Any, X: Any) -> Any:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl._sklearn.arrays import Place, is_foreign, put_beside
 from skopt_dl.dask._install import dask, dask_array
+from skopt_dl.kernels.namespace import namespace_of
 
 # Partial results that are added in one task.
 FAN_IN = 8
@@ -23,7 +25,7 @@ class Rows:
     ----------
     blocks : list of Delayed
         Each yields a checked float64 or float32 array or CSR matrix, its targets, and its weights
-        or ``None``.
+        or ``None``, all of them in one place.
     n_features : int
         Columns of X.
     names : array of str, optional
@@ -140,7 +142,7 @@ def rows_of(
         weights = _beside(name, "sample_weight", sample_weight, len(parts), lengths)
     checked = dask().delayed(_checked, pure=True)
     blocks = [
-        checked(name, i, dtype.str, labels, *part)
+        checked(name, i, dtype.str, labels, owner._anywhere, *part)
         for i, part in enumerate(zip(parts, targets, weights, strict=True))
     ]
     shape = y.shape if hasattr(y, "shape") else np.shape(y)
@@ -224,33 +226,57 @@ def _beside(
 
 
 def _checked(
-    name: str, i: int, dtype: str, labels: bool, X: Any, y: Any, w: Any
+    name: str, i: int, dtype: str, labels: bool, anywhere: bool, X: Any, y: Any, w: Any
 ) -> tuple[Any, ...]:
     """One block, converted and checked where it lives."""
+    if not anywhere:
+        refuse_elsewhere(name, i, X)
     if hasattr(X, "tocsr"):
         X = X.tocsr().astype(dtype, copy=False)
         stored = X.data
+    elif is_foreign(X):
+        xp = namespace_of(X)
+        X = stored = xp.astype(X, getattr(xp, np.dtype(dtype).name), copy=False)
     else:
         X = stored = np.ascontiguousarray(np.asarray(X), dtype=dtype)
-    y = np.asarray(y) if labels else np.asarray(y, dtype=np.float64)
-    w = None if w is None else np.asarray(w, dtype=np.float64)
+    xp = namespace_of(stored)
+    y = np.asarray(y) if labels else _floats(y, stored)
+    w = None if w is None else _floats(w, stored)
     for what, a in (("y", y), ("sample_weight", w)):
-        if a is not None and len(a) != X.shape[0]:
+        if a is not None and a.shape[0] != X.shape[0]:
             raise ValueError(
-                f"skopt_dl.dask.{name}: block {i} has {X.shape[0]} rows of X but {len(a)} of {what}"
+                f"skopt_dl.dask.{name}: block {i} has {X.shape[0]} rows of X but {a.shape[0]} of "
+                f"{what}"
             )
     for what, a in (("X", stored), ("y", y), ("sample_weight", w)):
-        if a is not None and a.dtype.kind == "f" and not np.all(np.isfinite(a)):
+        real = a is not None and "float" in str(a.dtype)
+        if real and not bool(namespace_of(a).all(namespace_of(a).isfinite(a))):
             raise ValueError(
                 f"skopt_dl.dask.{name}: {what} contains NaN or infinity in block {i}; impute or "
                 "drop those rows first"
             )
-    if w is not None and np.any(w < 0):
+    if w is not None and bool(xp.any(w < 0)):
         raise ValueError(
             f"skopt_dl.dask.{name}: sample_weight has negative values in block {i}; weights must "
             "be at least 0"
         )
     return X, y, w
+
+
+def refuse_elsewhere(name: str, i: int, X: Any) -> None:
+    """Raise a `TypeError` for a block on a device."""
+    if is_foreign(X):
+        raise TypeError(
+            f"skopt_dl.dask.{name} works on blocks on the host, but block {i} of X is on "
+            f"{Place.of(X)}: give X.map_blocks(cupy.asnumpy)"
+        )
+
+
+def _floats(a: Any, stored: Any) -> Any:
+    """``a`` in float64, where the entries of X are."""
+    a = put_beside(stored, a if is_foreign(a) else np.asarray(a, dtype=np.float64))
+    xp = namespace_of(a)
+    return xp.astype(a, xp.float64, copy=False)
 
 
 # --- computing ----------------------------------------------------------------------------------
@@ -318,7 +344,7 @@ def counted(cluster: Cluster, rows: Rows, *values: Any) -> tuple[Rows, tuple[Any
 
 
 def _length(block: tuple[Any, Any, Any]) -> int:
-    return len(block[1])
+    return int(block[1].shape[0])
 
 
 def summed(parts: list[Any], add: Callable[[list[Any]], Any]) -> Any:

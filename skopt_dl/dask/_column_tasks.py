@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.dask._collections import refuse_elsewhere
 from skopt_dl.dask._pairs import Group
 from skopt_dl.matrix_completion.columns import biases
 from skopt_dl.matrix_completion.observe import observe
@@ -31,6 +32,22 @@ def _observed(X: Any, mean: float) -> Any:
     if not observed.shape[0]:
         return None
     return observed.shifted(mean) if mean else observed
+
+
+def checked(i: int, X: Any, dtype: str) -> Any:
+    """One block as an array or a CSR matrix, checked where it lives."""
+    refuse_elsewhere("MatrixCompletion", i, X)
+    sparse = hasattr(X, "tocsr")
+    if sparse:
+        X = X.tocsr().astype(dtype, copy=False)
+    else:
+        X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
+    if np.any(np.isinf(X.data if sparse else X)):
+        raise ValueError(
+            f"skopt_dl.dask.MatrixCompletion: X contains infinity in block {i}; NaN marks what is "
+            "missing"
+        )
+    return X
 
 
 def extent(X: Any) -> tuple[int, int]:

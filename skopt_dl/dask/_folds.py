@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from skopt_dl.dask._base import DaskEstimator, RegressionMixin
 from skopt_dl.dask._collections import Cluster, Rows, counted, rows_of, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._moments import Part, fold_parts, moments_of, task_bytes
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
 from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._small_problem import SmallProblem, fit_small
 
@@ -21,6 +22,7 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
 
     fit_intercept: bool
     cv: Any
+    _anywhere: ClassVar[bool] = True
 
     @abstractmethod
     def _choose(self, folds: Folds) -> tuple[Any, bool]:
@@ -134,16 +136,17 @@ def _squares(
     block: tuple[Any, Any, Any], origin: Any, parts: list[Part], models: list[tuple[Any, Any]]
 ) -> dict[int, Any]:
     X, y, w = block
-    x0, y0 = origin
-    w = np.ones(len(y)) if w is None else w
+    xp, device = namespace_of(y), device_of(y)
+    x0, y0 = xp.asarray(origin[0], device=device), origin[1]
+    w = xp.ones(y.shape[0], dtype=xp.float64, device=device) if w is None else w
     sums = {}
     for fold, first, end in parts:
-        W, b = models[fold]
-        rows = X[first:end]
+        W, b = (xp.asarray(a, device=device) for a in models[fold])
+        rows = X[first:end, :]
         sparse = hasattr(rows, "tocsr")
         predicted = rows @ W - x0 @ W if sparse else (rows - x0) @ W
         residual = predicted + b - (y[first:end] - y0)[:, None]
-        sums[fold] = w[first:end] @ residual**2
+        sums[fold] = to_numpy(w[first:end] @ residual**2)
     return sums
 
 

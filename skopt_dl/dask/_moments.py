@@ -14,6 +14,7 @@ import numpy as np
 
 from skopt_dl.dask._collections import FAN_IN, Cluster, Rows, counted, summed
 from skopt_dl.dask._install import dask
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
 from skopt_dl.linear_model._moments import BLOCK, Moments
 
 # The rows of a block that belong to a fold: (fold, first, last + 1).
@@ -43,18 +44,25 @@ def moments_of(
 
 def _origin(block: tuple[Any, Any, Any]) -> tuple[Any, float]:
     X, y, _ = block
-    if not len(y):
+    n, xp = y.shape[0], namespace_of(y)
+    if not n:
         return np.zeros(X.shape[1]), 0.0
-    sums = np.asarray(X.sum(axis=0, dtype=np.float64)).reshape(-1)
-    return sums / len(y), float(np.mean(y))
+    if hasattr(X, "tocsr"):
+        # SciPy's matrices have sums of two dimensions.
+        sums = np.asarray(to_numpy(X.sum(axis=0, dtype=np.float64))).reshape(-1)
+    else:
+        sums = to_numpy(xp.sum(X, axis=0, dtype=xp.float64))
+    return sums / n, float(xp.mean(y))
 
 
 def _of_block(
     block: tuple[Any, Any, Any], origin: tuple[Any, float], parts: Sequence[Part] | None
 ) -> dict[int, Moments]:
     X, y, w = block
-    w = np.ones(len(y)) if w is None else w
-    parts = [(0, 0, len(y))] if parts is None else parts
+    xp, n = namespace_of(y), y.shape[0]
+    w = xp.ones(n, dtype=xp.float64, device=device_of(y)) if w is None else w
+    parts = [(0, 0, n)] if parts is None else parts
+    origin = (xp.asarray(origin[0], device=device_of(y)), origin[1])
     return {fold: _of_part(X, y, w, first, end, origin) for fold, first, end in parts}
 
 
@@ -63,11 +71,11 @@ def _of_part(X: Any, y: Any, w: Any, first: int, end: int, origin: tuple[Any, fl
     if not hasattr(X, "tocsr"):
         return Moments.of_rows(X, y, w, np.arange(first, end), origin)
     size = max(1, BLOCK // max(1, X.shape[1]))
-    total = Moments.of_rows(np.zeros((0, X.shape[1])), y, w, np.arange(0), origin)
+    total = Moments.of_rows(X[:0].toarray(), y, w, np.arange(0), origin)
     for low in range(first, end, size):
         some = slice(low, min(low + size, end))
         rows = X[some].toarray()
-        total.add(Moments.of_rows(rows, y[some], w[some], np.arange(len(rows)), origin))
+        total.add(Moments.of_rows(rows, y[some], w[some], np.arange(rows.shape[0]), origin))
     return total
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl._sklearn.arrays import model_beside, on_host
 from skopt_dl.dask._collections import add_arrays, rows_of, summed
 from skopt_dl.dask._install import dask
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
 
 
 def r2(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
@@ -36,18 +38,21 @@ def accuracy(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
 
 def _level(block: tuple[Any, Any, Any]) -> Any:
     y = block[1]
-    return np.mean(y, axis=0) if len(y) else np.zeros(y.shape[1:])
+    return on_host(namespace_of(y).mean(y, axis=0)) if y.shape[0] else np.zeros(y.shape[1:])
 
 
 def _squares(local: Any, block: tuple[Any, Any, Any], level: Any) -> Any:
     X, y, w = block
-    targets = y.shape[1] if y.ndim == 2 else 1
-    if not len(y):
+    n, targets = y.shape[0], y.shape[1] if y.ndim == 2 else 1
+    if not n:
         return np.zeros((4, targets))
-    w = np.ones(len(y)) if w is None else w
-    residual, moved = (np.reshape(a, (len(y), -1)) for a in (y - _raw(local, X), y - level))
-    weight = np.full(targets, np.sum(w))
-    return np.stack([weight, w @ residual**2, w @ moved, w @ moved**2])
+    xp, device = namespace_of(y), device_of(y)
+    w = xp.ones(n, dtype=xp.float64, device=device) if w is None else w
+    level = xp.asarray(level, device=device)
+    errors = (y - _raw(model_beside(X, local), X), y - level)
+    residual, moved = (xp.reshape(a, (n, -1)) for a in errors)
+    weight = xp.broadcast_to(xp.sum(w), (targets,))
+    return to_numpy(xp.stack([weight, w @ residual**2, w @ moved, w @ moved**2]))
 
 
 def _raw(local: Any, X: Any) -> Any:

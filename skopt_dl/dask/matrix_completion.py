@@ -14,7 +14,7 @@ from skopt_dl.dask._collections import Rows, parts_of, summed, values_beside
 from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_posterior import ColumnPosterior
 from skopt_dl.dask._column_problem import ColumnProblem
-from skopt_dl.dask._column_tasks import extent
+from skopt_dl.dask._column_tasks import checked, extent
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._pairs import groups_of, rows_attributes
 from skopt_dl.dask._task_memory import FLOAT, completion_bytes
@@ -209,8 +209,8 @@ class MatrixCompletion(DaskEstimator):
         self._check_solver()
         delayed, col_ids = dask().delayed, None
         if y is None:
-            checked = delayed(_checked, pure=True)
-            blocks = [checked(i, part, found.dtype.str) for i, part in enumerate(found.parts)]
+            on_worker = delayed(checked, pure=True)
+            blocks = [on_worker(i, part, found.dtype.str) for i, part in enumerate(found.parts)]
         else:
             blocks, col_ids = groups_of(cluster, found.parts, values_beside(self, found, y))
         blocks = cluster.persist(blocks) if self.persist else blocks
@@ -379,21 +379,6 @@ def _believed(problem: ColumnPosterior, w: Any) -> dict[str, Any]:
 
 def _float_of(X: Any) -> Any:
     return np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
-
-
-def _checked(i: int, X: Any, dtype: str) -> Any:
-    """One block as an array or a CSR matrix, checked where it lives."""
-    sparse = hasattr(X, "tocsr")
-    if sparse:
-        X = X.tocsr().astype(dtype, copy=False)
-    else:
-        X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
-    if np.any(np.isinf(X.data if sparse else X)):
-        raise ValueError(
-            f"skopt_dl.dask.MatrixCompletion: X contains infinity in block {i}; NaN marks what is "
-            "missing"
-        )
-    return X
 
 
 def _added(parts: list[Any]) -> Any:

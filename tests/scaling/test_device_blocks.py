@@ -1,0 +1,128 @@
+"""Blocks that are on a device: least squares read them there, the others name the way out.
+
+Blocks of ``array_api_strict``'s second device, which refuses conversions, stand for CuPy's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+from array_api_strict._array_object import Array
+
+from skopt_dl.kernels.namespace import to_numpy
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+import skopt_dl.dask as ours  # noqa: E402
+from skopt_dl.dask._base import _on_block  # noqa: E402
+
+DEVICE = strict.Device("device1")
+N, P, ROWS = 203, 6, 80
+
+
+def away(a: Any) -> Any:
+    """A Dask array of blocks of rows on the device."""
+    parts = []
+    for i in range(0, len(a), ROWS):
+        block = strict.asarray(a[i : i + ROWS], device=DEVICE)
+        parts.append(da.from_delayed(dask.delayed(block, pure=False), block.shape, dtype=a.dtype))
+    return da.concatenate(parts)
+
+
+def make(dtype: str = "float64") -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, P)) * np.logspace(-1, 2, P) + 5.0
+    y = X @ rng.standard_normal(P) + rng.standard_normal(N)
+    return X.astype(dtype), y.astype(dtype), rng.integers(0, 3, N).astype(dtype)
+
+
+MODELS = [
+    ours.Ridge(alpha=2.0),
+    ours.Ridge(fit_intercept=False),
+    ours.Lasso(alpha=0.1, tol=1e-10),
+    ours.ElasticNet(alpha=0.1, tol=1e-10),
+    ours.LassoCV(alphas=5, cv=3),
+    ours.RidgeCV(alphas=[0.1, 1.0, 10.0], cv=4),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_least_squares_read_blocks_where_they_are(
+    model: Any, weighted: bool, dtype: str, monkeypatch: Any
+) -> None:
+    X, y, w = make(dtype)
+    chunked = [da.from_array(a, chunks=(ROWS, *a.shape[1:])) for a in (X, y, w)]
+    host = model.__sklearn_clone__().fit(*chunked[: 3 if weighted else 2])
+    left: list[tuple[int, ...]] = []
+    original = Array.to_device
+
+    def to_device(self: Any, device: Any, /, stream: Any = None) -> Any:
+        left.append(self.shape)
+        return original(self, device, stream=stream)
+
+    monkeypatch.setattr(Array, "to_device", to_device)
+    with dask.config.set(scheduler="synchronous"):
+        device = model.__sklearn_clone__().fit(*map(away, (X, y, w)[: 3 if weighted else 2]))
+        # Moments leave the device, blocks and targets do not.
+        assert left and not [s for s in left if ROWS in s or N % ROWS in s]
+        assert isinstance(device.coef_, np.ndarray) and device.coef_.dtype == dtype
+        rtol = 1e-8 if dtype == "float64" else 1e-5
+        np.testing.assert_allclose(device.coef_, host.coef_, rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(device.intercept_, host.intercept_, rtol=1e-4, atol=rtol)
+        # Dask itself joins columns of blocks by NumPy, but for those with NumPy's protocol.
+        block = _on_block(device.to_local(), "predict", strict.asarray(X[:ROWS], device=DEVICE))
+        assert block.device == DEVICE
+        np.testing.assert_allclose(to_numpy(block), host.predict(X[:ROWS]), rtol=1e-3)
+        score = device.score(away(X), away(y))
+    assert type(score) is float
+    assert score == pytest.approx(host.score(*chunked[:2]), rel=1e-6)
+    assert device.task_bytes_ == host.task_bytes_
+
+
+def test_errors_that_lose_their_digits_are_measured_on_the_blocks() -> None:
+    X, _, _ = make()
+    y = X @ np.arange(1.0, P + 1)
+    model = ours.RidgeCV(alphas=[1e-9, 1.0], cv=3)
+    host = model.__sklearn_clone__().fit(*(da.from_array(a, chunks=ROWS) for a in (X, y)))
+    with dask.config.set(scheduler="synchronous"):
+        device = model.fit(away(X), away(y))
+    assert device.alpha_ == host.alpha_ and device.n_passes_ == host.n_passes_
+
+
+def test_bad_blocks_are_named() -> None:
+    X, y, _ = make()
+    bad = X.copy()
+    bad[100, 2] = np.inf
+    with dask.config.set(scheduler="synchronous"):
+        with pytest.raises(ValueError, match="X contains NaN or infinity in block 1"):
+            ours.Ridge().fit(away(bad), away(y))
+        with pytest.raises(ValueError, match="sample_weight has negative values in block 0"):
+            ours.Ridge().fit(away(X), away(y), away(-np.ones(N)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [ours.LogisticRegression(), ours.MLPRegressor(max_iter=1), ours.MatrixCompletion(1)],
+    ids=str,
+)
+def test_others_want_blocks_on_the_host(model: Any) -> None:
+    X, y, _ = make()
+    given = (X,) if isinstance(model, ours.MatrixCompletion) else (X, y > 0)
+    message = r"block \d of X is on .*: give X\.map_blocks\(cupy\.asnumpy"
+    with dask.config.set(scheduler="synchronous"), pytest.raises(TypeError, match=message):
+        model.fit(*(away(a) if a is X else da.from_array(a, chunks=ROWS) for a in given))
+
+
+@pytest.mark.gpu
+def test_gpu_blocks(cupy: Any) -> None:
+    X, y, _ = make()
+    host = ours.Lasso(alpha=0.1, tol=1e-10).fit(*(da.from_array(a, chunks=ROWS) for a in (X, y)))
+    there = [da.from_array(a, chunks=ROWS).map_blocks(cupy.asarray) for a in (X, y)]
+    device = ours.Lasso(alpha=0.1, tol=1e-10).fit(*there)
+    np.testing.assert_allclose(device.coef_, host.coef_, rtol=1e-8)
+    assert isinstance(device.predict(there[0]).compute(), cupy.ndarray)
