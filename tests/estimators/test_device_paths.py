@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from typing import Any
 
@@ -13,6 +14,7 @@ from sklearn.model_selection import KFold
 
 import skopt_dl
 from skopt_dl import LassoCV, MultiTaskElasticNetCV
+from skopt_dl._sklearn import arrays, base
 from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.linear_model import alpha_max, enet_path, lasso_path
 
@@ -187,6 +189,32 @@ def test_max_time_pads_where_the_data_live() -> None:
         model = MultiTaskElasticNetCV(max_time=1e-9, alphas=5).fit(there(X), there(y[:, None]))
     assert any("errors missing" in str(w.message) for w in caught)
     assert np.isnan(model.mse_path_).any() and model.coef_.device == DEVICE
+
+
+@pytest.mark.parametrize("name", ["LassoCV", "MultiTaskElasticNetCV"])
+def test_a_search_keeps_the_rules_of_devices(name: str, monkeypatch: Any) -> None:
+    """Answers mirror host data that went to a device, targets follow X, models move and are saved;
+    what is read of a search are NumPy arrays everywhere."""
+    X, y = make("tall", n_targets=2 if "Task" in name else 1)
+    kind, params = getattr(skopt_dl, name), {"alphas": 3, "eps": 0.1, "cv": 3, "tol": 1e-6}
+    host, native = kind(**params).fit(X, y), kind(**params).fit(there(X), y)
+    place = arrays.Place("array_api_strict", str(DEVICE))
+    for module in (arrays, base):
+        monkeypatch.setattr(module, "device_place", {"cuda": place, "cpu": arrays.HOST}.get)
+    mirrored = kind(**params, device="cuda").fit(X, y)
+    assert arrays.fitted_place(native) == place
+    assert arrays.fitted_place(mirrored) == arrays.fitted_place(host) == arrays.HOST
+    with pytest.raises(ValueError, match="must use the same namespace"):
+        native.predict(X)
+    back = pickle.loads(pickle.dumps(native))
+    assert back.coef_.device == DEVICE
+    for model in (mirrored, native.to_device("cpu"), back.to_device("cpu")):
+        np.testing.assert_allclose(model.predict(X), host.predict(X), atol=1e-2)
+    away = host.to_device("cuda")
+    assert to_numpy(away.predict(there(X))) == pytest.approx(host.predict(X))
+    for model in (native, mirrored, back, away):
+        assert isinstance(model.mse_path_, np.ndarray) and isinstance(model.alphas_, np.ndarray)
+        assert type(model.alpha_) is float
 
 
 @pytest.mark.gpu
