@@ -60,9 +60,11 @@ PENALTIES = {
 @pytest.mark.parametrize("loss", list(LOSSES))
 @pytest.mark.parametrize("penalty", list(PENALTIES))
 @pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_steps_are_the_generic_ones(
     dtype: str,
+    form: Any,
     intercept: bool,
     penalty: str,
     loss: str,
@@ -75,7 +77,7 @@ def test_steps_are_the_generic_ones(
     monkeypatch.setattr(samples, "STEPS", 20)
     models = []
     for kind in (dtype, "float64"):
-        q = problem(loss, PENALTIES[penalty], kind, fit_intercept=intercept)
+        q = problem(loss, PENALTIES[penalty], kind, form=form, fit_intercept=intercept)
         model = q.samples(start(q).astype(kind))
         model.set_step(0.3 / model.lipschitz)
         # A point away from that of the table.
@@ -138,6 +140,7 @@ def test_centred_targets_of_several_outputs(host: HostKernels) -> None:
 
 def test_others_take_the_array_form(host: HostKernels, monkeypatch: Any) -> None:
     q = problem("squared", L2(0.1), "float64", form=sparse.csr_matrix)
+    q.base.rows.indices = q.base.rows.indices.astype(np.int64)
     model = q.samples(start(q))
     model.set_step(0.01)
     before = model.W.copy()

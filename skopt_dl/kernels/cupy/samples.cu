@@ -20,10 +20,12 @@ __device__ void slopes(int loss, int K, const REAL* y, REAL* z) {
     }
 }
 
-// SAGA (kind 0), SVRG (1), whose table stays as it is, and SAG (2) on dense rows, a step for each of
-// the n_order samples. A thread has the same columns in every step.
+// SAGA (kind 0), SVRG (1), whose table stays as it is, and SAG (2), a step for each of the n_order
+// samples: on dense rows or, with `columns`, on rows in CSR form, where `reach` makes up for the
+// draws that miss a column.
 extern "C" __global__ void sample_steps(long long n, int p, int K, int n_order, const int* order,
-                                        int kind, int loss, const REAL* X, const REAL* mean,
+                                        int kind, int loss, const REAL* data, const int* columns,
+                                        const int* ptr, const REAL* reach, const REAL* mean,
                                         const REAL* y, const REAL* scale, const REAL* boost,
                                         REAL step, int positive, int intercept,
                                         const REAL* threshold, const REAL* shrink, const REAL* l2,
@@ -31,11 +33,15 @@ extern "C" __global__ void sample_steps(long long n, int p, int K, int n_order, 
                                         REAL* average_b) {
     REAL *z = (REAL*)shared_bytes + blockDim.x, *d = z + K;
     for (int t = 0; t < n_order; t++) {
-        long long i = order[t];
-        const REAL* x = X + i * p;
+        long long i = order[t], first = columns ? ptr[i] : i * p;
+        int size = columns ? ptr[i + 1] - ptr[i] : p;
+        const REAL* x = data + first;
         for (int k = 0; k < K; k++) {
             REAL sum = 0;
-            OF_BLOCK(j, p) sum += (x[j] - mean[j]) * W[j * K + k];
+            OF_BLOCK(a, size) {
+                long long j = columns ? columns[first + a] : a;
+                sum += (x[a] - mean[j]) * W[j * K + k];
+            }
             sum = block_sum(sum);
             if (threadIdx.x == 0) z[k] = b[k] + sum;
         }
@@ -55,21 +61,25 @@ extern "C" __global__ void sample_steps(long long n, int p, int K, int n_order, 
             }
         }
         __syncthreads();
-        OF_BLOCK(j, p) {
-            REAL centred = x[j] - mean[j];
+        OF_BLOCK(a, size) {
+            long long j = columns ? columns[first + a] : a;
+            REAL centred = x[a] - mean[j];
             for (int k = 0; k < K; k++) {
                 long long e = j * K + k;
                 REAL now = average[e];
                 if (kind != 1) average[e] = now + d[k] / n * centred;
-                if (kind == 2) {
-                    W[e] -= step * (average[e] + l2[e] * W[e]);
-                    continue;
-                }
-                REAL v = W[e] - step * (boost[i] * d[k] * centred + now);
-                REAL size = (positive ? v : fabs(v)) - threshold[e];
-                W[e] = size > 0 ? (v > 0 ? size : -size) * shrink[e] : (REAL)0;
+                if (kind == 2) continue;
+                REAL v = W[e] - step * (boost[i] * d[k] * centred + reach[j] * now);
+                REAL rest = (positive ? v : fabs(v)) - threshold[e];
+                W[e] = rest > 0 ? (v > 0 ? rest : -rest) * shrink[e] : (REAL)0;
             }
         }
+        // In another row other threads have these columns.
+        __syncthreads();
+        if (kind != 2) continue;
+        for (long long e = threadIdx.x; e < (long long)p * K; e += blockDim.x)
+            W[e] -= step * (average[e] + l2[e] * W[e]);
+        __syncthreads();
     }
 }
 

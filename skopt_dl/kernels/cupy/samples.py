@@ -1,7 +1,6 @@
 """Loops over single samples on CuPy: many steps in one launch of one block, without a read between.
 
-A step of the array form is some twenty launches and a read. Sparse rows of SAG, SAGA and SVRG have
-the array form.
+A step of the array form is some twenty launches and a read.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ NOTHING = np.uintp(0)
 
 def _steps(name: str, kind: int, model: Any, order: Any) -> None:
     m = model
-    X = None if m.sparse else m.base.X
-    arrays = _held(m, "mean", "y", "scale", "boost")
+    data, places = _rows(m)
+    arrays = _held(m, "reach", "mean", "y", "scale", "boost")
     shaped = _held(m, "threshold", "shrink", "l2", "W", "b", "table", "average", "average_b")
-    if X is None or not X.size or not _plain(X, *arrays, *shaped):
+    if not _plain(data, places, *arrays, *shaped):
         getattr(generic, name)(model, order)
         return
-    (n, p), K, real = X.shape, m.W.shape[1], X.dtype.type
+    (p, K), real = m.W.shape, data.dtype.type
     for count, part in _launches(order):
         _launch(
             "sample_steps",
-            X,
+            data,
             K,
-            *(np.int64(n), np.int32(p), np.int32(K), count, part),
-            *(np.int32(kind), np.int32(m.loss_id), X, *arrays),
+            *(np.int64(m.n), np.int32(p), np.int32(K), count, part),
+            *(np.int32(kind), np.int32(m.loss_id), data, *places, *arrays),
             *(real(m.step), np.int32(m.positive), np.int32(m.intercept)),
             *shaped,
         )
@@ -59,12 +58,9 @@ def dual_epoch(model: Any, order: Any) -> float:
     import cupy
 
     m = model
-    rows = m.base.rows if m.sparse else m.base.X
-    data = rows.data if m.sparse else rows
+    data, places = _rows(m)
     arrays, shaped = _held(m, "mean", "y", "omega", "sigma"), _held(m, "l1", "l2", "u", "v")
-    places = [rows.indices, rows.indptr] if m.sparse else []
-    small = all(str(a.dtype) == "int32" for a in places)
-    if not (small and data.size and _plain(data, *arrays, *shaped)):
+    if not _plain(data, places, *arrays, *shaped):
         return generic.dual_epoch(model, order)
     p, K = m.v.shape
     largest = cupy.zeros(1, data.dtype)
@@ -74,7 +70,7 @@ def dual_epoch(model: Any, order: Any) -> float:
             data,
             K,
             *(np.int32(p), np.int32(K), count, part, np.int32(m.loss_id)),
-            *(data, *(places or (NOTHING, NOTHING)), *arrays),
+            *(data, *places, *arrays),
             *(np.int32(m.positive), *shaped, largest),
         )
     return float(largest[0])
@@ -89,12 +85,21 @@ def _held(model: Any, *names: str) -> list[Any]:
     return [getattr(model, name) for name in names]
 
 
-def _plain(X: Any, *arrays: Any) -> bool:
+def _rows(model: Any) -> tuple[Any, tuple[Any, Any]]:
+    """The entries of a model's rows; where they are sparse, their columns and where each begins."""
+    if not model.sparse:
+        return model.base.X, (NOTHING, NOTHING)
+    rows = model.base.rows
+    return rows.data, (rows.indices, rows.indptr)
+
+
+def _plain(data: Any, places: tuple[Any, Any], *arrays: Any) -> bool:
     """Whether the kernels read all arrays as they are, and their outputs fit a block's memory."""
-    room = SHARED // X.dtype.itemsize - THREADS
+    room = SHARED // data.dtype.itemsize - THREADS
     widest = max(a.shape[1] for a in arrays if a.ndim == 2)
-    alike = all(a.dtype == X.dtype and a.flags.c_contiguous for a in (X, *arrays))
-    return bool(alike and 2 * widest <= room)
+    alike = all(a.dtype == data.dtype and a.flags.c_contiguous for a in (data, *arrays))
+    small = places[0] is NOTHING or all(str(a.dtype) == "int32" for a in places)
+    return bool(data.size and alike and small and 2 * widest <= room)
 
 
 def _launches(order: Any) -> Any:
