@@ -125,11 +125,17 @@ class GroupLasso(Penalty):
         """The coefficients of each group."""
         return self._groups(size)
 
+    def block_strengths(self, size: int) -> list[float]:
+        """The strength of each group's norm, for kernels that know `prox_block` by it."""
+        return [float(self._strength(b, len(g))) for b, g in enumerate(self._groups(size))]
+
+    def _strength(self, b: int, length: int) -> Any:
+        return self.alpha * (length**0.5 if self.weights is None else self.weights[b])
+
     def prox_block(self, v: Any, step: Any, b: int) -> Any:
         """The prox of group ``b`` alone."""
         norm = namespace_of(v).linalg.vector_norm(v)
-        weight = v.shape[0] ** 0.5 if self.weights is None else self.weights[b]
-        strength = self.alpha * weight
+        strength = self._strength(b, v.shape[0])
         # An infinite step asks where the penalty itself is smallest.
         threshold = step * strength if strength > 0 else 0.0
         return (1 - threshold / norm) * v if norm > threshold else 0 * v

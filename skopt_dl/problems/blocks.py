@@ -38,6 +38,8 @@ class BlockModel:
         How many blocks there are to visit.
     members, columns, lipschitz : list
         For each block its coefficients, its columns of the design, and :math:`L_b`.
+    strengths : list of float or None
+        Of the norms of blocks, where those are the penalty.
     """
 
     MAX_ACTIVE = CoordinateModel.MAX_ACTIVE
@@ -55,6 +57,9 @@ class BlockModel:
         self.members = [xp.asarray(b, dtype=xp.int64, device=device_of(w)) for b in self.places]
         self.columns = [map_.take_columns(at) for at in self.members]
         self.lipschitz = [self._lipschitz(b) for b in range(self.n_coordinates)]
+        self.strengths: list[float] | None = None
+        if hasattr(penalty, "block_strengths"):
+            self.strengths = penalty.block_strengths(w.shape[0])
         self.full_indicator, self.active_left = float("inf"), 0
 
     def _lipschitz(self, b: int) -> float:
@@ -65,6 +70,9 @@ class BlockModel:
         # Columns that are constant but for rounding have no curvature.
         rounding = 16 * len(self.places[b]) * float(xp.finfo(raw.dtype).eps)
         return largest if largest > rounding * to_float(xp.max(xp.abs(raw))) else 0.0
+
+    # Those of single coordinates, kept in the same way.
+    gram = CoordinateModel.gram
 
     def put(self, b: int, values: Any) -> None:
         """Set the coefficients of block ``b``."""

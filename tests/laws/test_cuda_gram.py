@@ -15,7 +15,8 @@ from skopt_dl.kernels import generic, generic_rows
 from skopt_dl.kernels.bind import PLAIN
 from skopt_dl.kernels.cupy import gram
 from skopt_dl.linops import design
-from skopt_dl.penalties import ElasticNet, RowElasticNet
+from skopt_dl.penalties import ElasticNet, GroupLasso, RowElasticNet
+from skopt_dl.problems.blocks import BlockModel
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.rows import RowModel
 
@@ -107,6 +108,7 @@ def test_the_epochs_are_bound_on_cupy_alone() -> None:
     assert bind(space, np.dtype("float32")).cd_epochs is gram.cd_epochs
     assert bind(space, np.dtype("int64")).cd_epochs is generic.cd_epochs
     assert bind(space, np.dtype("float32")).row_epochs is gram.row_epochs
+    assert bind(space, np.dtype("float32")).block_epochs is gram.block_epochs
     assert bind(space, np.dtype("float32")).gram_row_epochs is gram.gram_row_epochs
 
 
@@ -168,6 +170,57 @@ def test_rows_that_no_block_shares_take_the_array_form(host: HostKernels, monkey
     assert host.launched == {}
 
 
+GROUPS = [[0, 4, 2], [3, 5], [1], [6, 8, 7]]
+
+
+def blocks_model(
+    dtype: str, *, centre: bool = True, free: bool = False, scattered: bool = False, xp: Any = np
+) -> BlockModel:
+    """The same data in groups, of which one does not bend; one may be free of the penalty."""
+    one = model(dtype, centre=centre, scattered=scattered)
+    weights = [2.0, 1.0, 0.0 if free else 1.0, 300.0]
+    matrix = one.map.X if xp is np else xp.asarray(one.map.to_dense())
+    w, u, h = (xp.asarray(a) for a in (one.w, one.u, one.h))
+    w[3] = 0.5
+    penalty = GroupLasso(GROUPS, 0.05, weights)
+    return BlockModel(design(matrix), w, u, h, centre=centre, penalty=penalty, kernels=PLAIN)
+
+
+BLOCKS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "raw": {"centre": False},
+    "free": {"free": True},
+    "sparse": {"scattered": True},
+}
+
+
+@pytest.mark.parametrize("case", list(BLOCKS))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_epochs_over_blocks_are_the_generic_ones(dtype: str, case: str, host: HostKernels) -> None:
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    ours, spec = blocks_model(dtype, **BLOCKS[case]), blocks_model(dtype, **BLOCKS[case])
+    for n_epochs in (1, 2, 7):
+        done, indicator = gram.block_epochs(ours, [2, 0, 3, 1], n_epochs, -1.0)
+        expected = generic_rows.block_epochs(spec, [2, 0, 3, 1], n_epochs, -1.0)
+        assert done == expected[0]
+        assert indicator == pytest.approx(expected[1], rel=50 * tolerance, abs=tolerance)
+        np.testing.assert_allclose(ours.w, spec.w, atol=tolerance)
+        np.testing.assert_allclose(ours.u, spec.u, atol=tolerance)
+        assert float(ours.c) == pytest.approx(float(spec.c), abs=10 * tolerance)
+        assert ours.w.dtype == ours.u.dtype == dtype
+    assert np.all(ours.w[GROUPS[3]] == 0) and np.any(ours.w[GROUPS[0]] != 0)
+    assert host.launched == {"cd_blocks": 3}
+
+
+def test_other_penalties_of_blocks_take_the_array_form(host: HostKernels) -> None:
+    ours, spec = blocks_model("float64"), blocks_model("float64")
+    ours.strengths = None
+    assert gram.block_epochs(ours, range(4), 3, 0.0) == generic_rows.block_epochs(
+        spec, range(4), 3, 0.0
+    )
+    assert host.launched == {}
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gpu_epochs(dtype: str, cupy: Any) -> None:
@@ -192,3 +245,16 @@ def test_gpu_epochs_over_rows(dtype: str, cupy: Any) -> None:
         assert done == generic_rows.row_epochs(spec, np.arange(9), n_epochs, 0.0)[0]
         np.testing.assert_allclose(ours.W.get(), spec.W, atol=tolerance)
         np.testing.assert_array_equal(ours.W.get(), again.W.get())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gpu_epochs_over_blocks(dtype: str, cupy: Any) -> None:
+    tolerance = 2e-4 if dtype == "float32" else 1e-10
+    ours, again, spec = (blocks_model(dtype, xp=xp) for xp in (cupy, cupy, np))
+    for n_epochs in (1, 2, 7):
+        done, _ = gram.block_epochs(ours, range(4), n_epochs, 0.0)
+        gram.block_epochs(again, range(4), n_epochs, 0.0)
+        assert done == generic_rows.block_epochs(spec, range(4), n_epochs, 0.0)[0]
+        np.testing.assert_allclose(ours.w.get(), spec.w, atol=tolerance)
+        np.testing.assert_array_equal(ours.w.get(), again.w.get())

@@ -35,6 +35,7 @@ UPDATES = Compiled(
 MODULES = (
     Compiled(
         GramLasso="gram_lasso",
+        block_epochs="gram",
         cd_epochs="gram",
         column_moments="moments",
         entry_products="observed",

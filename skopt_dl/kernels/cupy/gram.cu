@@ -121,3 +121,65 @@ extern "C" __global__ void cd_rows(int p, int K, int n_order, const int* order, 
     }
     keep(state, done, full, left);
 }
+
+// The same over blocks of coefficients, block b those of members[starts[b]] on, which take proximal
+// steps of length 1 / lipschitz[b] for the norms of blocks, charged with `strengths`.
+extern "C" __global__ void cd_blocks(int p, int n_order, const int* order, const int* starts,
+                                     const int* members, const REAL* G, REAL* q, REAL* w,
+                                     const REAL* lipschitz, const REAL* strengths, int n_epochs,
+                                     REAL target, int max_active, REAL again, REAL* state) {
+    REAL* change = (REAL*)shared_bytes;
+    REAL full = state[1];
+    int left = (int)state[2], done = 0;
+    while (done < n_epochs) {
+        bool active = left > 0;
+        REAL indicator = 0;
+        for (int t = 0; t < n_order; t++) {
+            int b = order[t], size = starts[b + 1] - starts[b];
+            const int* at = members + starts[b];
+            REAL L = lipschitz[b], square = 0, moved = 0;
+            bool zero = true;
+            for (int a = 0; a < size; a++) {
+                REAL old = w[at[a]], v = L > 0 ? old + q[at[a]] / L : old;
+                square += v * v;
+                zero = zero && old == 0;
+            }
+            if (active && zero) continue;
+            if (!(L > 0)) {
+                // Where nothing bends, the penalty itself is smallest at zero.
+                if (zero || !(strengths[b] > 0)) continue;
+                __syncthreads();
+                OF_BLOCK(a, size) w[at[a]] = 0;
+                __syncthreads();
+                continue;
+            }
+            REAL norm = sqrt(square), threshold = strengths[b] / L;
+            REAL share = norm > threshold ? 1 - threshold / norm : (REAL)0;
+            for (int a = 0; a < size; a++) {
+                REAL old = w[at[a]], d = share * (old + q[at[a]] / L) - old;
+                moved += d * d;
+            }
+            if (moved == 0) continue;
+            // All have read the block before it changes, and see the changes after.
+            __syncthreads();
+            OF_BLOCK(a, size) {
+                int j = at[a];
+                REAL next = share * (w[j] + q[j] / L);
+                change[a] = next - w[j];
+                w[j] = next;
+            }
+            __syncthreads();
+            OF_BLOCK(c, p) {
+                REAL sum = 0;
+                for (int a = 0; a < size; a++) sum += change[a] * G[(long long)at[a] * p + c];
+                q[c] -= sum;
+            }
+            REAL length = sqrt(moved) * sqrt(L);
+            indicator = length > indicator ? length : indicator;
+            __syncthreads();
+        }
+        done++;
+        if (swept(active, indicator, target, max_active, again, &full, &left)) break;
+    }
+    keep(state, done, full, left);
+}

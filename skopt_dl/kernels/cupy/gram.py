@@ -60,6 +60,39 @@ def row_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[in
     return _ended(m, change, state)
 
 
+def block_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
+    """See `skopt_dl.kernels.generic_rows.block_epochs`."""
+    import cupy
+
+    m = model
+    sizes = [len(block) for block in m.places]
+    fits = 0 < max(sizes, default=0) * m.w.dtype.itemsize <= SHARED
+    room = fits and m.strengths is not None and _room(m.w.size, m.w)
+    if not (room and m.w.dtype == m.u.dtype and m.w.flags.c_contiguous) or n_epochs < 1:
+        return generic_rows.block_epochs(model, order, n_epochs, target)
+    real = m.w.dtype.type
+    q = cupy.ascontiguousarray(m.map.rmatvec(m.u) + m.c * m.hx)
+    before, state = m.w.copy(), cupy.asarray([0.0, m.full_indicator, m.active_left], real)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    flat = np.concatenate([np.asarray(block) for block in m.places])
+    lists = (cupy.asarray(a, dtype=np.int32) for a in (order, starts, flat))
+    matrices = (cupy.ascontiguousarray(m.gram), q, m.w)
+    strengths = (cupy.asarray(a, real) for a in (m.lipschitz, m.strengths))
+    ends = (np.int32(n_epochs), real(target), np.int32(m.MAX_ACTIVE), real(m.AGAIN), state)
+    kernel(SOURCE, "cd_blocks", m.w)(
+        (1,),
+        (THREADS,),
+        (np.int32(m.w.size), np.int32(len(order)), *lists, *matrices, *strengths, *ends),
+        shared_mem=max(sizes) * m.w.dtype.itemsize,
+    )
+    # Blocks that do not bend leave no residual where they go.
+    bends = np.empty(m.w.size, dtype=bool)
+    bends[flat] = np.repeat(np.asarray(m.lipschitz) > 0, sizes)
+    change = cupy.where(cupy.asarray(bends), m.w - before, 0)
+    m.u -= m.h * m.map.matvec(change)
+    return _ended(m, change, state)
+
+
 def gram_row_epochs(
     G: Any, C: Any, W: Any, l1: float, l2: float, n_epochs: int, target: float
 ) -> tuple[int, float]:
@@ -79,9 +112,12 @@ def gram_row_epochs(
 
 def _served(model: Any, w: Any, residual: Any) -> bool:
     """Whether there is room for the Gram matrix, and the coefficients are read as they are."""
-    p = model.n_coordinates
-    room = 0 < p * p * w.dtype.itemsize <= LARGEST
+    room = _room(model.n_coordinates, w)
     return bool(room and w.dtype == residual.dtype and w.flags.c_contiguous)
+
+
+def _room(p: int, w: Any) -> bool:
+    return bool(0 < p * p * w.dtype.itemsize <= LARGEST)
 
 
 def _fits(W: Any) -> bool:
