@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl import Lasso, LogisticRegression, MatrixCompletion, MLPClassifier, Ridge
+from skopt_dl import Lasso, LassoCV, LogisticRegression, MatrixCompletion, MLPClassifier, Ridge
 from skopt_dl.linear_model import alpha_max
 
 
@@ -96,6 +96,20 @@ CASES = (
         (300, 20),
         regression,
         lambda X, y: {s: Ridge(1.0, solver=s) for s in ("auto", "cg")},
+    ),
+    Case(
+        "lasso, cross-validated",
+        (100_000, 500),
+        (300, 20),
+        regression,
+        lambda X, y: {"auto": LassoCV(alphas=50)},
+    ),
+    Case(
+        "ridge, by samples",
+        (50_000, 200),
+        (200, 10),
+        regression,
+        lambda X, y: {s: Ridge(1.0, solver=s, max_iter=5) for s in ("sdca", "saga", "svrg")},
     ),
     Case(
         "logistic",
