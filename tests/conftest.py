@@ -23,6 +23,32 @@ def cupy() -> Any:
     return module
 
 
+@pytest.fixture
+def left(monkeypatch: Any) -> list[tuple[int, ...]]:
+    """Shapes of the arrays that left array_api_strict's second device, by the one way out of it."""
+    import array_api_strict as strict
+    import numpy as np
+    from array_api_strict._array_object import Array
+
+    from skopt_dl.kernels.namespace import to_numpy
+
+    shapes: list[tuple[int, ...]] = []
+    original = Array.to_device
+
+    def to_device(self: Any, device: Any, /, stream: Any = None) -> Any:
+        shapes.append(self.shape)
+        return original(self, device, stream=stream)
+
+    monkeypatch.setattr(Array, "to_device", to_device)
+    there = strict.asarray([1.0, 2.0], device=strict.Device("device1"))
+    with pytest.raises(RuntimeError, match="convert"):
+        np.asarray(there)
+    to_numpy(there)
+    assert shapes == [(2,)]
+    shapes.clear()
+    return shapes
+
+
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: Any) -> Any:
     """The CUDA sources compiled for the host, as far as they are asked for."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import Place, is_foreign, put_beside
+from skopt_dl._sklearn.arrays import Place, is_foreign, on_host, put_beside
 from skopt_dl.dask._install import dask, dask_array
 from skopt_dl.kernels.namespace import namespace_of
 
@@ -240,7 +240,7 @@ def _checked(
     else:
         X = stored = np.ascontiguousarray(np.asarray(X), dtype=dtype)
     xp = namespace_of(stored)
-    y = np.asarray(y) if labels else _floats(y, stored)
+    y = np.asarray(on_host(y)) if labels else _floats(y, stored)
     w = None if w is None else _floats(w, stored)
     for what, a in (("y", y), ("sample_weight", w)):
         if a is not None and a.shape[0] != X.shape[0]:

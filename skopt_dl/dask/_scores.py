@@ -69,7 +69,8 @@ def _response(local: Any, X: Any) -> Any:
 def _labels(local: Any, X: Any) -> Any:
     if hasattr(local, "coefs_"):
         return local._decode(_response(local, X))
-    z = X @ np.atleast_2d(local.coef_).T + local.intercept_
+    there = model_beside(X, local)
+    z = on_host(X @ there.coef_.T + there.intercept_)
     return local.classes_[(z[:, 0] > 0).astype(int) if z.shape[1] == 1 else np.argmax(z, axis=1)]
 
 
@@ -77,7 +78,7 @@ def _right(local: Any, block: tuple[Any, Any, Any]) -> Any:
     X, y, w = block
     if not len(y):
         return np.zeros(2)
-    w = np.ones(len(y)) if w is None else w
+    w = np.ones(len(y)) if w is None else on_host(w)
     right = _labels(local, X) == y
     return np.asarray([np.sum(w), np.sum(w[np.all(right, axis=1) if right.ndim == 2 else right])])
 

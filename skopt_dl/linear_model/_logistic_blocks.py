@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 from skopt_dl.engine import SolveResult
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_float, to_numpy
 from skopt_dl.linear_model._logistic_tasks import centred_scores, elastic_penalty
 from skopt_dl.losses import Logistic, Multinomial
 from skopt_dl.problems.block_sum import BlockSum
@@ -27,14 +28,23 @@ ClassSums = dict[Any, tuple[float, Any]]
 def class_sums(block: Block) -> ClassSums:
     """The sums of one block."""
     X, y, w = block
-    w = np.ones(len(y)) if w is None else w
+    xp, device = _place_of(X)
+    if w is None:
+        w = xp.ones(len(y), dtype=xp.float64, device=device)
     labels, codes = np.unique(y, return_inverse=True)
     found = {}
     for k, label in enumerate(labels.tolist()):
-        mine = np.where(codes == k, w, 0.0)
-        if np.sum(mine) > 0:
-            found[label] = (float(np.sum(mine)), mine @ X)
+        mine = xp.where(xp.asarray(codes == k, device=device), w, 0.0)
+        weight = to_float(xp.sum(mine))
+        if weight > 0:
+            found[label] = (weight, to_numpy(mine @ X))
     return found
+
+
+def _place_of(X: Any) -> tuple[Any, Any]:
+    """Namespace and device of a block's rows; its labels are always the host's."""
+    stored = X.data if hasattr(X, "tocsr") else X
+    return namespace_of(stored), device_of(stored)
 
 
 def add_class_sums(parts: Sequence[ClassSums]) -> ClassSums:
@@ -99,9 +109,15 @@ class Classes:
         # Labels without any weight are none of the classes; their rows count nothing.
         known = np.isin(y, self.labels)
         codes = np.searchsorted(self.labels, np.where(known, y, self.labels[0]))
-        omega = self.each[codes] * (1.0 if w is None else w) / self.total
         target = codes.astype(np.float64) if self.binary else np.eye(len(self.labels))[codes]
-        return X.astype(np.float64, copy=False), target, np.where(known, omega, 0.0)
+        omega = np.where(known, self.each[codes] / self.total, 0.0)
+        xp, device = _place_of(X)
+        target, omega = (xp.asarray(a, device=device) for a in (target, omega))
+        if hasattr(X, "tocsr"):
+            X = X.astype(np.float64, copy=False)
+        else:
+            X = xp.astype(X, xp.float64, copy=False)
+        return X, target, omega if w is None else omega * w
 
 
 def blocks_task(

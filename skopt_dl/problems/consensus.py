@@ -13,14 +13,17 @@ over the blocks of the Hessian's diagonal at the origin, so that columns may hav
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.problems.block_terms import (
     Block,
     along,
     bending,
+    beside,
     flat_of,
     model_of,
     row_sums,
@@ -77,13 +80,15 @@ def local_step(
     relaxation: float,
 ) -> tuple[Any, Any]:
     """The next ``(x, u, hat x)`` of one block, and its part of the sums."""
-    x, u = (z, np.zeros_like(z)) if state is None else state[:2]
+    origin, z, metric = beside(block[1], origin, z, metric)
+    xp = namespace_of(z)
+    x, u = (z, xp.zeros_like(z)) if state is None else state[:2]
     if state is not None:
         u = (u + state[2] - z) / shrink
     x = _minimise(block, loss, shape, origin, x, z - u, rho * metric)
     hat = relaxation * x + (1 - relaxation) * z
-    distance = float(metric @ (x - z) ** 2)
-    return (x, u, hat), np.concatenate([hat + u, [distance]])
+    distance = xp.reshape(metric @ (x - z) ** 2, (1,))
+    return (x, u, hat), to_numpy(xp.concat([hat + u, distance]))
 
 
 def _minimise(
@@ -95,10 +100,10 @@ def _minimise(
     def objective(x: Any) -> tuple[float, Any]:
         sums = value_grad(block, loss, *model_of(x, shape, origin))
         value = float(sums[-1, 0]) + 0.5 * float(weight @ (x - v) ** 2)
-        return value, flat_of(sums[:-1], origin) + weight * (x - v)
+        return value, flat_of(sums[:-1, :], origin) + weight * (x - v)
 
     value, g = objective(x)
-    goal = SOLVED * np.sqrt(float(g @ (g / weight)))
+    goal = SOLVED * math.sqrt(float(g @ (g / weight)))
     for _ in range(NEWTON_STEPS):
         bend = bending(loss, target, scores(X, *model_of(x, shape, origin), target))
 
@@ -123,7 +128,7 @@ def _minimise(
 
 def _conjugate_gradients(product: Any, b: Any, weight: Any, most: int) -> Any:
     """``H^-1 b`` to a tenth, preconditioned by the metric."""
-    d, r = np.zeros_like(b), b
+    d, r = namespace_of(b).zeros_like(b), b
     y = r / weight
     q, square = y, float(r @ y)
     goal = 0.01 * square

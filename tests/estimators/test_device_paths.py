@@ -9,7 +9,6 @@ from typing import Any
 import array_api_strict as strict
 import numpy as np
 import pytest
-from array_api_strict._array_object import Array
 from sklearn.model_selection import KFold
 
 import skopt_dl
@@ -35,24 +34,6 @@ def make(shape: str, n_targets: int = 1, dtype: str = "float64") -> tuple[Any, A
     W[:6] = rng.standard_normal((6, n_targets))
     Y = X @ W + 0.3 * rng.standard_normal((n, n_targets)) + 1.0
     return X.astype(dtype), (Y[:, 0] if n_targets == 1 else Y).astype(dtype)
-
-
-@pytest.fixture
-def left(monkeypatch: Any) -> list[tuple[int, ...]]:
-    """Shapes of the arrays that left the device, which has no other way out."""
-    shapes: list[tuple[int, ...]] = []
-    original = Array.to_device
-
-    def to_device(self: Any, device: Any, /, stream: Any = None) -> Any:
-        shapes.append(self.shape)
-        return original(self, device, stream=stream)
-
-    monkeypatch.setattr(Array, "to_device", to_device)
-    with pytest.raises(RuntimeError, match="convert"):
-        np.asarray(there([1.0]))
-    to_numpy(there([1.0, 2.0]))
-    assert shapes == [(2,)]
-    return shapes
 
 
 def never_data(shapes: list[tuple[int, ...]], X: Any) -> None:

@@ -5,12 +5,13 @@ Blocks of ``array_api_strict``'s second device, which refuses conversions, stand
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import array_api_strict as strict
 import numpy as np
 import pytest
-from array_api_strict._array_object import Array
+from sklearn.exceptions import ConvergenceWarning
 
 from skopt_dl.kernels.namespace import to_numpy
 
@@ -53,19 +54,11 @@ MODELS = [
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_least_squares_read_blocks_where_they_are(
-    model: Any, weighted: bool, dtype: str, monkeypatch: Any
+    model: Any, weighted: bool, dtype: str, left: Any
 ) -> None:
     X, y, w = make(dtype)
     chunked = [da.from_array(a, chunks=(ROWS, *a.shape[1:])) for a in (X, y, w)]
     host = model.__sklearn_clone__().fit(*chunked[: 3 if weighted else 2])
-    left: list[tuple[int, ...]] = []
-    original = Array.to_device
-
-    def to_device(self: Any, device: Any, /, stream: Any = None) -> Any:
-        left.append(self.shape)
-        return original(self, device, stream=stream)
-
-    monkeypatch.setattr(Array, "to_device", to_device)
     with dask.config.set(scheduler="synchronous"):
         device = model.__sklearn_clone__().fit(*map(away, (X, y, w)[: 3 if weighted else 2]))
         # Moments leave the device, blocks and targets do not.
@@ -82,6 +75,45 @@ def test_least_squares_read_blocks_where_they_are(
     assert type(score) is float
     assert score == pytest.approx(host.score(*chunked[:2]), rel=1e-6)
     assert device.task_bytes_ == host.task_bytes_
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"fit_intercept": False, "solver": "newton_cg"},
+        {"solver": "lbfgs", "class_weight": "balanced"},
+        {"solver": "prox_newton", "l1_ratio": 0.5, "C": 0.1},
+        {"solver": "consensus_admm"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_logistic_sums_are_taken_where_the_blocks_are(
+    params: dict[str, Any], n_classes: int, weighted: bool, left: Any
+) -> None:
+    X, y, w = make()
+    X /= np.logspace(-1, 2, P)
+    labels = np.array(["a", "b", "c"])[np.argsort(np.argsort(y)) * n_classes // N]
+    n = 3 if weighted else 2
+    model = ours.LogisticRegression(tol=1e-8, max_iter=200, **params)
+    chunked = [da.from_array(a, chunks=(ROWS, *a.shape[1:])) for a in (X, labels, w)]
+    with dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        host = model.__sklearn_clone__().fit(*chunked[:n])
+        given = (away(X), chunked[1], away(w))[:n]
+        device = model.__sklearn_clone__().fit(*given)
+        assert left and not [s for s in left if ROWS in s or N % ROWS in s]
+        assert isinstance(device.coef_, np.ndarray)
+        np.testing.assert_allclose(device.coef_, host.coef_, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(device.intercept_, host.intercept_, rtol=1e-4, atol=1e-5)
+        assert device.score(*given) == pytest.approx(host.score(*chunked[:n]))
+        block = strict.asarray(X[:ROWS], device=DEVICE)
+        shares = _on_block(device.to_local(), "predict_proba", block)
+        assert shares.device == DEVICE
+        known = host.predict_proba(X[:ROWS])
+        np.testing.assert_allclose(to_numpy(shares), known, atol=1e-5)
 
 
 def test_errors_that_lose_their_digits_are_measured_on_the_blocks() -> None:
@@ -107,7 +139,7 @@ def test_bad_blocks_are_named() -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [ours.LogisticRegression(), ours.MLPRegressor(max_iter=1), ours.MatrixCompletion(1)],
+    [ours.MLPClassifier(max_iter=1), ours.MLPRegressor(max_iter=1), ours.MatrixCompletion(1)],
     ids=str,
 )
 def test_others_want_blocks_on_the_host(model: Any) -> None:
