@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skopt_dl._sklearn.arrays import model_beside
 from skopt_dl._sklearn.parameters import check_number
 from skopt_dl.dask._base import DaskEstimator
 from skopt_dl.dask._collections import Cluster, Rows, add_arrays, rows_of, summed
@@ -41,6 +42,7 @@ from skopt_dl.engine import (
     offers,
 )
 from skopt_dl.kernels import bind
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.neural_network._training import keep_progress
 from skopt_dl.neural_network.plateau import Plateau, Progress
 from skopt_dl.search.schedules import Constant
@@ -58,6 +60,7 @@ class LocalSGD(DaskEstimator):
     batch_size: Any
     persist: bool
 
+    _anywhere: ClassVar[bool] = True
     # Whether y are labels.
     _labels: ClassVar[bool]
     _copied: ClassVar[tuple[str, ...]] = (
@@ -76,8 +79,8 @@ class LocalSGD(DaskEstimator):
     )
 
     @abstractmethod
-    def _targets(self, cluster: Cluster, rows: Rows) -> Any:
-        """Two targets or more with every class among them."""
+    def _targets(self, cluster: Cluster, rows: Rows) -> tuple[Rows, Any]:
+        """The rows with their blocks' lengths, and targets with every class among them."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the network.
@@ -267,7 +270,7 @@ class AverageEpochs(Solver):
 
 
 def _flat(network: Any) -> Any:
-    pieces = [np.ravel(a) for a in (*network.coefs_, *network.intercepts_)]
+    pieces = [np.ravel(to_numpy(a)) for a in (*network.coefs_, *network.intercepts_)]
     return np.concatenate(pieces, dtype=np.float64)
 
 
@@ -276,10 +279,10 @@ def _trained(
 ) -> Any:
     """Weight of a block, then loss and parameters after its epochs, times that weight."""
     X, y, w = block
-    size = float(len(y) if w is None else np.sum(w))
+    size = float(y.shape[0] if w is None else namespace_of(w).sum(w))
     if size == 0:
         return np.zeros(2 + network._net.size)
-    local = copy.copy(network)
+    local = copy.copy(model_beside(X, network))
     # A generator, not a seed: the epochs of a round have orders of their own.
     local.random_state = np.random.RandomState(np.random.SeedSequence(seed).generate_state(4))
     for _ in range(epochs):

@@ -67,9 +67,9 @@ def _response(local: Any, X: Any) -> Any:
 
 
 def _labels(local: Any, X: Any) -> Any:
-    if hasattr(local, "coefs_"):
-        return local._decode(_response(local, X))
     there = model_beside(X, local)
+    if hasattr(local, "coefs_"):
+        return on_host(local._decode(_response(there, X)))
     z = on_host(X @ there.coef_.T + there.intercept_)
     return local.classes_[(z[:, 0] > 0).astype(int) if z.shape[1] == 1 else np.argmax(z, axis=1)]
 

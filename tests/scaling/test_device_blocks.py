@@ -116,6 +116,42 @@ def test_logistic_sums_are_taken_where_the_blocks_are(
         np.testing.assert_allclose(to_numpy(shares), known, atol=1e-5)
 
 
+NETWORKS = [
+    ours.MLPClassifier((7,), local_epochs=2),
+    ours.MLPRegressor(hidden_layer_sizes=(7, 5)),
+    ours.MLPRegressor(hidden_layer_sizes=(7,), dropout=0.2),
+]
+
+
+@pytest.mark.parametrize("model", NETWORKS, ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_copies_of_a_network_train_where_the_blocks_are(
+    model: Any, weighted: bool, left: Any
+) -> None:
+    X, y, w = make()
+    X /= np.logspace(-1, 2, P)
+    labels, n = isinstance(model, ours.MLPClassifier), 3 if weighted else 2
+    y = (y > np.median(y)).astype(int) if labels else y / np.std(y)
+    chunked = [da.from_array(a, chunks=(ROWS, *a.shape[1:])) for a in (X, y, w)][:n]
+    given = (away(X), chunked[1] if labels else away(y), away(w))[:n]
+    model = model.__sklearn_clone__().set_params(max_iter=2, random_state=0)
+    with dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        host = model.__sklearn_clone__().fit(*chunked)
+        device = model.__sklearn_clone__().fit(*given)
+        # Weights are looked at on the host, as in every fit.
+        gone = [s for s in left if ROWS in s or N % ROWS in s]
+        assert left and all(weighted and len(s) == 1 for s in gone)
+        for a, b in zip(device.coefs_, host.coefs_, strict=True):
+            assert isinstance(a, np.ndarray)
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+        assert device.score(*given) == pytest.approx(host.score(*chunked))
+    block = strict.asarray(X[:ROWS], device=DEVICE)
+    answer = _on_block(device.to_local(), "predict", block)
+    known = _on_block(host.to_local(), "predict", X[:ROWS])
+    np.testing.assert_allclose(to_numpy(answer), known, rtol=1e-5, atol=1e-7)
+
+
 def test_errors_that_lose_their_digits_are_measured_on_the_blocks() -> None:
     X, _, _ = make()
     y = X @ np.arange(1.0, P + 1)
@@ -137,17 +173,11 @@ def test_bad_blocks_are_named() -> None:
             ours.Ridge().fit(away(X), away(y), away(-np.ones(N)))
 
 
-@pytest.mark.parametrize(
-    "model",
-    [ours.MLPClassifier(max_iter=1), ours.MLPRegressor(max_iter=1), ours.MatrixCompletion(1)],
-    ids=str,
-)
-def test_others_want_blocks_on_the_host(model: Any) -> None:
-    X, y, _ = make()
-    given = (X,) if isinstance(model, ours.MatrixCompletion) else (X, y > 0)
+def test_completion_wants_blocks_on_the_host() -> None:
+    X, _, _ = make()
     message = r"block \d of X is on .*: give X\.map_blocks\(cupy\.asnumpy"
     with dask.config.set(scheduler="synchronous"), pytest.raises(TypeError, match=message):
-        model.fit(*(away(a) if a is X else da.from_array(a, chunks=ROWS) for a in given))
+        ours.MatrixCompletion(1).fit(away(X))
 
 
 @pytest.mark.gpu
