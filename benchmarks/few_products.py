@@ -1,4 +1,5 @@
-"""``X'R`` of few vectors: as a product, transposed, one by one, and by parts that stay in cache.
+"""``X'R`` of few vectors: as a product, transposed, one by one, and by parts that stay in cache;
+and ``X'(X w - y)`` in two readings of X and in one.
 
 ::
 
@@ -10,10 +11,15 @@ from __future__ import annotations
 from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: skip
 
 import statistics
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from skopt_dl.linops.products import products_by_parts
+from skopt_dl.linops.base import LinearMap
+from skopt_dl.linops.design import Dense
+from skopt_dl.linops.products import products_by_parts, there_and_back
 
 SHAPES = ((500, 20_000), (3000, 3000), (20_000, 500), (100_000, 200))
 
@@ -37,12 +43,27 @@ def main(arguments: list[str] | None = None) -> None:
                 )
                 for way in ways:
                     assert np.allclose(way(), ways[0]())
-                rounds = [
-                    [seconds_of(way)[0] for way in ways]
-                    for _ in range(1 if options.smoke else options.repeat)
-                ]
-                times = [1e3 * statistics.median(column) for column in zip(*rounds, strict=True)]
+                times = medians(ways, 1 if options.smoke else options.repeat)
                 print(f"{n} x {p:<7}{order:<7}{k:<9}" + "".join(f"{t:10.2f}" for t in times))
+    print(f"\n{'shape':<14}{'order':<7}{'twice':>10}{'once':>10}  ms")
+    for n, p in ((400, 300),) if options.smoke else SHAPES:
+        for order in "FC":
+            X = np.asarray(rng.standard_normal((n, p)), order=order)
+            w, y = rng.standard_normal(p), rng.standard_normal(n)
+            plain = partial(LinearMap.there_and_back, Dense(X), w)
+            ways = tuple(
+                partial(way, lambda z, rows, y=y: z - y[rows])
+                for way in (plain, partial(there_and_back, X, w))
+            )
+            assert np.allclose(ways[0]()[1], ways[1]()[1])
+            times = medians(ways, 1 if options.smoke else options.repeat)
+            print(f"{n} x {p:<7}{order:<7}" + "".join(f"{t:10.2f}" for t in times))
+
+
+def medians(ways: tuple[Callable[[], Any], ...], repeat: int) -> list[float]:
+    """Milliseconds of each way, interleaved."""
+    rounds = [[seconds_of(way)[0] for way in ways] for _ in range(repeat)]
+    return [1e3 * statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
 if __name__ == "__main__":

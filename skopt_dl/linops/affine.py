@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from skopt_dl.linops.base import LinearMap
@@ -31,12 +32,31 @@ class Centred(LinearMap):
         return z
 
     def rmatvec(self, r: Any) -> Any:
-        total = self.xp.sum(r, axis=0)
-        # In the memory order of the product: see `Dense.rmatvec`.
-        shift = self.mean * total if r.ndim == 1 else (total[:, None] * self.mean).T
+        shift = self._shift(self.xp.sum(r, axis=0))
         g = self.base.rmatvec(r)
         g -= shift
         return g
+
+    def reads_once(self, w: Any) -> bool:
+        return bool(self.base.reads_once(w))
+
+    def there_and_back(self, w: Any, respond: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+        shift, sums = self.mean @ w, []
+
+        def centred(z: Any, rows: Any) -> Any:
+            z -= shift
+            r = respond(z, rows)
+            sums.append(self.xp.sum(r, axis=0))
+            return r
+
+        z, g = self.base.there_and_back(w, centred)
+        total = sum(sums[1:], sums[0])
+        g -= self._shift(total)
+        return z, g
+
+    def _shift(self, total: Any) -> Any:
+        """``mean total'``, in the memory order of a product: see `Dense.rmatvec`."""
+        return self.mean * total if total.ndim == 0 else (total[:, None] * self.mean).T
 
     def take_rows(self, index: Any) -> Centred:
         return Centred(self.base.take_rows(index), self.mean)
@@ -98,6 +118,21 @@ class WithIntercept(LinearMap):
     def rmatvec(self, r: Any) -> Any:
         xp = self.xp
         return xp.concat([self.base.rmatvec(r), xp.sum(r, axis=0)[None, ...]])
+
+    def reads_once(self, w: Any) -> bool:
+        return bool(self.base.reads_once(w[:-1, ...]))
+
+    def there_and_back(self, w: Any, respond: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+        intercept, sums = w[-1, ...], []
+
+        def shifted(z: Any, rows: Any) -> Any:
+            z += intercept
+            r = respond(z, rows)
+            sums.append(self.xp.sum(r, axis=0))
+            return r
+
+        z, g = self.base.there_and_back(w[:-1, ...], shifted)
+        return z, self.xp.concat([g, sum(sums[1:], sums[0])[None, ...]])
 
     def take_rows(self, index: Any) -> WithIntercept:
         return WithIntercept(self.base.take_rows(index))

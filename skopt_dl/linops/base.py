@@ -7,6 +7,7 @@ vector ``(p,)`` or on a matrix of several right-hand sides ``(p, K)``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 
@@ -32,6 +33,24 @@ class LinearMap(ABC):
     @abstractmethod
     def rmatvec(self, r: Any) -> Any:
         """``A' r``."""
+
+    def reads_once(self, w: Any) -> bool:
+        """Whether `there_and_back` reads a large matrix once where two products read it twice."""
+        return False
+
+    def there_and_back(self, w: Any, respond: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+        """``(A w, A' r)`` with ``r = respond(A w, rows)`` for parts of the rows, one by one.
+
+        Parameters
+        ----------
+        w : array of shape (p,) or (p, K)
+            Coefficients.
+        respond : callable
+            From the predictions of some rows and the slice that says which, to an array of their
+            shape. It is asked once for each row, in their order.
+        """
+        z = self.matvec(w)
+        return z, self.rmatvec(respond(z, slice(None)))
 
     @abstractmethod
     def take_rows(self, index: Any) -> LinearMap:

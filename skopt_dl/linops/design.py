@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,14 @@ import numpy as np
 from skopt_dl.kernels.bind import bind
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.base import LinearMap
-from skopt_dl.linops.products import FEW, leaves_cache, products_by_parts, weighted_gram
+from skopt_dl.linops.products import (
+    FEW,
+    leaves_cache,
+    products_by_parts,
+    reads_once,
+    there_and_back,
+    weighted_gram,
+)
 
 # A product with few nonzero coefficients gathers their columns instead of reading all of X.
 GATHER_ABOVE, GATHER_SHARE = 500, 8
@@ -86,6 +94,14 @@ class Dense(LinearMap):
         if leaves_cache(self.X) and r.ndim == 2 and 1 < r.shape[1] <= FEW:
             return products_by_parts(self.X, r)
         return self.X.T @ r if r.ndim == 1 else (r.T @ self.X).T
+
+    def reads_once(self, w: Any) -> bool:
+        return reads_once(self.X, w)
+
+    def there_and_back(self, w: Any, respond: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+        if self.reads_once(w):
+            return there_and_back(self.X, w, respond)
+        return super().there_and_back(w, respond)
 
     def take_rows(self, index: Any) -> Dense:
         # NumPy's take copies a Fortran-ordered array whole before it looks at the index.

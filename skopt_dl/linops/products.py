@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,11 @@ from skopt_dl.kernels.namespace import is_numpy, namespace_of
 # two 17.0, 10.7, 7.1, by eight 15.4, 10.0, 14.6; 100 000 x 200 in C order by two 29, 18, 15, by
 # eight 33, 22, 30 (python -m benchmarks.few_products).
 FEW, MATRIX_PRODUCT_BELOW, CACHED = 3, 2**18, 3 * 2**18
+# A vector is multiplied by X and its response by X' while a part of these bytes is in the cache,
+# of so many rows at least. Milliseconds of two products, and of parts, in C order: 500 x 20 000:
+# 6.9, 4.9; 3000 x 3000: 5.8, 4.4; 20 000 x 500: 5.5, 4.1; 100 000 x 200: 12, 8. In Fortran's order
+# parts gain nothing (python -m benchmarks.few_products).
+THERE_AND_BACK, ROWS_AT_ONCE = 3 * 2**18, 4
 # Rows of a part, at least: with fewer the sums are read and written more often than X.
 FEW_ROWS = 32
 
@@ -85,6 +91,26 @@ def products_by_parts(X: Any, R: Any) -> Any:
         for j, r in enumerate(vectors):
             total[j, i : i + columns] = part @ r
     return total.T
+
+
+def reads_once(X: Any, w: Any) -> bool:
+    """Whether `there_and_back` is faster than two products."""
+    by_rows = leaves_cache(X) and w.ndim == 1 and X.strides[0] > X.strides[1]
+    return by_rows and X.shape[1] * X.itemsize * ROWS_AT_ONCE <= THERE_AND_BACK
+
+
+def there_and_back(X: Any, w: Any, respond: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+    """``(X w, X'r)`` of vectors with ``r = respond(X w, rows)``, each part of the rows being read
+    once."""
+    n, p = X.shape
+    z = np.empty(n, dtype=np.result_type(X, w))
+    g, step = np.zeros(p, dtype=z.dtype), THERE_AND_BACK // (p * X.itemsize)
+    for i in range(0, n, step):
+        rows = slice(i, min(i + step, n))
+        part, at = X[rows, :], z[rows]
+        np.matmul(part, w, out=at)
+        g += respond(at, rows) @ part
+    return z, g
 
 
 def blocks_of(n: int, p: int, entries: int = GRAM_BLOCK) -> list[slice]:

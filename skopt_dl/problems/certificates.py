@@ -37,7 +37,9 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     itself, whose own objective is the primal value.
     """
     z, g, value = problem.known_at(w)
-    if z is None and (g is None or value is None or problem.criterion == GAP):
+    if z is None and g is None and not (problem.intercept_in_map and problem.criterion == GAP):
+        z, value, g = problem.loss_at(w)
+    elif z is None and (g is None or value is None or problem.criterion == GAP):
         z = problem.predict_raw(w)
     value = problem.loss_value(z) if value is None else value
     objective = to_float(value + problem.nonsmooth_value(w))

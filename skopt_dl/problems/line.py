@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from skopt_dl.engine import Oracle, Point
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.linops import along_rows
 
 if TYPE_CHECKING:
     from skopt_dl.problems.linear import LinearProblem
+
+
+@dataclass
+class Trial:
+    """A point ``w`` at the step ``t``: its predictions ``z``, the values of loss and penalty, the
+    weighted slopes ``r`` of the loss, and its gradient ``g`` where that has cost nothing."""
+
+    t: float
+    w: Any
+    z: Any
+    loss_value: Any
+    penalty_value: Any
+    r: Any
+    g: Any = None
 
 
 class LinearModelLine:
@@ -17,27 +31,52 @@ class LinearModelLine:
 
     def __init__(self, problem: LinearProblem, point: Point, d: Any) -> None:
         self.problem, self.point, self.d = problem, point, d
-        self.ad = problem.map.matvec(problem.matrix(d))
-        # The last trial: its step, and what `LinearProblem.point_from` asks for there.
-        self._trial: tuple[float, tuple[Any, ...]] | None = None
+        self._ad: Any = None
+        self._trial: Trial | None = None
+
+    @property
+    def ad(self) -> Any:
+        """``A d``."""
+        if self._ad is None:
+            self._ad = self.problem.map.matvec(self.problem.matrix(self.d))
+        return self._ad
 
     def __call__(self, t: float) -> tuple[float, float]:
-        p, w = self.problem, self.point.w + t * self.d
-        z = self.point.cache + t * self.ad
-        loss_value, slopes = p.value_slope(z)
-        r, penalty = along_rows(p.omega, slopes), p.nonsmooth_value(w)
-        self._trial = (t, (w, z, loss_value, r, penalty))
+        p, trial = self.problem, self._look(t)
+        self._trial = trial
+        w, r = trial.w, trial.r
         slope = r @ self.ad if r.ndim == 1 else p.xp.sum(r * self.ad)
         slope = slope + self.d[: p.n_coef] @ p.penalty.grad(w[: p.n_coef])  # type: ignore[attr-defined]
-        return to_float(loss_value + penalty), to_float(slope)
+        return to_float(trial.loss_value + trial.penalty_value), to_float(slope)
+
+    def _look(self, t: float) -> Trial:
+        p, w = self.problem, self.point.w + t * self.d
+        if self._ad is None and p.map.reads_once(p.matrix(self.d)):
+            # Most lines end at their first trial: its gradient comes with the only reading of X.
+            values, slopes = [], []
+
+            def respond(ad: Any, rows: Any) -> Any:
+                value, r = p.value_slope(self.point.cache[rows, ...] + t * ad, rows)
+                values.append(value)
+                slopes.append(r)
+                return r
+
+            self._ad, g = p.map.there_and_back(p.matrix(self.d), respond)
+            loss_value, r = sum(values[1:], values[0]), p.xp.concat(slopes)
+            z = self.point.cache + t * self._ad
+            return Trial(t, w, z, loss_value, p.nonsmooth_value(w), r, p.flat(g))
+        z = self.point.cache + t * self.ad
+        loss_value, r = p.value_slope(z)
+        return Trial(t, w, z, loss_value, p.nonsmooth_value(w), r)
 
     def accept(self, t: float) -> Point:
-        """The point at ``t``; one product with X', for its gradient."""
-        p = self.problem
+        """The point at ``t``; one product with X', for its gradient, unless that is known."""
+        p, trial = self.problem, self._trial
         p.counts[Oracle.GRAD] += 1
-        if self._trial is not None and self._trial[0] == t:
-            return p.point_from(*self._trial[1])
-        return p.point_of(self.point.w + t * self.d, self.point.cache + t * self.ad)
+        if trial is None or trial.t != t:
+            return p.point_of(self.point.w + t * self.d, self.point.cache + t * self.ad)
+        g = p.flat(p.map.rmatvec(trial.r)) if trial.g is None else trial.g
+        return p.point_from(trial.w, trial.z, trial.loss_value, g, trial.penalty_value)
 
 
 class GradientLine:

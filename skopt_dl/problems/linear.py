@@ -184,12 +184,29 @@ class LinearProblem(ByColumns, BySamples, Problem):
         """The loss term at the predictions ``z``."""
         return self.omega @ self.loss.value(self.y, z)
 
-    def value_slope(self, z: Any) -> tuple[Any, Any]:
-        """The loss term at the predictions ``z``, and the slope of each sample's loss."""
+    def value_slope(self, z: Any, rows: Any = None) -> tuple[Any, Any]:
+        """The loss term at the predictions ``z``, and the weighted slope of each sample's loss; of
+        the samples ``rows`` alone, if they are given as a slice."""
+        y, omega = self.y, self.omega
+        if rows is not None:
+            y, omega = y[rows, ...], omega[rows]
         if hasattr(self.loss, "value_slope"):
-            value, slope = self.loss.value_slope(self.y, z)
-            return self.omega @ value, slope
-        return self.loss_value(z), self.loss.slope(self.y, z)
+            value, slope = self.loss.value_slope(y, z)
+        else:
+            value, slope = self.loss.value(y, z), self.loss.slope(y, z)
+        return omega @ value, along_rows(omega, slope)
+
+    def loss_at(self, w: Any) -> tuple[Any, Any, Any]:
+        """Predictions at ``w``, value and gradient of the loss term."""
+        values = []
+
+        def respond(z: Any, rows: Any) -> Any:
+            value, r = self.value_slope(z, rows)
+            values.append(value)
+            return r
+
+        z, g = self.map.there_and_back(self.matrix(w), respond)
+        return z, sum(values[1:], values[0]), self.flat(g)
 
     def loss_grad(self, z: Any) -> Any:
         """Gradient in ``w`` of the loss term, at the predictions ``z``."""
@@ -214,8 +231,7 @@ class LinearProblem(ByColumns, BySamples, Problem):
     @offers(Oracle.SMOOTH_GRAD, lacks=no_smooth_loss)
     def smooth_value_grad(self, w: Any) -> tuple[Any, Any]:
         """Value and gradient of the loss term."""
-        z = self.predict_raw(w)
-        return self.loss_value(z), self.loss_grad(z)
+        return self.loss_at(w)[1:]
 
     @offers(Oracle.LIPSCHITZ, lacks=no_lipschitz)
     def lipschitz(self) -> Any:
@@ -240,18 +256,18 @@ class LinearProblem(ByColumns, BySamples, Problem):
     @offers(Oracle.GRAD, lacks=no_gradient)
     def point(self, w: Any) -> Point:
         """Value and gradient of the whole objective; the cache is ``z = A w``."""
-        return self.point_of(w, self.predict_raw(w))
+        z, loss_value, g = self.loss_at(w)
+        return self.point_from(w, z, loss_value, g, self.nonsmooth_value(w))
 
     def point_of(self, w: Any, z: Any) -> Point:
         """The point ``w`` whose prediction ``z = A w`` is known."""
-        loss_value, slope = self.value_slope(z)
-        r = along_rows(self.omega, slope)
-        return self.point_from(w, z, loss_value, r, self.nonsmooth_value(w))
-
-    def point_from(self, w: Any, z: Any, loss_value: Any, r: Any, penalty_value: Any) -> Point:
-        """The point ``w`` with its prediction, the values of loss and penalty, and the weighted
-        slopes ``r`` of the loss there."""
+        loss_value, r = self.value_slope(z)
         g = self.flat(self.map.rmatvec(r))
+        return self.point_from(w, z, loss_value, g, self.nonsmooth_value(w))
+
+    def point_from(self, w: Any, z: Any, loss_value: Any, g: Any, penalty_value: Any) -> Point:
+        """The point ``w`` with its prediction, the values of loss and penalty, and the gradient
+        ``g`` of the loss there."""
         self.keep(w, z, g, loss_value)
         grad = self.xp.asarray(g, copy=True)
         grad[: self.n_coef] += self.penalty.grad(w[: self.n_coef])  # type: ignore[attr-defined]
@@ -280,18 +296,18 @@ class LinearProblem(ByColumns, BySamples, Problem):
     @offers(Oracle.SUBGRADIENT, lacks=no_subgradient)
     def subgradient(self, w: Any) -> tuple[Any, Any]:
         """Value and a subgradient of the whole objective."""
-        z, penalty = self.predict_raw(w), self.penalty
+        _, loss_value, g = self.loss_at(w)
+        penalty = self.penalty
         of_penalty = penalty.grad if hasattr(penalty, "grad") else penalty.subgradient  # type: ignore[attr-defined]
-        value = self.loss_value(z) + self.nonsmooth_value(w)
-        return value, self.loss_grad(z) + self.on_coef(of_penalty, w)
+        return loss_value + self.nonsmooth_value(w), g + self.on_coef(of_penalty, w)
 
     @offers(Oracle.LOWER_BOUNDS, lacks=no_bounds)
     def bounded_point(self, w: Any) -> Point:
         """Value and gradient at a ``w`` within `lower_bounds`, where the objective is smooth."""
-        z = self.predict_raw(w)
-        value = self.loss_value(z) + self.nonsmooth_value(w)
+        z, loss_value, g = self.loss_at(w)
         inside = self.penalty.grad_inside  # type: ignore[attr-defined]
-        return Point(w, value, self.loss_grad(z) + self.on_coef(inside, w), z)
+        value = loss_value + self.nonsmooth_value(w)
+        return Point(w, value, g + self.on_coef(inside, w), z)
 
     def lower_bounds(self) -> Any:
         """Zeros for the coefficients, minus infinity for the intercept."""

@@ -42,6 +42,19 @@ def check_linear_map(A: LinearMap, *, seed: int = 0) -> None:
         require_close("rmatvec = dense transposed product", Atr, M.T @ r, rtol, rtol * size)
         left, right = float(np.sum(host(Aw) * r)), float(np.sum(w * host(Atr)))
         require_close("adjointness: <A w, r> = <w, A' r>", left, right, rtol, rtol * size * size)
+        asked: list[object] = []
+
+        def respond(z: object, rows: object, asked: list[object] = asked) -> object:
+            asked.append(z)
+            return z * (1 + z)  # type: ignore[operator]
+
+        there, back = A.there_and_back(put(w), respond)
+        require_close("there_and_back goes there by matvec", there, Aw, rtol, rtol * size)
+        response = put(host(Aw) * (1 + host(Aw)))
+        scale = rtol * size * float(np.linalg.norm(host(response)) + 1.0)
+        require_close("... and back by rmatvec", back, A.rmatvec(response), rtol, scale)
+        seen = np.concatenate([host(z) for z in asked])
+        require_close("... asking once for each row, in order", seen, host(Aw), rtol, rtol * size)
         require("float type is kept", host(Aw).dtype == M.dtype, f"{host(Aw).dtype}")
     weights = rng.random(n) + 0.1
     weights[0] = 0.0

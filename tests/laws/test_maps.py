@@ -18,6 +18,9 @@ from skopt_dl.linops import (
 )
 from skopt_dl.linops.factor import NotPositiveDefiniteError, PseudoInverse
 from skopt_dl.linops.graph import FACTOR_BELOW
+from skopt_dl.losses import Logistic
+from skopt_dl.penalties import L2
+from skopt_dl.problems import LinearProblem
 from skopt_dl.testing import check_linear_map
 
 rng = np.random.default_rng(0)
@@ -124,3 +127,44 @@ def test_pseudo_inverse_is_of_least_norm():
     b = B.T @ rng.standard_normal(3)
     expected = np.linalg.pinv(B.T @ B) @ b
     np.testing.assert_allclose(PseudoInverse(B.T @ B).solve(b), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("wrap", [lambda A: A, WithIntercept, centred], ids=["X", "ones", "mean"])
+def test_rows_that_are_read_once_by_parts(wrap, monkeypatch):
+    """Parts of four rows, the last one shorter, of a matrix that counts as large."""
+    monkeypatch.setattr("skopt_dl.linops.products.MATRIX_PRODUCT_BELOW", 0)
+    monkeypatch.setattr("skopt_dl.linops.products.THERE_AND_BACK", 4 * X[0].nbytes)
+    A = wrap(design(X[:11]))
+    assert A.reads_once(np.zeros(A.shape[1]))
+    assert not A.reads_once(np.zeros((A.shape[1], 2)))
+    assert not wrap(design(np.asfortranarray(X))).reads_once(np.zeros(A.shape[1]))
+    parts = []
+
+    def respond(z, rows):
+        parts.append(rows)
+        return z
+
+    A.there_and_back(np.ones(A.shape[1]), respond)
+    assert parts == [slice(0, 4), slice(4, 8), slice(8, 11)]
+    check_linear_map(A)
+
+
+def test_the_objective_is_the_same_whether_x_is_read_once_or_twice(monkeypatch):
+    y = (np.arange(12) % 3 == 0).astype(float)
+    d = np.linspace(-1, 1, 6)
+    found = []
+    for size in (2**40, 0):
+        monkeypatch.setattr("skopt_dl.linops.products.MATRIX_PRODUCT_BELOW", size)
+        monkeypatch.setattr("skopt_dl.linops.products.THERE_AND_BACK", 4 * X[0].nbytes)
+        problem = LinearProblem(X, y, Logistic(), L2(0.1), fit_intercept=True)
+        assert problem.map.reads_once(d) == (size == 0)
+        point = problem.point(0.1 * d)
+        line = problem.along(point, d)
+        tried, after = line(0.5), line.accept(0.5)
+        again = problem.along(point, d)
+        again(0.2)
+        found.append([point.value, point.grad, *tried, after.value, after.grad, after.cache])
+        np.testing.assert_allclose(after.grad, problem.point(after.w).grad, rtol=1e-12)
+        np.testing.assert_allclose(again.accept(0.7).grad, problem.point(0.1 * d + 0.7 * d).grad)
+    for once, twice in zip(*found, strict=True):
+        np.testing.assert_allclose(once, twice, rtol=1e-12)
