@@ -1,8 +1,10 @@
-"""Where Newton with a factorised Hessian stops paying: ``NEWTON_BELOW`` and ``MODEL_BELOW``.
+"""Which second-order method a logistic regression is worth: ``HESSIAN_WORK``, ``NEWTON_BELOW`` and
+``MODEL_BELOW`` of dispatch/auto.py, and ``SAMPLE_BELOW`` of solvers/sampled_curvature.py.
 
-Two classes: tall designs with decaying column scales (what slows quasi-Newton methods), L2 penalty.
-Ten classes: correlated columns, L1 penalty, where the Hessian makes the models of proximal Newton.
-Fewer samples than columns: neighbours correlated, columns in units that differ, L2 penalty.
+Two classes and several: tall designs with decaying column scales (what slows quasi-Newton methods),
+L2 penalty. Ten classes: correlated columns, L1 penalty, where the Hessian makes the models of
+proximal Newton. Fewer samples than columns: neighbours correlated, columns in units that differ, L2
+penalty.
 """
 
 from __future__ import annotations
@@ -14,44 +16,74 @@ from scipy.special import softmax
 
 from benchmarks.objectives import Logistic as Objective
 from skopt_dl.linear_model import LogisticRegression
+from skopt_dl.solvers import LBFGS
 
-COLUMNS = (50, 100, 200, 400, 600, 800)
+METHODS = {
+    "newton_cholesky": "newton_cholesky",
+    "lbfgs, sample": LBFGS(initial="sample"),
+    "lbfgs, identity": LBFGS(initial="identity"),
+}
+# Samples, columns, classes.
+SHAPES = (
+    (150, 4, 2),
+    (1000, 20, 2),
+    (3000, 30, 2),
+    (10_000, 20, 2),
+    (1000, 100, 2),
+    (10_000, 100, 2),
+    (50_000, 100, 2),
+    (10_000, 400, 2),
+    (10_000, 1000, 2),
+    (10_000, 2000, 2),
+    (150, 4, 3),
+    (5000, 10, 3),
+    (10_000, 40, 10),
+    (10_000, 100, 10),
+    (10_000, 200, 10),
+)
+WIDE = ((100, 390), (350, 390), (200, 500), (1000, 1200), (500, 2000))
+SMOKE = ((400, 20, 2), (200, 4, 3))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Newton against L-BFGS as the number of columns grows."""
     p = parser(__doc__, repeat=3)
-    p.add_argument("--columns", type=int, nargs="*", default=COLUMNS)
     p.add_argument("--target", type=float, default=1e-4, help="relative gradient")
     options = p.parse_args(arguments)
-    for columns in (20,) if options.smoke else options.columns:
-        rng = np.random.default_rng(0)
-        n = 400 if options.smoke else 10_000
+    repeat = 1 if options.smoke else options.repeat
+    for n, columns, classes in SMOKE if options.smoke else SHAPES:
         for decay in (0.0, 1.0):
-            X = rng.standard_normal((n, columns)) * np.arange(1, columns + 1) ** -decay
-            z = X @ rng.standard_normal(columns)
-            y = (z + z.std() * rng.standard_normal(n) > 0).astype(float)
-            timings = compare(
-                {
-                    s: fitting(LogisticRegression, X, y, C=1.0, solver=s, max_iter=5000)
-                    for s in ("newton_cholesky", "lbfgs")
-                },
-                Objective(X, y, 1.0).error,
-                target=options.target,
-                repeat=1 if options.smoke else options.repeat,
-            )
-            show(f"{n} x {columns}, scales j^-{decay:g}", timings, reference="newton_cholesky")
+            tall(n, columns, classes, decay, options.target, repeat)
     for columns in (5,) if options.smoke else (20, 50, 100, 190):
         for C in (0.05, 1.0):
             several(200 if options.smoke else 4000, columns, C, 1 if options.smoke else 3)
-    shapes = ((60, 500),) if options.smoke else ((200, 500), (1000, 1200), (500, 2000))
+    shapes = ((60, 500),) if options.smoke else WIDE
     for n, columns in shapes:
         for spread in (0, 1, 2):
             wide(n, columns, spread, options.target, 1 if options.smoke else options.repeat)
 
 
+def tall(n: int, columns: int, classes: int, decay: float, target: float, repeat: int) -> None:
+    """Newton, L-BFGS and what stands between them, on columns whose scales fall as ``j^-decay``."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, columns)) * np.arange(1, columns + 1) ** -decay
+    Z = X @ rng.standard_normal((columns, classes))
+    y = np.argmax(Z + Z.std() * rng.standard_normal(Z.shape), axis=1).astype(float)
+    timings = compare(
+        {
+            name: fitting(LogisticRegression, X, y, C=1.0, solver=solver, max_iter=5000)
+            for name, solver in METHODS.items()
+        },
+        Objective(X, y, 1.0).error,
+        target=target,
+        repeat=repeat,
+    )
+    title = f"{n} x {columns}, {classes} classes, scales j^-{decay:g}"
+    show(title, timings, reference="newton_cholesky")
+
+
 def wide(n: int, columns: int, spread: float, target: float, repeat: int) -> None:
-    """Proximal Newton against L-BFGS where columns differ by up to ``10^(2 spread)`` in scale."""
+    """Second-order methods and L-BFGS where columns differ by up to ``10^(2 spread)`` in scale."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, columns))
     X[:, 1:] += 0.5 * X[:, :-1]
@@ -60,8 +92,8 @@ def wide(n: int, columns: int, spread: float, target: float, repeat: int) -> Non
     X *= 10.0 ** (spread * rng.uniform(-1, 1, columns))
     timings = compare(
         {
-            s: fitting(LogisticRegression, X, y, C=1.0, solver=s, max_iter=5000)
-            for s in ("prox_newton", "lbfgs")
+            name: fitting(LogisticRegression, X, y, C=1.0, solver=solver, max_iter=5000)
+            for name, solver in {**METHODS, "prox_newton": "prox_newton"}.items()
         },
         Objective(X, y, 1.0).error,
         target=target,

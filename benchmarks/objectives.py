@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 from sklearn.model_selection import KFold
 
 import skopt_dl.linear_model as own
@@ -167,20 +168,25 @@ class RidgeSelection(Ridge):
 
 
 class Logistic(_Regression):
-    """``sum log(1 + exp(-y z)) / n + |w|^2 / (2 C n)``: the gradient over that at the null model's
-    intercept."""
+    """The mean log-loss of classes 0, 1, ... ``+ |W|^2 / (2 C n)``: the gradient over that at the
+    null model's intercept."""
 
     def __init__(self, X: Any, y: Any, C: float) -> None:
         super().__init__(X, y)
         self.C = C
 
     def error(self, answer: Any) -> float:
-        n, coef = len(self.y), np.ravel(answer.coef_)
-        z = self.X @ coef + answer.intercept_
-        slope = 1 / (1 + np.exp(-z)) - self.y
-        grad = self.X.T @ slope / n + coef / (self.C * n)
-        null = self.X.T @ (self.y.mean() - self.y) / n
-        return float(max(np.abs(grad).max(), abs(slope.mean())) / np.abs(null).max())
+        n, W = len(self.y), answer.coef_
+        one_hot = (self.y[:, None] == np.arange(len(answer.classes_))).astype(float)
+        Z = self.X @ W.T + answer.intercept_
+        if Z.shape[1] == 1:
+            one_hot, P = one_hot[:, 1:], expit(Z)
+        else:
+            P = softmax(Z, axis=1)
+        slope = P - one_hot
+        grad = self.X.T @ slope / n + W.T / (self.C * n)
+        null = self.X.T @ (one_hot.mean(axis=0) - one_hot) / n
+        return float(max(np.abs(grad).max(), np.abs(slope.mean(axis=0)).max()) / np.abs(null).max())
 
 
 class Grid(Lasso):

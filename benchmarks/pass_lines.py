@@ -238,7 +238,7 @@ def newton_cholesky(options: Any) -> None:
     ratios = []
     for _ in range(1 if options.smoke else options.repeat):
         seconds = {}
-        for solver in (NewtonCholesky(), LBFGS(memory=50)):
+        for solver in (NewtonCholesky(), LBFGS(memory=50, initial="identity")):
             call = partial(passes_to, problem, solver, np.zeros(d), optimum, 1e-10, 20_000)
             seconds[type(solver)], _ = seconds_of(call)
         ratios.append(seconds[LBFGS] / seconds[NewtonCholesky])

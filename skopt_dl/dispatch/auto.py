@@ -20,8 +20,12 @@ from skopt_dl.engine import Oracle, Problem, Trait
 # Direct factorisation of the p x p (or n x n) Gram. Time of cg over that of cholesky, kind and
 # ordinary: p = 1000: 0.46, 7.4; 2000: 0.37, 4.5; 4000: 0.24, 3.1 (benchmarks/ridge_thresholds.py).
 DIRECT_BELOW = 3000
-# Newton with a factorised p x p Hessian. Time of lbfgs over that of newton_cholesky: p = 200: 0.63,
-# 3.9; 400: 0.42, 2.5; 600: 0.28, 1.9; 800: 0.20, 1.3 (benchmarks/logistic_thresholds.py).
+# Newton with all of the d x d Hessian at each step: while n d^2 is below the first number, or for d
+# up to the second where there is no sample from whose Hessian L-BFGS could start. Time of lbfgs
+# over that of newton_cholesky, columns alike and of scales 1/j: 150 x 4: 1.2, 1.0; 1000 x 20: 1.3,
+# 1.6; 3000 x 30: .87, .97; 10 000 x 20: .91, .91; 10 000 x 100: .57, .45; without a sample, 10 000
+# x 400: .16, 1.2; 10 000 x 1000: .08, .60 (benchmarks/logistic_thresholds.py).
+HESSIAN_WORK = 3_000_000
 NEWTON_BELOW = 400
 # Proximal Newton with the Hessian of several outputs. Time of fista over that of prox_newton for an
 # L1 penalty, C = 0.05 and 1: 210 parameters: 6.4, 9.1; 510: 7.4, 10.7; 1010: 5.9, 5.6
@@ -108,6 +112,20 @@ def _is_wide_and_smooth(problem: Any) -> bool:
     return smooth and dense and problem.n_samples < problem.n_features
 
 
+def _knows_curvature(problem: Any) -> bool:
+    """Whether L-BFGS starts from the Hessian of a sample."""
+    from skopt_dl.solvers.sampled_curvature import sample_pays
+
+    return sample_pays(problem)
+
+
+def _has_cheap_hessian(problem: Any) -> bool:
+    """Whether all of the Hessian is cheap enough to be formed at each step of a convex descent."""
+    if Trait.CONVEX not in problem.traits or problem.size > NEWTON_BELOW:
+        return False
+    return not _knows_curvature(problem) or problem.n_samples * problem.size**2 <= HESSIAN_WORK
+
+
 def _has_cheap_model(problem: Any) -> bool:
     """Whether a second-order model is made by rows; or of a Hessian that is small, and of dense
     data; or where the data are elsewhere, so that what counts are passes over them."""
@@ -176,8 +194,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         "newton_cholesky",
         Oracle.HESSIAN,
-        "a smooth convex objective with few enough parameters to factorise its Hessian",
-        lambda q: Trait.CONVEX in q.traits and q.size <= NEWTON_BELOW,
+        "a smooth convex objective whose Hessian is cheap",
+        _has_cheap_hessian,
+    ),
+    Row(
+        "lbfgs",
+        Oracle.SAMPLE_HESSIAN,
+        "a smooth convex objective, the Hessian of some samples of which is cheap",
+        _knows_curvature,
     ),
     Row(
         "lbfgs",

@@ -7,6 +7,7 @@ diagonal removes the units, so that a small pivot means dependent columns and no
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,12 +71,41 @@ class PositiveFactor:
         return self._solve(b / unit) / unit
 
     def _solve(self, b: Any) -> Any:
+        return self._half(self._half(b), transposed=True)
+
+    def _half(self, b: Any, *, transposed: bool = False) -> Any:
+        """``L^-1 b``, or ``L'^-1 b``."""
         if is_numpy(self.xp):
-            half = solve_triangular(self.L, b, lower=True, check_finite=False)
-            return solve_triangular(self.L, half, lower=True, trans="T", check_finite=False)
+            trans = "T" if transposed else "N"
+            return solve_triangular(self.L, b, lower=True, trans=trans, check_finite=False)
         column = b if b.ndim > 1 else b[:, None]
-        x = self.xp.linalg.solve(self.L.T, self.xp.linalg.solve(self.L, column))
+        x = self.xp.linalg.solve(self.L.T if transposed else self.L, column)
         return x if b.ndim > 1 else x[:, 0]
+
+    @cached_property
+    def _inverse(self) -> Any:
+        """``L^-1``, for factors that serve many vectors: elsewhere than on the host a triangular
+        solve is one with a general matrix."""
+        m = self.L.shape[0]
+        return self._half(self.xp.eye(m, dtype=self.L.dtype, device=device_of(self.L)))
+
+    # With C = diag(unit) L, so that G = C C':
+
+    def whiten(self, g: Any) -> Any:
+        """``C^-1 g`` of a vector: a gradient in the variables ``C' w``, whose unit G measures."""
+        if is_numpy(self.xp):
+            return self._half(g / self.unit)
+        return self._inverse @ (g / self.unit)
+
+    def whitened_step(self, s: Any) -> Any:
+        """``C' s`` of a vector: a step in those variables."""
+        return self.L.T @ (self.unit * s)
+
+    def unwhitened_step(self, s: Any) -> Any:
+        """``C'^-1 s``: the step whose `whitened_step` is ``s``."""
+        if is_numpy(self.xp):
+            return self._half(s, transposed=True) / self.unit
+        return (self._inverse.T @ s) / self.unit
 
 
 def with_diagonal(G: Any, d: Any) -> Any:

@@ -65,6 +65,38 @@ class InverseHessian:
         return kernels_of(g).two_loop(self.pairs, self.scale, g)
 
 
+class WhitenedInverseHessian:
+    """What BFGS updates make of a multiple of ``G^-1``, for a factorised G.
+
+    It is an `InverseHessian` in the variables in which G is the identity.
+
+    Parameters
+    ----------
+    memory : int
+        Pairs kept; the oldest gives way.
+    factor : PositiveFactor
+        Of G.
+    """
+
+    def __init__(self, memory: int, factor: PositiveFactor) -> None:
+        self.factor, self.white = factor, InverseHessian(memory)
+
+    def __len__(self) -> int:
+        return len(self.white)
+
+    def push(self, s: Any, y: Any) -> bool:
+        """Add the pair of a step and its change of gradient; false if it is left out."""
+        return self.white.push(self.factor.whitened_step(s), self.factor.whiten(y))
+
+    def clear(self) -> None:
+        """Forget every pair."""
+        self.white.clear()
+
+    def apply(self, g: Any) -> Any:
+        """``H g``."""
+        return self.factor.unwhitened_step(self.white.apply(self.factor.whiten(g)))
+
+
 class BlockInverseHessian:
     r"""What a limited number of block BFGS updates make of a multiple of the identity.
 

@@ -8,27 +8,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.linops.quasi_newton import DenseInverseHessian, InverseHessian
+from skopt_dl.linops.quasi_newton import (
+    DenseInverseHessian,
+    InverseHessian,
+    WhitenedInverseHessian,
+)
 from skopt_dl.search import strong_wolfe
 from skopt_dl.solvers.descent import (
     DescentSolver,
     DescentState,
+    check_choice,
     check_line_search,
     first_step,
     steepest,
     step_along,
 )
+from skopt_dl.solvers.sampled_curvature import sample_pays, sampled_factor
 
 
 @dataclass
 class LBFGSState(DescentState):
-    """Adds the pairs of steps and gradient changes."""
+    """Adds the pairs of steps and gradient changes; whether they start from a sample's Hessian, and
+    the iteration at which that was taken."""
 
-    H: InverseHessian = field(default_factory=lambda: InverseHessian(1))
+    H: InverseHessian | WhitenedInverseHessian = field(default_factory=lambda: InverseHessian(1))
+    sampled: bool = False
+    renewed_at: int | None = None
+
+    @property
+    def natural(self) -> bool:
+        """Whether H knows the length of a step."""
+        return len(self.H) > 0 or isinstance(self.H, WhitenedInverseHessian)
 
 
 @dataclass
@@ -46,7 +60,8 @@ class LBFGS(DescentSolver):
         d = -H g, \\qquad w \\leftarrow w + t d, \\qquad
         H \\leftarrow (I - \\rho s y') H (I - \\rho y s') + \\rho s s', \\quad \\rho = 1/s'y
 
-    with the last ``memory`` pairs only, from :math:`H_0 = (s'y / y'y) I`.
+    with the last ``memory`` pairs only, from :math:`H_0 = (s'y / y'y) I` or, with the Hessian
+    :math:`G_S` of a sample of the data, from :math:`H_0 = (s'y / y'G_S^{-1}y)\\, G_S^{-1}`.
 
     Needs a gradient of the whole objective.
 
@@ -54,6 +69,13 @@ class LBFGS(DescentSolver):
     ----------
     memory : int
         Pairs kept. More cost 4 vector operations each and pay on ill-conditioned problems.
+    initial : {"auto", "identity", "sample"}
+        What :math:`H_0` is a multiple of. The Hessian of a tenth of the samples, and of five for
+        each column at least, sees the units and correlations of the columns beforehand; "auto"
+        takes it for linear models of up to a thousand parameters.
+    renew : int
+        Iterations after which that Hessian is taken anew, where the iterate then is, and the pairs
+        are forgotten: curvature may have changed on the way.
     sufficient_decrease, curvature : float
         The constants c1 and c2 of the strong Wolfe conditions.
 
@@ -62,33 +84,66 @@ class LBFGS(DescentSolver):
     The first step is tried at ``min(1, 1/|g|)``, later ones at 1. Where rounding hides the decrease
     the line search goes by slopes (Hager & Zhang), so gradients shrink to about the precision of
     the data, not to its square root. A search that fails is repeated once along ``-g`` without
-    memory before the method gives up.
+    memory before the method gives up. Without a sample's Hessian the path is that of SciPy, up to
+    its line search.
 
     References
     ----------
     D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization", Math.
     Programming 45 (1989); J. Nocedal, S. Wright, "Numerical Optimization" (2006), Algorithm 7.5.
+    With a metric: L. Jiang, R. Byrd, E. Eskow, R. Schnabel, "A preconditioned L-BFGS algorithm with
+    application to molecular energy minimization", report CU-CS-982-04 (2004); its sample: R. Byrd,
+    G. Chin, W. Neveitt, J. Nocedal, "On the use of stochastic Hessian information in optimization
+    methods for machine learning", SIAM J. Optim. 21 (2011).
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.GRAD)
     default_max_iter: ClassVar[int] = 10_000
 
     def __init__(
-        self, *, memory: int = 10, sufficient_decrease: float = 1e-4, curvature: float = 0.9
+        self,
+        *,
+        memory: int = 10,
+        initial: Literal["auto", "identity", "sample"] = "auto",
+        renew: int = 10,
+        sufficient_decrease: float = 1e-4,
+        curvature: float = 0.9,
     ) -> None:
-        self.memory = memory
+        self.memory, self.initial, self.renew = memory, initial, renew
         self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
 
     def init(self, problem: Problem, w: Any, rng: Any) -> LBFGSState:
-        if self.memory < 1:
-            raise ValueError(f"LBFGS: memory={self.memory!r}, but it must be at least 1")
+        for name in ("memory", "renew"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"LBFGS: {name}={getattr(self, name)!r}, but it must be at least 1"
+                )
+        check_choice(self, "initial", ("auto", "identity", "sample"))
         check_line_search(self)
-        state = LBFGSState(w=w, H=InverseHessian(self.memory))
+        state = LBFGSState(w=w, H=InverseHessian(self.memory), sampled=self._samples(problem))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
 
+    def _samples(self, problem: Problem) -> bool:
+        """Whether :math:`H_0` comes from a sample; raise where it cannot."""
+        if self.initial != "sample":
+            return self.initial == "auto" and sample_pays(problem)
+        for oracle in (Oracle.HESSIAN, Oracle.SAMPLE_HESSIAN):
+            if problem.why_not(oracle) is not None:
+                raise ValueError(
+                    f"LBFGS: initial='sample' needs {oracle}, which {problem.description} does not "
+                    "offer; take initial='identity'"
+                )
+        return True
+
     def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
-        return _quasi_newton_step(self, problem, state, natural=len(state.H) > 0)
+        since = state.renewed_at
+        if state.sampled and (since is None or state.n_iter - since >= self.renew):
+            state.renewed_at = state.n_iter
+            factor = sampled_factor(problem, state.point)
+            if factor is not None:
+                state.H = WhitenedInverseHessian(self.memory, factor)
+        return _quasi_newton_step(self, problem, state, natural=state.natural)
 
 
 class BFGS(DescentSolver):

@@ -273,9 +273,9 @@ def test_newton_converges_quadratically():
 def test_a_line_search_of_a_linear_model_multiplies_by_x_once():
     problem = binary()
     products = []
-    matvec = problem.map.matvec
-    problem.map.matvec = lambda w: products.append(1) or matvec(w)
-    result = solve(problem, LBFGS(), tol=None, max_iter=25)
+    matvec = problem.base.matvec
+    problem.base.matvec = lambda w: products.append(1) or matvec(w)
+    result = solve(problem, LBFGS(initial="identity"), tol=None, max_iter=25)
     # One at the start, one an iteration; trials are free, and so is the final certificate.
     assert len(products) == 26
     assert result.oracle_calls == {str(Oracle.GRAD): 26}

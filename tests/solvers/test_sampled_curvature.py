@@ -1,0 +1,139 @@
+"""L-BFGS from the curvature of a sample: the operator, its limits, and what it is for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from smooth import after, binary, rosenbrock
+
+from skopt_dl.engine import Status, Stopping, run
+from skopt_dl.linear_model import LogisticRegression
+from skopt_dl.linops.factor import PositiveFactor
+from skopt_dl.linops.quasi_newton import WhitenedInverseHessian
+from skopt_dl.losses import Logistic, SquaredHinge
+from skopt_dl.penalties import L2
+from skopt_dl.problems import LinearProblem
+from skopt_dl.solvers import LBFGS, NewtonCholesky
+
+
+def uneven(n=3000, p=12, spread=3.0, loss=None):
+    """Labels 0 and 1; columns correlated, in units that differ by ``10^(2 spread)``."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(n, p)
+    X[:, 1:] += 0.7 * X[:, :-1]
+    y = np.where(X @ rng.randn(p) + rng.logistic(size=n) > 0, 1.0, 0.0)
+    X *= 10.0 ** np.linspace(-spread, spread, p)
+    return LinearProblem(X, y, loss or Logistic(), L2(1e-12), fit_intercept=True)
+
+
+def test_the_operator_is_bfgs_from_the_inverse_of_the_factorised_matrix():
+    rng = np.random.RandomState(0)
+    A = rng.randn(20, 6) * 10.0 ** np.linspace(-3, 3, 6)
+    G = A.T @ A
+    H = WhitenedInverseHessian(5, PositiveFactor(G))
+    g = rng.randn(6)
+    np.testing.assert_allclose(H.apply(g), np.linalg.solve(G, g), rtol=1e-6)
+    pairs = []
+    for _ in range(4):
+        s = rng.randn(6)
+        pairs.append((s, G @ s + 0.2 * np.diag(np.diag(G)) @ s))
+        assert H.push(*pairs[-1])
+    s, y = pairs[-1]
+    expected = (s @ y) / (y @ np.linalg.solve(G, y)) * np.linalg.inv(G)
+    for s, y in pairs:
+        V = np.eye(6) - np.outer(s, y) / (s @ y)
+        expected = V @ expected @ V.T + np.outer(s, s) / (s @ y)
+    np.testing.assert_allclose(H.apply(g), expected @ g, rtol=1e-6)
+    np.testing.assert_allclose(H.apply(y), s, rtol=1e-8)
+    H.clear()
+    np.testing.assert_allclose(H.apply(g), np.linalg.solve(G, g), rtol=1e-6)
+
+
+def test_all_samples_make_the_first_step_newtons():
+    problem = binary(alpha=0.1)
+    np.testing.assert_allclose(
+        after(problem, LBFGS(initial="sample"), 1),
+        after(problem, NewtonCholesky(), 1),
+        rtol=1e-10,
+    )
+
+
+def test_all_samples_renewed_at_each_step_are_newtons_method():
+    problem = binary(alpha=0.1)
+    np.testing.assert_allclose(
+        after(problem, LBFGS(initial="sample", renew=1), 4),
+        after(problem, NewtonCholesky(), 4),
+        rtol=1e-10,
+    )
+
+
+def test_the_units_of_the_columns_do_not_matter():
+    problem, stopping = uneven(), Stopping(tol=1e-8, max_iter=40)
+    found = run(problem, LBFGS(), stopping=stopping)
+    assert found.status is Status.CONVERGED
+    assert run(problem, LBFGS(initial="identity"), stopping=stopping).status is Status.MAX_ITER
+
+
+def test_the_sample_does_not_depend_on_the_random_state():
+    problem = uneven()
+    answers = [
+        run(problem, LBFGS(initial="sample"), rng=np.random.default_rng(seed)).w for seed in (0, 1)
+    ]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_a_hessian_without_a_factor_leaves_l_bfgs():
+    class Indefinite(LinearProblem):
+        def hessian(self, point):
+            return -np.eye(self.size)
+
+    plain = binary()
+    problem = Indefinite(plain.base.X, plain.y, Logistic(), L2(0.01))
+    for n in (1, 5, 12):
+        np.testing.assert_array_equal(
+            after(problem, LBFGS(), n), after(problem, LBFGS(initial="identity"), n)
+        )
+
+
+def test_a_column_of_zeros_and_parallel_ones_do_no_harm():
+    rng = np.random.RandomState(0)
+    X = rng.randn(300, 4)
+    X[:, 2], X[:, 3] = 0.0, 2 * X[:, 0]
+    y = np.where(X[:, 0] + X[:, 1] + rng.randn(300) > 0, 1.0, 0.0)
+    problem = LinearProblem(X, y, SquaredHinge(), L2(0.0))
+    found = run(problem, LBFGS(initial="sample"), stopping=Stopping(tol=1e-8, max_iter=50))
+    assert found.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"renew": 0}, "renew=0"),
+        ({"memory": 0}, "memory=0"),
+        ({"initial": "zero"}, "initial='zero'"),
+        ({"curvature": 2.0}, "curvature=2.0"),
+    ],
+)
+def test_bad_parameters_are_named(params, message):
+    with pytest.raises(ValueError, match=f"LBFGS: {message}"):
+        run(uneven(), LBFGS(**params))
+
+
+def test_a_problem_without_hessians_says_what_is_missing():
+    with pytest.raises(ValueError, match=r"initial='sample' needs a Hessian matrix.*'identity'"):
+        run(rosenbrock(4), LBFGS(initial="sample"))
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_columns_in_raw_units_are_no_matter_for_the_default(n_classes):
+    """scikit-learn's L-BFGS does not get there within ``max_iter``."""
+    rng = np.random.RandomState(1)
+    X = rng.randn(2000, 5) * [1, 10, 0.1, 300, 1e4]
+    scores = X / X.std(axis=0) @ rng.randn(5, n_classes)
+    y = np.argmax(scores + rng.gumbel(size=(2000, n_classes)), 1)
+    ours, newton = (
+        LogisticRegression(tol=1e-10, **params).fit(X, y)
+        for params in ({}, {"solver": "newton_cholesky"})
+    )
+    np.testing.assert_allclose(ours.decision_function(X), newton.decision_function(X), atol=1e-5)
+    assert ours.n_iter_[0] < 40
