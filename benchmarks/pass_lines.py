@@ -80,6 +80,10 @@ class Counted(LinearProblem):
 
     ggn = hvp
 
+    def hessian_diagonal(self, point: Any) -> Any:
+        self.passes += 1
+        return super().hessian_diagonal(point)
+
     def sample_hvp(self, w: Any, index: Any, weights: Any = None) -> Any:
         share = index.shape[0] / self.n_samples
         return self._counting(super().sample_hvp(w, index, weights), share)

@@ -1,6 +1,7 @@
 r"""The curvature at a point in eigenvectors: of the whole space, or of a growing Krylov space.
 
-Letters: g the gradient, H the curvature, s the step, a its coefficients, :math:`\mu` the shift.
+Letters: g the gradient, H the curvature, s the step, U the units of lengths, a the coefficients of
+the step, :math:`\mu` the shift.
 """
 
 from __future__ import annotations
@@ -26,10 +27,19 @@ class Eigenspace:
         Where.
     product : callable
         ``d -> H d``.
+    units : array of shape (size,), optional
+        A positive U: lengths are those of :math:`\\tilde s = U s`, and all below is in these
+        variables, the gradient :math:`U^{-1} g` and the curvature :math:`U^{-1} H U^{-1}`.
     """
 
-    def __init__(self, problem: Any, point: Any, product: Callable[[Any], Any]) -> None:
-        self.problem, self.point, self.product = problem, point, product
+    def __init__(
+        self, problem: Any, point: Any, product: Callable[[Any], Any], units: Any = None
+    ) -> None:
+        self.problem, self.point, self.units = problem, point, units
+        self.grad, self.product = point.grad, product
+        if units is not None:
+            self.grad = point.grad / units
+            self.product = lambda d: product(d / units) / units
         self._lanczos: Lanczos | None = None
         self._whole: Spectrum | None = None
 
@@ -40,14 +50,14 @@ class Eigenspace:
     def whole(self) -> Spectrum:
         """The spectrum of H on all parameters."""
         if self._whole is None:
-            H = matrix_of(self.product, self.point.grad)
-            self._whole = dense_spectrum(H, self.point.grad)
+            H = matrix_of(self.product, self.grad)
+            self._whole = dense_spectrum(H, self.grad)
         return self._whole
 
     def krylov(self, k: int) -> Spectrum:
         """The spectrum of H on the Krylov space of the gradient, of ``k`` dimensions at most."""
         if self._lanczos is None:
-            self._lanczos = Lanczos(self.product, self.point.grad)
+            self._lanczos = Lanczos(self.product, self.grad)
         self._lanczos.extend(k)
         return self._lanczos.spectrum()
 
@@ -56,8 +66,18 @@ class Eigenspace:
         """Whether the Krylov space cannot grow any more."""
         return self._lanczos is not None and self._lanczos.exhausted
 
+    def step(self, scaled: Any) -> Any:
+        """The step whose :math:`\\tilde s` is ``scaled``."""
+        return scaled if self.units is None else scaled / self.units
+
+    def length(self, s: Any) -> float:
+        """The length of a step."""
+        return to_float(
+            self.problem.xp.linalg.vector_norm(s if self.units is None else self.units * s)
+        )
+
     def minimise(
-        self, step: Callable[[Spectrum], tuple[Any, float]], max_dim: int, *, exact: bool
+        self, rule: Callable[[Spectrum], tuple[Any, float]], max_dim: int, *, exact: bool
     ) -> tuple[Any, float, bool]:
         """The step, what the quadratic model promises for it, and whether it was shifted.
 
@@ -66,15 +86,15 @@ class Eigenspace:
         """
         if exact:
             spectrum = self.whole()
-            a, shift = step(spectrum)
+            a, shift = rule(spectrum)
         else:
-            size = to_float(self.problem.xp.linalg.vector_norm(self.point.grad))
+            size = to_float(self.problem.xp.linalg.vector_norm(self.grad))
             enough, k = min(0.5, size**0.5) * size, min(FIRST, max_dim)
             while True:
                 spectrum = self.krylov(k)
-                a, shift = step(spectrum)
+                a, shift = rule(spectrum)
                 if spectrum.residual(a) <= enough or self.exhausted or k >= max_dim:
                     break
                 k = min(max_dim, int(GROWTH * k) + 1)
         promised = model_decrease(spectrum.values, spectrum.c, a)
-        return spectrum.lift(a), promised, shift > 0
+        return self.step(spectrum.lift(a)), promised, shift > 0

@@ -117,8 +117,13 @@ def positive_diagonal(problem: Any, point: Any) -> Any:
     """The diagonal of the Hessian, made positive; ``None`` where the problem does not know it."""
     if problem.why_not(Oracle.HESSIAN_DIAGONAL) is not None:
         return None
-    xp, D = problem.xp, problem.xp.abs(problem.hessian_diagonal(point))
-    least = xp.max(D) * float(xp.finfo(problem.dtype).eps)
+    return made_positive(problem.xp, problem.hessian_diagonal(point))
+
+
+def made_positive(xp: Any, D: Any) -> Any:
+    """``|D|``, what is zero beside its largest entry raised to rounding; ``None`` if all is."""
+    D = xp.abs(D)
+    least = xp.max(D) * float(xp.finfo(D.dtype).eps)
     return xp.where(least < D, D, least + xp.zeros_like(D)) if to_float(least) > 0 else None
 
 

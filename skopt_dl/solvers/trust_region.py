@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from skopt_dl.engine import Needs, Oracle, Problem, Status
+from skopt_dl.engine import Needs, Oracle, Problem, Status, Trait
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.truncated import truncated_cg
 from skopt_dl.search import trust_step
@@ -24,8 +24,9 @@ SHRINK, GROW = 0.25, 2.0
 # With a sampled model: the ratio from which the radius doubles, and its growth below that.
 SURE, HESITANT = 0.8, 1.2
 # "auto" measures steps in the diagonal of the Hessian from this ratio of its entries on: columns
-# whose units differ by more than a hundred, about.
-UNEVEN = 1e4
+# whose units differ by more than five, about. At 10 the two measures take the same time, at 100
+# the diagonal takes half of it and less (benchmarks/trust_region_thresholds.py).
+UNEVEN = 30.0
 
 
 @dataclass
@@ -64,10 +65,10 @@ class TrustRegion(DescentSolver):
         over the Krylov space of the gradient; or exactly, in the eigenvectors of the whole Hessian
         (made of as many products as there are parameters).
     preconditioner : {"auto", "diagonal", "none"}
-        With "diagonal", "steihaug" measures steps by :math:`|s|_D = \\sqrt{s'Ds}` and is
-        preconditioned by D, the diagonal of H over the geometric mean of its entries, on problems
-        that know it (`Oracle.HESSIAN_DIAGONAL`). "auto" does so where the entries differ by more
-        than ten thousand at the start. "krylov" and "exact" measure Euclidean lengths.
+        With "diagonal", steps are measured by :math:`|s|_D = \\sqrt{s'Ds}` and the model is
+        minimised in the variables :math:`D^{1/2} s`, with D the diagonal of H over the geometric
+        mean of its entries, on problems that know it (`Oracle.HESSIAN_DIAGONAL`). "auto" does so
+        on convex problems whose entries differ by more than thirty at the start.
 
     Notes
     -----
@@ -108,21 +109,17 @@ class TrustRegion(DescentSolver):
 
     def init(self, problem: Problem, w: Any, rng: Any) -> TrustRegionState:
         _check(self)
-        check_choice(self, "subproblem", ("steihaug", "krylov", "exact"))
-        check_choice(self, "preconditioner", ("auto", "diagonal", "none"))
         state = TrustRegionState(w=w, radius=float(self.initial_radius))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
-        state.by_diagonal = self.subproblem == "steihaug" and (
-            self.preconditioner == "diagonal"
-            or (self.preconditioner == "auto" and _is_uneven(problem, state.point))
-        )
+        state.by_diagonal = _by_diagonal(self, problem, state.point)
         return state
 
     def _iterate(self, problem: Any, state: TrustRegionState) -> Status | None:
         point: Any = state.point
         if state.space is None or not state.space.belongs_to(point):
-            state.space = Eigenspace(problem, point, problem.hvp(point))
-        s, promised, bounded = _model_step(self, problem, state)
+            units = _units(problem, state)
+            state.space = Eigenspace(problem, point, problem.hvp(point), units)
+        s, promised, bounded = _model_step(self, state)
         ratio, verdict = try_step(problem, state, s, promised, self.acceptance)
         if ratio < POOR:
             state.radius *= SHRINK
@@ -158,13 +155,13 @@ class SubsampledTrustRegion(DescentSolver):
         The least ratio of a step that is taken, below 1/4.
     max_inner : int
         Hessian products per step at most; what they have found by then is used.
-    subproblem : {"steihaug", "krylov", "exact"}
-        As for `TrustRegion`.
+    subproblem, preconditioner
+        As for `TrustRegion`; D is the diagonal for all samples.
 
     Notes
     -----
-    Gradient and values are exact, so the certificate is too; only the model is sampled, anew after
-    each step. With all samples the steps are those of a trust region method without samples.
+    Gradient, values and D are exact, so the certificate is too; only the model is sampled, anew
+    after each step. With all samples the steps are those of a trust region method without samples.
 
     References
     ----------
@@ -186,18 +183,20 @@ class SubsampledTrustRegion(DescentSolver):
         acceptance: float = 1e-4,
         max_inner: int = 250,
         subproblem: Literal["steihaug", "krylov", "exact"] = "steihaug",
+        preconditioner: Literal["auto", "diagonal", "none"] = "auto",
     ) -> None:
         self.share, self.sampling = share, sampling
         self.initial_radius, self.max_radius = initial_radius, max_radius
         self.acceptance, self.max_inner, self.subproblem = acceptance, max_inner, subproblem
+        self.preconditioner = preconditioner
 
     def init(self, problem: Problem, w: Any, rng: Any) -> TrustRegionState:
         _check(self)
         check_share(self, "share")
         check_sampling(self, problem)
-        check_choice(self, "subproblem", ("steihaug", "krylov", "exact"))
         state = TrustRegionState(w=w, radius=float(self.initial_radius), rng=rng)
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        state.by_diagonal = _by_diagonal(self, problem, state.point)
         return state
 
     def _iterate(self, problem: Any, state: TrustRegionState) -> Status | None:
@@ -206,13 +205,13 @@ class SubsampledTrustRegion(DescentSolver):
             product = sampled_product(
                 problem, point, state.rng, self.share, self.sampling, gauss_newton=False
             )
-            state.space = Eigenspace(problem, point, product)
-        s, promised, _ = _model_step(self, problem, state)
+            state.space = Eigenspace(problem, point, product, _units(problem, state))
+        space: Any = state.space
+        s, promised, _ = _model_step(self, state)
         ratio, verdict = try_step(problem, state, s, promised, self.acceptance)
         if ratio <= self.acceptance:
             # A radius far beyond the step would refuse the same step again and again.
-            length = to_float(problem.xp.linalg.vector_norm(s))
-            state.radius = min(state.radius, length) / 2
+            state.radius = min(state.radius, space.length(s)) / 2
         else:
             growth = GROW if ratio >= SURE else HESITANT
             state.radius = min(growth * state.radius, self.max_radius)
@@ -232,44 +231,53 @@ def _check(solver: Any) -> None:
         )
     if solver.max_inner < 1:
         raise ValueError(f"{name}: max_inner={solver.max_inner!r}, but it must be at least 1")
+    check_choice(solver, "subproblem", ("steihaug", "krylov", "exact"))
+    check_choice(solver, "preconditioner", ("auto", "diagonal", "none"))
 
 
-def _is_uneven(problem: Any, point: Any) -> bool:
-    """Whether the diagonal of the Hessian is known and calls for a metric of its own."""
-    D = positive_diagonal(problem, point)
-    return D is not None and to_float(problem.xp.max(D) / problem.xp.min(D)) > UNEVEN
+def _by_diagonal(solver: Any, problem: Any, point: Any) -> bool:
+    """Whether lengths are measured in the diagonal of the Hessian, if the problem knows it."""
+    if solver.preconditioner != "auto":
+        return solver.preconditioner == "diagonal"
+    # Without convexity an entry may be small because curvatures cancel.
+    convex = Trait.CONVEX in problem.traits
+    return convex and is_uneven(problem.xp, positive_diagonal(problem, point))
+
+
+def is_uneven(xp: Any, D: Any) -> bool:
+    """Whether a diagonal (``None`` where none is known) calls for a metric of its own."""
+    return D is not None and to_float(xp.max(D) / xp.min(D)) > UNEVEN
 
 
 def _units(problem: Any, state: TrustRegionState) -> Any:
-    """The square root of D, of geometric mean one; ``None`` where lengths are Euclidean."""
+    """The units of lengths; ``None`` where they are Euclidean."""
     D = positive_diagonal(problem, state.point) if state.by_diagonal else None
-    if D is None:
-        return None
-    logs = problem.xp.log(D) / 2
-    return problem.xp.exp(logs - problem.xp.mean(logs))
+    return None if D is None else units_of(problem.xp, D)
 
 
-def _model_step(solver: Any, problem: Any, state: TrustRegionState) -> tuple[Any, float, bool]:
+def units_of(xp: Any, D: Any) -> Any:
+    """The square root of ``D``, of geometric mean one."""
+    logs = xp.log(D) / 2
+    return xp.exp(logs - xp.mean(logs))
+
+
+def _model_step(solver: Any, state: TrustRegionState) -> tuple[Any, float, bool]:
     """The step, what the model promises for it, and whether it ends at the radius."""
     space: Any = state.space
-    if solver.subproblem == "steihaug":
-        g, units = state.point.grad, _units(problem, state)  # type: ignore[union-attr]
-        # In the variables D^1/2 s, where the radius is round and curvatures can be compared.
-        slope = g if units is None else g / units
-        size = to_float(slope @ slope) ** 0.5
-        enough = min(0.5, size**0.5) * size
-        found = truncated_cg(
-            space.product if units is None else lambda d: space.product(d / units) / units,
-            slope,
-            stop=lambda s, r, square: to_float(square) ** 0.5 < enough,
-            max_iter=solver.max_inner,
-            radius=state.radius,
+    if solver.subproblem != "steihaug":
+        return space.minimise(
+            lambda spectrum: trust_step(spectrum.values, spectrum.c, state.radius),
+            solver.max_inner,
+            exact=solver.subproblem == "exact",
         )
-        s = found.s if units is None else found.s / units
-        promised = -to_float(g @ s) - 0.5 * to_float(s @ space.product(s))
-        return s, promised, found.end in ("radius", "curvature")
-    return space.minimise(
-        lambda spectrum: trust_step(spectrum.values, spectrum.c, state.radius),
-        solver.max_inner,
-        exact=solver.subproblem == "exact",
+    size = to_float(space.grad @ space.grad) ** 0.5
+    enough = min(0.5, size**0.5) * size
+    found = truncated_cg(
+        space.product,
+        space.grad,
+        stop=lambda s, r, square: to_float(square) ** 0.5 < enough,
+        max_iter=solver.max_inner,
+        radius=state.radius,
     )
+    promised = -to_float(space.grad @ found.s) - 0.5 * to_float(found.s @ space.product(found.s))
+    return space.step(found.s), promised, found.end in ("radius", "curvature")

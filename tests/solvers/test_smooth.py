@@ -19,7 +19,8 @@ from skopt_dl.solvers.conjugate_gradient import ConjugateGradient
 from skopt_dl.solvers.newton import NewtonCG, NewtonCholesky
 from skopt_dl.solvers.nonlinear_cg import NonlinearCG
 from skopt_dl.solvers.quasi_newton import LBFGS
-from skopt_dl.solvers.trust_region import TrustRegion
+from skopt_dl.solvers.stochastic.storm import STORM
+from skopt_dl.solvers.trust_region import SubsampledTrustRegion, TrustRegion
 
 SOLVERS = [LBFGS(), NonlinearCG(), NewtonCG(), NewtonCholesky()]
 DEVICES = ["CPU_DEVICE", "device1"]
@@ -230,17 +231,29 @@ def test_newton_steps_do_not_depend_on_the_units_of_the_columns():
     np.testing.assert_allclose(units * five_steps(units), five_steps(np.ones(6)), rtol=1e-7)
 
 
-@pytest.mark.parametrize("solver", [NewtonCG(), TrustRegion(preconditioner="diagonal")], ids=repr)
+@pytest.mark.parametrize(
+    "solver",
+    [
+        NewtonCG(),
+        TrustRegion(preconditioner="diagonal"),
+        TrustRegion(preconditioner="diagonal", subproblem="krylov"),
+        TrustRegion(preconditioner="diagonal", subproblem="exact"),
+        SubsampledTrustRegion(preconditioner="diagonal", sampling="uniform"),
+    ],
+    ids=repr,
+)
 def test_truncated_newton_does_not_depend_on_the_units_of_the_columns(solver):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 60))
     y = (X @ rng.standard_normal(60) + rng.standard_normal(300) > 0).astype(float)
     units = 10.0 ** rng.uniform(-2, 2, 60)
+    # Of geometric mean one: a first radius then means the same.
+    units /= np.exp(np.mean(np.log(units)))
     products = []
     for scale in (np.ones(60), units):
         # The penalty moves with the columns.
         problem = LinearProblem(X * scale, y, Logistic(), L2(0.01 * scale**2))
-        result = solve(problem, solver, tol=1e-8)
+        result = solve(problem, solver, tol=1e-10)
         assert result.status is Status.CONVERGED
         products.append((result.n_iter, result.w * scale))
     (plain, w), (scaled, v) = products
@@ -248,19 +261,37 @@ def test_truncated_newton_does_not_depend_on_the_units_of_the_columns(solver):
     np.testing.assert_allclose(v, w, atol=1e-5)
 
 
-def test_a_trust_region_takes_the_metric_that_wild_units_call_for():
+@pytest.mark.parametrize("kind", [TrustRegion, SubsampledTrustRegion, STORM])
+def test_a_trust_region_takes_the_metric_that_wild_units_call_for(kind):
     X, y = classes()
+    X /= np.std(X, axis=0)
     for exponent, same in ((2.0, "diagonal"), (0.0, "none")):
         units = 10.0 ** np.linspace(-exponent, exponent, X.shape[1])
         problem = LinearProblem(X * units, y * 1.0, Logistic(), L2(0.01 * units**2))
         paths = {
-            name: solve(problem, TrustRegion(preconditioner=name), tol=None, max_iter=3).w
+            name: solve(problem, kind(preconditioner=name), tol=None, max_iter=1).w
             for name in ("auto", "diagonal", "none")
         }
-        np.testing.assert_array_equal(paths["auto"], paths[same])
-        assert not np.array_equal(paths["diagonal"], paths["none"])
+        # Sums over samples in another order.
+        np.testing.assert_allclose(paths["auto"], paths[same], rtol=1e-8)
+        assert not np.allclose(paths["diagonal"], paths["none"], rtol=1e-3)
     with pytest.raises(ValueError, match="'auto', 'diagonal', 'none'"):
-        solve(problem, TrustRegion(preconditioner="lu"), max_iter=1)
+        solve(problem, kind(preconditioner="lu"), max_iter=1)
+
+
+def test_units_cost_storm_nothing():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 30))
+    y = (X @ rng.standard_normal(30) + rng.standard_normal(600) > 0).astype(float)
+    units = 10.0 ** rng.uniform(-1, 1, 30)
+    problem = LinearProblem(X * units, y, Logistic(), L2(0.01 * units**2))
+    epochs = {}
+    for name in ("auto", "none"):
+        stopping, rng = Stopping(tol=1e-6, max_iter=200), np.random.default_rng(0)
+        result = run(problem, STORM(preconditioner=name), stopping=stopping, rng=rng)
+        epochs[name] = result.n_iter if result.success else np.inf
+    assert epochs["auto"] <= 12
+    assert epochs["auto"] < epochs["none"] / 2
 
 
 def test_newton_converges_quadratically():

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, Status, Trait
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.truncated import truncated_cg
 from skopt_dl.search.schedules import schedule_of
+from skopt_dl.solvers.descent import check_choice
+from skopt_dl.solvers.newton import made_positive
 from skopt_dl.solvers.stochastic.base import StochasticState
-from skopt_dl.solvers.stochastic.sampling import batch_size, on_device
+from skopt_dl.solvers.stochastic.sampling import batch_size, on_device, probe
+from skopt_dl.solvers.trust_region import is_uneven, units_of
 
 # A radius beyond this says nothing; one below it leaves no step at this precision.
 MOST = 1e6
@@ -23,9 +26,10 @@ MOST = 1e6
 
 @dataclass
 class StormState(StochasticState):
-    """Adds the radius."""
+    """Adds the radius, and the units of lengths where they are not Euclidean."""
 
     radius: float = 1.0
+    units: Any = None
 
 
 class STORM(Solver):
@@ -51,6 +55,9 @@ class STORM(Solver):
         Samples of a step at the start; "auto" is ``min(200, n_samples)``.
     max_inner : int
         Products per step at most.
+    preconditioner : {"auto", "diagonal", "none"}
+        As for `TrustRegion`, for linear models; D is the diagonal for a sample at the start, so
+        that the radius means the same throughout.
 
     Notes
     -----
@@ -77,17 +84,21 @@ class STORM(Solver):
         trust: float = 1e-3,
         batch_size: int | str = "auto",
         max_inner: int = 100,
+        preconditioner: Literal["auto", "diagonal", "none"] = "auto",
     ) -> None:
         self.initial_radius, self.trust = initial_radius, trust
         self.batch_size, self.max_inner = batch_size, max_inner
+        self.preconditioner = preconditioner
 
     def init(self, problem: Problem, w: Any, rng: Any) -> StormState:
         for name in ("initial_radius", "trust", "max_inner"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"STORM: {name}={getattr(self, name)!r}, but it must be positive")
-        batch_size(self.batch_size, problem.n_samples)  # type: ignore[arg-type]
+        check_choice(self, "preconditioner", ("auto", "diagonal", "none"))
+        size = batch_size(self.batch_size, problem.n_samples)  # type: ignore[arg-type]
         return StormState(
             w=w,
+            units=_units(self, problem, w, size),
             radius=float(self.initial_radius),
             rng=rng,
             rate=1.0,
@@ -118,8 +129,10 @@ class STORM(Solver):
         index = on_device(problem, state.rng.permutation(samples)[:size])
         g = xp.asarray(problem.sample_grad(state.w, index)[1], copy=True)
         product = problem.sample_ggn(state.w, index)
-        norm = to_float(xp.linalg.vector_norm(g))
         state.indicator = xp.max(xp.abs(g))
+        if state.units is not None:
+            g, product = g / state.units, _scaled(product, state.units)
+        norm = to_float(xp.linalg.vector_norm(g))
         enough = min(0.1, norm**0.5) * norm
         found = truncated_cg(
             product,
@@ -134,7 +147,7 @@ class STORM(Solver):
         state.loss = before
         if not promised > 0:
             return size
-        trial = state.w + found.s
+        trial = state.w + (found.s if state.units is None else found.s / state.units)
         ratio = (before - to_float(problem.sample_value(trial, index))) / promised
         if ratio >= 0.1:
             state.w = trial
@@ -143,3 +156,21 @@ class STORM(Solver):
         else:
             state.radius = max(state.radius / 2, 1 / MOST * self.initial_radius)
         return size
+
+
+def _units(solver: STORM, problem: Any, w: Any, size: int) -> Any:
+    """The units of lengths, from the samples that `probe` looks at; ``None`` if Euclidean."""
+    known = problem.why_not(Oracle.SAMPLE_CURVATURE) is None
+    # Of other models a sample's diagonal is an estimate that leaves out how the model bends.
+    if solver.preconditioner == "none" or not known or Trait.LINEAR_MODEL not in problem.traits:
+        return None
+    xp, index = problem.xp, probe(problem, size, 1)[0]
+    D = made_positive(xp, problem.sample_curvature(w, index))
+    automatic, convex = solver.preconditioner == "auto", Trait.CONVEX in problem.traits
+    if D is None or (automatic and not (convex and is_uneven(xp, D))):
+        return None
+    return units_of(xp, D)
+
+
+def _scaled(product: Any, units: Any) -> Any:
+    return lambda d: product(d / units) / units
