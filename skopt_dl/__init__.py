@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.matrix_completion import (
         MatrixCompletion as MatrixCompletion,
         MatrixCompletionCV as MatrixCompletionCV,
+        TensorCompletion as TensorCompletion,
     )
     from skopt_dl.neural_network import (
         MLPClassifier as MLPClassifier,
@@ -90,6 +91,7 @@ _HOME = {
     "TableEncoder": "neural_network",
     "TabularMLPClassifier": "neural_network",
     "TabularMLPRegressor": "neural_network",
+    "TensorCompletion": "matrix_completion",
     "UnknownNameError": "dispatch",
     "minimize": "_minimize",
     "register": "dispatch",

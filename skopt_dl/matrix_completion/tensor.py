@@ -196,8 +196,9 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
 
     def _posed(self, X: Any, y: Any, sample_weight: Any) -> tuple[TensorProblem, list[Any]]:
         index = check_positions("TensorCompletion.fit", X)
-        validate_data(self, X, skip_check_array=True)
+        # y first: without X at hand the check forgets the names of its columns.
         y = validate_data(self, X="no_validation", y=y, y_numeric=True)
+        validate_data(self, X, skip_check_array=True)
         check_consistent_length(index, y)
         values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
         weights = check_weights(sample_weight, values)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
 
 from skopt_dl._sklearn.arrays import on_host, workplace
 from skopt_dl._sklearn.validation import FLOATS, check_weights, check_X
@@ -93,7 +93,8 @@ def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any, more: bool) 
     pairs = check_pairs("MatrixCompletion.fit", X)
     validate_data(estimator, X, skip_check_array=True, reset=not more)
     y = on_host(y)
-    y = validate_data(estimator, X="no_validation", y=y, y_numeric=True, reset=not more)
+    # Not by validate_data: without X at hand it forgets the names of X's columns.
+    y = _check_y(y, y_numeric=True, estimator=estimator)
     check_consistent_length(pairs, y)
     values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
     weights = check_weights(sample_weight, values)
