@@ -131,13 +131,35 @@ def _segments(const floating[:, ::1] A, const integer[::1] index, floating[:, ::
                 out[i, c] += A[l, c]
 
 
+cdef extern from "_gram.h" nogil:
+    enum: GRAM_STEP
+    enum: GRAM_LAST
+    void d_gram_update(long, long, const double*, double*)
+    void s_gram_update(long, long, const float*, float*)
+
+
+cdef inline int _padded(int k) noexcept nogil:
+    """Numbers from one gathered row to the next, zeros behind the first k."""
+    return k if k > GRAM_LAST else (k + GRAM_STEP - 1) // GRAM_STEP * GRAM_STEP
+
+
+def _workspace(k, dtype):
+    """Room for gathered rows, then for one Gram matrix."""
+    return np.zeros(DEPTH * _padded(k) + k * k, dtype=dtype)
+
+
 cdef inline void _rank_update(int k, int depth, floating* P, floating* G) noexcept nogil:
     """``G += P' P`` on the lower triangle (column major) of ``depth`` gathered rows."""
     cdef floating one = 1
     cdef char* lower = b"L"
     cdef char* plain = b"N"
     if floating is float:
-        ssyrk(lower, plain, &k, &depth, &one, P, &k, &one, G, &k)
+        if k <= GRAM_LAST:
+            s_gram_update(k, depth, P, G)
+        else:
+            ssyrk(lower, plain, &k, &depth, &one, P, &k, &one, G, &k)
+    elif k <= GRAM_LAST:
+        d_gram_update(k, depth, P, G)
     else:
         dsyrk(lower, plain, &k, &depth, &one, P, &k, &one, G, &k)
 
@@ -233,13 +255,13 @@ def _regressions(W, T, F, ridge, sides, out, n_threads):
     eps = np.finfo(F.dtype).smallest_normal if positive else np.finfo(F.dtype).eps
     if hasattr(W, "indptr"):
         def part(low, high):
-            work = np.empty((DEPTH + k, k), dtype=F.dtype)
+            work = _workspace(k, F.dtype)
             _csr(low, high, W.indptr, W.indices, W.data, T.data, F, ridge, sides, out, work, eps,
                  positive)
 
         _in_parts(part, W.indptr, n_threads)
     else:
-        _dense(W, T, F, ridge, sides, out, np.empty((DEPTH + k, k), dtype=F.dtype), eps, positive)
+        _dense(W, T, F, ridge, sides, out, _workspace(k, F.dtype), eps, positive)
     return out
 
 
@@ -261,12 +283,12 @@ def _in_parts(part, ptr, n_threads):
 def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[::1] cols,
          const floating[::1] W,
          const floating[::1] T, const floating[:, ::1] F, const floating[:, ::1] ridge,
-         floating[:, ::1] sides, floating[:, ::1] out, floating[:, ::1] work, double eps,
+         floating[:, ::1] sides, floating[:, ::1] out, floating[::1] work, double eps,
          bint positive):
     cdef Py_ssize_t i, l, done = 0
-    cdef int k = F.shape[1], depth, each = ridge.shape[1] > 1
-    cdef floating* P = &work[0, 0]
-    cdef floating* G = &work[DEPTH, 0]
+    cdef int k = F.shape[1], depth, each = ridge.shape[1] > 1, stride = _padded(k)
+    cdef floating* P = &work[0]
+    cdef floating* G = &work[DEPTH * stride]
     with nogil:
         for i in range(low, high):
             if ptr[i] == ptr[i + 1]:
@@ -275,7 +297,7 @@ def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[
             memset(G, 0, k * k * sizeof(floating))
             depth = 0
             for l in range(ptr[i], ptr[i + 1]):
-                _gather(k, W[l], T[l], &F[cols[l], 0], P + depth * k, &sides[i, 0])
+                _gather(k, W[l], T[l], &F[cols[l], 0], P + depth * stride, &sides[i, 0])
                 depth += 1
                 if depth == DEPTH:
                     _rank_update(k, depth, P, G)
@@ -295,11 +317,11 @@ def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[
 
 def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1] F,
            const floating[:, ::1] ridge, floating[:, ::1] sides, floating[:, ::1] out,
-           floating[:, ::1] work, double eps, bint positive):
+           floating[::1] work, double eps, bint positive):
     cdef Py_ssize_t m = W.shape[0], n = W.shape[1], i, j, done = 0
-    cdef int k = F.shape[1], depth, found, each = ridge.shape[1] > 1
-    cdef floating* P = &work[0, 0]
-    cdef floating* G = &work[DEPTH, 0]
+    cdef int k = F.shape[1], depth, found, each = ridge.shape[1] > 1, stride = _padded(k)
+    cdef floating* P = &work[0]
+    cdef floating* G = &work[DEPTH * stride]
     with nogil:
         for i in range(m):
             memset(G, 0, k * k * sizeof(floating))
@@ -308,7 +330,7 @@ def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1
                 if W[i, j] == 0:
                     continue
                 found = 1
-                _gather(k, W[i, j], T[i, j], &F[j, 0], P + depth * k, &sides[i, 0])
+                _gather(k, W[i, j], T[i, j], &F[j, 0], P + depth * stride, &sides[i, 0])
                 depth += 1
                 if depth == DEPTH:
                     _rank_update(k, depth, P, G)
@@ -336,7 +358,7 @@ def gram_rows(W, F):
     k = F.shape[1]
     out = np.zeros((W.shape[0], k, k), dtype=F.dtype)
     if 0 not in out.shape and F.shape[0] > 0:
-        _grams(W.indptr, W.indices, W.data, F, out, np.empty((DEPTH, k), dtype=F.dtype))
+        _grams(W.indptr, W.indices, W.data, F, out, _workspace(k, F.dtype))
         # Column-major lower triangles are row-major upper ones.
         upper = np.triu_indices(k, 1)
         out[:, upper[1], upper[0]] = out[:, upper[0], upper[1]]
@@ -344,10 +366,10 @@ def gram_rows(W, F):
 
 
 def _grams(const integer[::1] ptr, const integer[::1] cols, const floating[::1] W,
-           const floating[:, ::1] F, floating[:, :, ::1] out, floating[:, ::1] work):
+           const floating[:, ::1] F, floating[:, :, ::1] out, floating[::1] work):
     cdef Py_ssize_t m = out.shape[0], i, l, c, done = 0
-    cdef int k = F.shape[1], depth
-    cdef floating* P = &work[0, 0]
+    cdef int k = F.shape[1], depth, stride = _padded(k)
+    cdef floating* P = &work[0]
     cdef floating root
     with nogil:
         for i in range(m):
@@ -355,7 +377,7 @@ def _grams(const integer[::1] ptr, const integer[::1] cols, const floating[::1] 
             for l in range(ptr[i], ptr[i + 1]):
                 root = <floating>sqrt(W[l])
                 for c in range(k):
-                    P[depth * k + c] = root * F[cols[l], c]
+                    P[depth * stride + c] = root * F[cols[l], c]
                 depth += 1
                 if depth == DEPTH:
                     _rank_update(k, depth, P, &out[i, 0, 0])
