@@ -36,7 +36,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"penalty": "nuclear_ball", "radius": 1.0},
         {"penalty": "nuclear_ball", "radius": 1.0, "solver": "frank_wolfe"},
         {"alpha": 0.05, "positive": True},
-    ]
+    ],
+    "TensorCompletion": [{"form": "tucker", "n_components": 2}],
 }
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- solvers: begin -->", "<!-- solvers: end -->"
@@ -76,6 +77,8 @@ def fitting_solvers(estimator: Any) -> set[str]:
     """Names of the solvers that ``estimator`` takes, under parameters that tell them apart."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(8, 4)), np.arange(8.0)
+    if get_tags(estimator).input_tags.categorical:
+        X = np.argwhere(np.ones((2, 2, 2)))
     if is_classifier(estimator):
         y = y % 2
     if not get_tags(estimator).target_tags.single_output:

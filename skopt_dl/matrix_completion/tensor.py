@@ -194,6 +194,19 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         self.solver_, self.solve_report_ = SOLVERS.name_of(best.solver), best.report()
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True  # X holds ids
+        return tags
+
+    def _build_problem(self, X: Any, y: Any = None, sample_weight: Any = None) -> TensorProblem:
+        """The problem that `fit` would solve on these raw data.
+
+        Validation sets ``n_features_in_``: ask a clone, not an estimator in use.
+        """
+        self._check_parameters()
+        return self._posed(X, y, sample_weight)[0]
+
     def _posed(self, X: Any, y: Any, sample_weight: Any) -> tuple[TensorProblem, list[Any]]:
         index = check_positions("TensorCompletion.fit", X)
         # y first: without X at hand the check forgets the names of its columns.

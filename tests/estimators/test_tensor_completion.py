@@ -13,6 +13,7 @@ from sklearn.utils import estimator_checks as checks
 
 import skopt_dl
 from skopt_dl import MatrixCompletion, TensorCompletion
+from skopt_dl.inspection import solver_table
 
 # Those of scikit-learn's checks that bring no data of their own.
 WITHOUT_DATA = (
@@ -91,6 +92,12 @@ def test_frames_of_pairs_keep_their_names():
     assert list(model.feature_names_in_) == ["user", "item"]
     with pytest.raises(ValueError, match="feature names should match"):
         model.partial_fit(frame.rename(columns={"item": "film"}), y)
+
+
+@pytest.mark.parametrize("form", ["cp", "tucker"])
+def test_the_table_of_solvers_knows_it(form):
+    table = solver_table(TensorCompletion(2, form=form), *ratings())
+    assert {"als", "lbfgs"} <= {row.name for row in table if row.fits}
 
 
 def test_errors():

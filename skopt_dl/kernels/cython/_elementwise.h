@@ -15,15 +15,7 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define GELU_CUBE 0.044715
 #define GELU_END 30
 
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) \
-    && defined(__gnu_linux__)
-#define CLONES static __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES static
-#endif
-#ifdef _MSC_VER
-#define restrict __restrict
-#endif
+#include "_clones.h"
 
 /* artanh(s) / s in q = s * s, to rounding for q <= 1/9. */
 #define ARTANH_SERIES(q) (1 + q * ((REAL)1 / 3 + q * ((REAL)1 / 5 + q * ((REAL)1 / 7 \

@@ -2,7 +2,7 @@
 #ifndef SKOPT_DL_GRAM_H
 #define SKOPT_DL_GRAM_H
 
-#include "_elementwise.h"
+#include "_clones.h"
 
 /* Rows are padded with zeros to a multiple of this many numbers, up to the last size below. */
 #define GRAM_STEP 4
