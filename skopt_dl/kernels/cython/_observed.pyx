@@ -82,19 +82,24 @@ def stored_products(entries, L, R, n_threads=1):
 
 def _stored(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[::1] cols,
             const floating[:, ::1] L, const floating[:, ::1] R, floating[::1] out):
-    cdef Py_ssize_t k = L.shape[1], i, l, c, done = 0
-    cdef const floating* left
-    cdef const floating* right
-    cdef floating s
+    cdef Py_ssize_t k = L.shape[1], i, n, done = 0
+    cdef const integer* j
+    cdef floating* s
     with nogil:
         for i in range(low, high):
-            left = &L[i, 0]
-            for l in range(ptr[i], ptr[i + 1]):
-                right, s = &R[cols[l], 0], 0
-                for c in range(k):
-                    s += left[c] * right[c]
-                out[l] = s
-            done += (ptr[i + 1] - ptr[i]) * k
+            n = ptr[i + 1] - ptr[i]
+            if n == 0:
+                continue
+            j, s = &cols[ptr[i]], &out[ptr[i]]
+            if floating is double and integer is int:
+                di_dots(n, k, j, &L[i, 0], &R[0, 0], s)
+            elif floating is double:
+                dl_dots(n, k, j, &L[i, 0], &R[0, 0], s)
+            elif integer is int:
+                si_dots(n, k, j, &L[i, 0], &R[0, 0], s)
+            else:
+                sl_dots(n, k, j, &L[i, 0], &R[0, 0], s)
+            done += n * k
             if done > BEAT:
                 done = 0
                 with gil:
@@ -129,6 +134,21 @@ def _segments(const floating[:, ::1] A, const integer[::1] index, floating[:, ::
             i = index[l]
             for c in range(k):
                 out[i, c] += A[l, c]
+
+
+cdef extern from "_stored.h" nogil:
+    void di_dots(long, long, const int*, const double*, const double*, double*)
+    void dl_dots(long, long, const long long*, const double*, const double*, double*)
+    void si_dots(long, long, const int*, const float*, const float*, float*)
+    void sl_dots(long, long, const long long*, const float*, const float*, float*)
+    void di_masked(long, long, long, const int*, const double*, const double*, const double*,
+                   const double*, double*)
+    void dl_masked(long, long, long, const long long*, const double*, const double*,
+                   const double*, const double*, double*)
+    void si_masked(long, long, long, const int*, const float*, const float*, const float*,
+                   const float*, float*)
+    void sl_masked(long, long, long, const long long*, const float*, const float*, const float*,
+                   const float*, float*)
 
 
 cdef extern from "_gram.h" nogil:
@@ -409,23 +429,25 @@ def _masked(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integ
             const floating[::1] W,
             const floating[:, ::1] A, const floating[:, ::1] B, const floating[:, ::1] F,
             floating[:, ::1] out):
-    cdef Py_ssize_t r = A.shape[1], k = F.shape[1], i, l, c, done = 0
-    cdef const floating* a
-    cdef const floating* b
-    cdef const floating* f
+    cdef Py_ssize_t r = A.shape[1], k = F.shape[1], i, n, done = 0
+    cdef const integer* j
+    cdef const floating* w
     cdef floating* y
-    cdef floating t
     with nogil:
         for i in range(low, high):
-            a, y = &A[i, 0], &out[i, 0]
-            for l in range(ptr[i], ptr[i + 1]):
-                b, f, t = &B[cols[l], 0], &F[cols[l], 0], 0
-                for c in range(r):
-                    t += a[c] * b[c]
-                t *= W[l]
-                for c in range(k):
-                    y[c] += t * f[c]
-            done += (ptr[i + 1] - ptr[i] + 1) * (r + k)
+            n = ptr[i + 1] - ptr[i]
+            if n == 0:
+                continue
+            j, w, y = &cols[ptr[i]], &W[ptr[i]], &out[i, 0]
+            if floating is double and integer is int:
+                di_masked(n, r, k, j, w, &A[i, 0], &B[0, 0], &F[0, 0], y)
+            elif floating is double:
+                dl_masked(n, r, k, j, w, &A[i, 0], &B[0, 0], &F[0, 0], y)
+            elif integer is int:
+                si_masked(n, r, k, j, w, &A[i, 0], &B[0, 0], &F[0, 0], y)
+            else:
+                sl_masked(n, r, k, j, w, &A[i, 0], &B[0, 0], &F[0, 0], y)
+            done += (n + 1) * (r + k)
             if done > BEAT:
                 done = 0
                 with gil:
