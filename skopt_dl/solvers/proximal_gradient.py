@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status, Trait
+from skopt_dl.kernels.namespace import to_float
+from skopt_dl.solvers.bounded_gradient import (
+    WITHIN_BOUNDS,
+    BoundedState,
+    step_within_bounds,
+    within_bounds,
+)
 from skopt_dl.solvers.soft_impute import SoftImpute, SoftImputeState
 
 
@@ -154,21 +161,25 @@ class ProjectedGradient(Solver):
     .. math:: w^+ = P_C\\big(z - \\nabla f(z)/L\\big)
 
     Needs a gradient of the smooth part, its Lipschitz bound and a constraint set with projection;
-    or such a set of matrices whose steps are made in factors.
+    or such a set of matrices whose steps are made in factors; or a smooth objective with lower
+    bounds, where lengths are spectral instead of 1/L.
 
     Parameters
     ----------
     acceleration : bool
-        Extrapolate with restart; without it every iterate decreases the objective.
+        Extrapolate with restart (within bounds let the objective rise for a while); without it
+        every iterate decreases the objective.
 
     References
     ----------
-    E. Levitin, B. Polyak, "Constrained minimization methods", USSR Comput. Math. 6 (1966).
+    E. Levitin, B. Polyak, "Constrained minimization methods", USSR Comput. Math. 6 (1966); within
+    bounds: E. Birgin, J. Martinez, M. Raydan, "Nonmonotone spectral projected gradient methods on
+    convex sets", SIAM J. Optim. 10 (2000).
     """
 
     needs: ClassVar[Needs] = Needs.of(
         Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Trait.CONSTRAINED
-    ).or_else(Needs.of(Oracle.SPECTRAL_PROX, Trait.CONSTRAINED))
+    ).or_else(Needs.of(Oracle.SPECTRAL_PROX, Trait.CONSTRAINED).or_else(WITHIN_BOUNDS))
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 10
 
@@ -179,9 +190,20 @@ class ProjectedGradient(Solver):
         return FISTA(restart=self.acceleration, momentum=self.acceleration)
 
     def init(self, problem: Problem, w: Any, rng: Any) -> State:
+        if not WITHIN_BOUNDS.missing(problem):
+            return within_bounds(problem, w, monotone=not self.acceleration)
         if not _in_factors(problem):
             w = problem.prox(w, 1.0)  # type: ignore[attr-defined]
         return self._method().init(problem, w, rng)
 
     def advance(self, problem: Problem, state: Any, n: int) -> Status:
-        return self._method().advance(problem, state, n)
+        if not isinstance(state, BoundedState):
+            return self._method().advance(problem, state, n)
+        for _ in range(n):
+            if to_float(state.indicator) <= state.target:
+                break
+            status = step_within_bounds(problem, state)
+            if status is not Status.RUNNING:
+                return status
+            state.n_iter += 1
+        return Status.RUNNING

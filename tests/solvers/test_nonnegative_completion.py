@@ -11,7 +11,7 @@ from skopt_dl.dispatch import IncompatibleSolverError, fitting
 from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels.generic_nonnegative import bounded_solutions
 from skopt_dl.matrix_completion import MatrixCompletion
-from skopt_dl.solvers.alternating import ALS
+from skopt_dl.solvers import ALS, ProjectedGradient
 
 
 def data(m=60, n=40, rank=3, noise=0.2, seed=0):
@@ -88,13 +88,13 @@ def test_momentum_without_bounds_ends_at_the_same_minimum():
 
 
 def test_solvers_agree_and_all_is_non_negative():
-    assert {"als", "lbfgsb"} <= set(fitting(problem()))
+    assert {"als", "lbfgsb", "projected_gradient"} <= set(fitting(problem()))
     models = [
         MatrixCompletion(3, alpha=0.01, positive=True, solver=s, tol=1e-6, random_state=0).fit(X)
-        for s in ("als", "lbfgsb")
+        for s in ("als", "lbfgsb", "projected_gradient")
     ]
     objectives = [model.solve_report_.objective for model in models]
-    np.testing.assert_allclose(*objectives, rtol=1e-3)
+    np.testing.assert_allclose(objectives[1:], objectives[0], rtol=1e-3)
     missing = np.isnan(X)
     free = MatrixCompletion(3, alpha=0.01, tol=1e-6, random_state=0).fit(X).transform(X)
     for model in models:
@@ -103,6 +103,43 @@ def test_solvers_agree_and_all_is_non_negative():
         off = (model.transform(X) - FULL)[missing]
         assert np.linalg.norm(off) < np.linalg.norm((free - FULL)[missing])
         np.testing.assert_allclose(model.transform(X[:4]), model.transform(X)[:4], atol=1e-10)
+
+
+def test_projected_gradients_stay_within_bounds_and_descend_if_told_to():
+    p, solver = problem(), ProjectedGradient(acceleration=False)
+    state = solver.init(p, p.start() - 0.1, None)
+    assert state.w.min() == 0
+    values = [float(p.value(state.w))]
+    for _ in range(60):
+        solver.advance(p, state, 1)
+        values.append(float(p.value(state.w)))
+        assert state.w.min() >= 0
+    assert np.all(np.diff(values) <= 1e-14) and values[-1] < 0.5 * values[0]
+
+
+def test_projected_gradients_take_spectral_lengths():
+    """Step by step from the gradients, where no step is shortened."""
+    p, solver = problem(), ProjectedGradient()
+    state = solver.init(p, p.start(), None)
+    w, g = state.w.copy(), p.bounded_point(state.w).grad
+    length = 1 / np.abs(g).max()
+    for _ in range(4):
+        solver.advance(p, state, 1)
+        full = np.maximum(w - length * g, 0)
+        t = np.linalg.norm(state.w - w) / np.linalg.norm(full - w)
+        np.testing.assert_allclose(state.w, w + t * (full - w), atol=1e-12)
+        assert 0 < t <= 1 + 1e-12
+        after = p.bounded_point(state.w).grad
+        s, y = state.w - w, after - g
+        length = s @ s / (s @ y)
+        assert state.length == pytest.approx(length if s @ y > 0 else 0.0)
+        if s @ y <= 0:
+            length = 1 / np.abs(after).max()
+        w, g = state.w.copy(), after
+    result = run(problem(), solver, stopping=Stopping(tol=1e-6, max_iter=2000))
+    best = run(problem(), ALS(), stopping=Stopping(tol=1e-6, max_iter=2000))
+    assert result.success
+    np.testing.assert_allclose(*(r.certificate.objective for r in (result, best)), rtol=1e-3)
 
 
 def test_the_certificate_knows_the_bound():
