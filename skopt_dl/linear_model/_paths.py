@@ -79,6 +79,7 @@ def solve_path(
         limit = settings.max_iter
         most = SOLVERS.get("cd").default_max_iter if limit is None else limit
         path = row_path(problem, strengths, settings.tol, most, settings.deadline)
+        path = replace(path, coefs=xp.asarray(path.coefs, device=problem.device))
         return _padded(path, len(strengths)) if path.n_done < len(strengths) else path
     exact = settings.exact and np.all(np.asarray(penalty.l1) > 0)  # type: ignore[attr-defined]
     n_positive = int(np.count_nonzero(strengths > 0))

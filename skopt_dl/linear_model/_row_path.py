@@ -6,8 +6,9 @@ r"""Paths of several targets whose coefficients come and go by rows, on inner pr
 
 With :math:`G = B'B` and :math:`Q = B'T` a row costs as many operations as there are rows inside and
 targets, where columns of data would cost that times the samples. Where columns are few, all of G
-is formed, and no pass over the data is needed; where they are many, the part of the rows that were
-ever inside, and the correlations of all are one product with the data. The gap follows from them.
+is formed where the data are, and no further pass over them is needed; the path is the host's. Where
+they are many, the part of the rows that were ever inside, and the correlations of all are one
+product with the data. The gap follows from them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.linear_model._exact_path import Path
+from skopt_dl.kernels.namespace import is_numpy, to_float, to_numpy
+from skopt_dl.linear_model._exact_path import HOST, Path
 from skopt_dl.problems.working_columns import DenseColumns
 from skopt_dl.problems.working_set import GRAM_BELOW
 
@@ -33,6 +35,8 @@ WIDE = 4
 def goes_by_rows(problem: Any) -> bool:
     """Whether a path can be followed on inner products: dense float64 data, rows of coefficients.
 
+    Off the host only where all inner products fit.
+
     Not where columns are a few times as many as samples: more rows than samples are then nonzero,
     and a change of one costs as many operations as there are rows. scikit-learn's time over ours
     for 5 folds and 100 strengths, with inner products and without, lasso: 500 x 100, 5 targets:
@@ -41,14 +45,18 @@ def goes_by_rows(problem: Any) -> bool:
     0.66 and 3.3, 1.5 (benchmarks/multi_task.py).
     """
     n, p = problem.base.shape
-    plain = hasattr(problem.penalty, "prox_row") and problem.kernels.name == "cython"
     return bool(
-        plain
+        hasattr(problem.penalty, "prox_row")
         and problem.loss.quadratic
         and problem.base.layout == "dense"
-        and problem.dtype == np.float64
-        and (p <= min(GRAM_BELOW, n) or p >= WIDE * n)
+        and problem.dtype == problem.xp.float64
+        and (_few_columns(problem) or (p >= WIDE * n and is_numpy(problem.xp)))
     )
+
+
+def _few_columns(problem: Any) -> bool:
+    n, p = problem.base.shape
+    return bool(p <= min(GRAM_BELOW, n))
 
 
 def row_path(
@@ -85,12 +93,11 @@ class _Rows:
     """Where the path stands: coefficients, correlations, and the rows that are swept."""
 
     def __init__(self, problem: Any, tol: float, max_iter: int) -> None:
-        Y, omega = problem.y, problem.omega
-        self.kernels, self.penalty, self.max_iter = problem.kernels, problem.penalty, max_iter
-        n, p = problem.base.shape
-        self.products = (_All if p <= min(GRAM_BELOW, n) else _Growing)(problem)
+        xp, Y, omega = problem.xp, problem.y, problem.omega
+        self.penalty, self.max_iter = problem.penalty, max_iter
+        self.products = (_All if _few_columns(problem) else _Growing)(problem)
         self.Q = self.products.Q
-        self.square = float(omega @ np.sum(Y**2, axis=1))
+        self.square = to_float(omega @ xp.sum(Y**2, axis=1))
         self.goal = tol * self.square / 2
         self.W, self.C = np.zeros_like(self.Q), self.Q
         self.last = math.inf
@@ -110,7 +117,7 @@ class _Rows:
             W = np.ascontiguousarray(self.W[self.rows])
             C = np.ascontiguousarray(self.C[self.rows].T)
             sweeps = min(SWEEPS, self.max_iter - n_iter)
-            swept, moved = self.kernels.gram_row_epochs(self.block, C, W, l1, l2, sweeps, target)
+            swept, moved = HOST.gram_row_epochs(self.block, C, W, l1, l2, sweeps, target)
             n_iter += swept
             self.W[self.rows] = W
             self.C = self.products.correlations(self.rows, W)
@@ -142,11 +149,11 @@ class _Rows:
 
 
 class _All:
-    """The inner products of all columns."""
+    """The inner products of all columns, brought to the host."""
 
     def __init__(self, problem: Any) -> None:
-        self.G = problem.map.gram(problem.omega)
-        self.Q = problem.map.rmatvec(problem.omega[:, None] * problem.y)
+        self.G = to_numpy(problem.map.gram(problem.omega))
+        self.Q = to_numpy(problem.map.rmatvec(problem.omega[:, None] * problem.y))
 
     def block(self, rows: Any, columns: Any) -> Any:
         """Those rows and columns of ``G``."""

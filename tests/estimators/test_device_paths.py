@@ -115,6 +115,7 @@ SEARCHES: list[tuple[str, str, dict[str, Any]]] = [
     ("ElasticNetCV", "wide", {"l1_ratio": 0.8}),
     ("MultiTaskLassoCV", "tall", {"alphas": 4, "cv": 3}),
     ("MultiTaskElasticNetCV", "tall", {"alphas": 4, "cv": 3, "l1_ratio": [0.5, 0.9]}),
+    ("MultiTaskLassoCV", "wide", {"alphas": 2, "cv": 2, "eps": 0.4, "tol": 1e-6}),
 ]
 
 
@@ -134,9 +135,11 @@ def test_a_search_is_that_of_the_host(
     assert native.coef_.device == DEVICE
     assert isinstance(native.mse_path_, np.ndarray) and type(native.alpha_) is float
     np.testing.assert_allclose(native.alphas_, host.alphas_, rtol=1e-12)
-    # Exact paths agree to rounding; other methods as far as the same gap binds them.
-    exact = "Task" not in name and "solver" not in params
+    # The same method agrees to rounding; others as far as the same gap binds them.
+    exact = "solver" not in params and (shape == "tall" or "Task" not in name)
     rtol, atol = (1e-7, 1e-8) if exact else (1e-3, 1e-3)
+    # The last fit of several targets is by another method than the host's.
+    atol = 1e-3 if "Task" in name else atol
     np.testing.assert_allclose(native.mse_path_, host.mse_path_, rtol=rtol)
     assert native.alpha_ == pytest.approx(host.alpha_, rel=1e-12)
     np.testing.assert_allclose(to_numpy(native.coef_), host.coef_, atol=atol)
