@@ -126,6 +126,6 @@ def task_bytes(rows: Rows, folds: int) -> int | None:
         return None
     p, longest = rows.n_features, max(rows.lengths, default=0)
     block = 2 * longest * p * rows.dtype.itemsize
-    part = 8 * min(longest * p, BLOCK)
+    part = 8 * min(longest * p, max(BLOCK, 2 * p * p))
     matrices = 8 * p * p
     return max(block + part + (folds + 1) * matrices, (FAN_IN + 1) * folds * matrices)

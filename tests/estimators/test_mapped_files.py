@@ -32,7 +32,13 @@ SHARES = {
     "RidgeClassifier()": 0.15,
 }
 # In single precision, of which most is computed in double.
-SINGLE = {"Ridge()": 0.2, "Lasso(0.1)": 0.3, "RidgeCV()": 0.3, "RidgeCV(cv=4)": 0.45}
+SINGLE = {
+    "Ridge()": 0.2,
+    "LassoCV()": 0.3,
+    "Lasso(0.1)": 0.3,
+    "RidgeCV()": 0.3,
+    "RidgeCV(cv=4)": 0.45,
+}
 BY_ROWS = {
     "MLPClassifier((8,), max_iter=2, tol=0)": 0.2,
     "MLPRegressor(hidden_layer_sizes=(8,), max_iter=2, tol=0)": 0.2,
