@@ -23,8 +23,9 @@ from skopt_dl.linops.products import blocks_of
 # computed from the rows.
 CANCELLED = 1e-5
 # Entries of X that are converted at a time; at least as many rows as make their products worth
-# adding. Milliseconds for 2^21, 2^19, 2^18 and 2^17 entries: 100 000 x 100 in float64 50, 43, 42,
-# 48, in float32 66, 53, 52, 52; 100 000 x 20 in float32 5.5, 4.1, 4.2, 4.0.
+# adding. Milliseconds for 2^21, 2^19, 2^18 and 2^17 entries: 100 000 x 100 in float64 39, 34, 34,
+# 34, in float32 54, 44, 44, 48; 100 000 x 20 in float32 5.8, 5.5, 4.4, 4.7
+# (python -m benchmarks.row_blocks).
 BLOCK = 2**18
 
 
