@@ -33,7 +33,10 @@ class ByColumns:
         """The whole objective seen by coordinates, rows or blocks, working in place on ``w``."""
         h = self.loss.smoothness * self.omega
         # The raw columns see the uncentred residual; c keeps the means, here and from now on.
-        r = self.y - self.predict_raw(w) if self.xp.any(w != 0) else self.y
+        z = self.known_at(w)[0]
+        if z is None and self.xp.any(w != 0):
+            z = self.predict_raw(w)
+        r = self.y if z is None else self.y - z
         return self._column_model()(
             self.base,
             w,

@@ -39,6 +39,8 @@ def certify(problem: LinearProblem, w: Any, units: dict[str, float]) -> Certific
     z, g, value = problem.known_at(w)
     if z is None and g is None and not (problem.intercept_in_map and problem.criterion == GAP):
         z, value, g = problem.loss_at(w)
+        # A path begins its next problem here.
+        problem.keep(w, z, g, value)
     elif z is None and (g is None or value is None or problem.criterion == GAP):
         z = problem.predict_raw(w)
     value = problem.loss_value(z) if value is None else value
