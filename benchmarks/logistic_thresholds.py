@@ -1,5 +1,5 @@
 """Which second-order method a logistic regression is worth: ``HESSIAN_WORK``, ``NEWTON_BELOW`` and
-``MODEL_BELOW`` of dispatch/auto.py, and ``SAMPLE_BELOW`` of solvers/sampled_curvature.py.
+``MODEL_BELOW`` of dispatch/auto.py, and ``WORTH`` of solvers/sampled_curvature.py.
 
 Two classes and several: tall designs with decaying column scales (what slows quasi-Newton methods),
 L2 penalty. Ten classes: correlated columns, L1 penalty, where the Hessian makes the models of

@@ -123,7 +123,11 @@ def _has_cheap_hessian(problem: Any) -> bool:
     """Whether all of the Hessian is cheap enough to be formed at each step of a convex descent."""
     if Trait.CONVEX not in problem.traits or problem.size > NEWTON_BELOW:
         return False
-    return not _knows_curvature(problem) or problem.n_samples * problem.size**2 <= HESSIAN_WORK
+    if problem.why_not(Oracle.SAMPLE_HESSIAN) is not None:
+        return True
+    if problem.n_samples * problem.size**2 <= HESSIAN_WORK:
+        return True
+    return not (_knows_curvature(problem) or _is_wide_and_smooth(problem))
 
 
 def _has_cheap_model(problem: Any) -> bool:

@@ -33,11 +33,11 @@ from skopt_dl.solvers.sampled_curvature import sample_pays, sampled_factor
 @dataclass
 class LBFGSState(DescentState):
     """Adds the pairs of steps and gradient changes; whether they start from a sample's Hessian, and
-    the iteration at which that was taken."""
+    the iteration at which that is taken next."""
 
     H: InverseHessian | WhitenedInverseHessian = field(default_factory=lambda: InverseHessian(1))
     sampled: bool = False
-    renewed_at: int | None = None
+    renew_at: int = 0
 
     @property
     def natural(self) -> bool:
@@ -72,10 +72,11 @@ class LBFGS(DescentSolver):
     initial : {"auto", "identity", "sample"}
         What :math:`H_0` is a multiple of. The Hessian of a tenth of the samples, and of five for
         each column at least, sees the units and correlations of the columns beforehand; "auto"
-        takes it for linear models of up to a thousand parameters.
+        takes it for linear models where it costs no more than some iterations.
     renew : int
         Iterations after which that Hessian is taken anew, where the iterate then is, and the pairs
-        are forgotten: curvature may have changed on the way.
+        are forgotten, as curvature may have changed on the way; then after twice as many, and so
+        on.
     sufficient_decrease, curvature : float
         The constants c1 and c2 of the strong Wolfe conditions.
 
@@ -137,9 +138,9 @@ class LBFGS(DescentSolver):
         return True
 
     def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
-        since = state.renewed_at
-        if state.sampled and (since is None or state.n_iter - since >= self.renew):
-            state.renewed_at = state.n_iter
+        if state.sampled and state.n_iter >= state.renew_at:
+            # At 0, renew, 2 renew, 4 renew, ...: never dearer than the iterations in between.
+            state.renew_at = max(2 * state.n_iter, self.renew)
             factor = sampled_factor(problem, state.point)
             if factor is not None:
                 state.H = WhitenedInverseHessian(self.memory, factor)
