@@ -31,6 +31,11 @@ MEMBERS, MEMBERS_OF_FEW = 8, 10
 TOO_FEW_TO_HOLD_OUT = 20
 # Batches of "auto": so small that an epoch has about this many updates, within bounds.
 UPDATES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
+# Learning rate and epochs of "auto", and those of Muon, whose steps have a length of their own. Its
+# products cost the same however small a batch is: on small tables it takes several times as long as
+# Adam, and its log-loss is worse there. On larger ones it is better where there is little noise and
+# worse where there is much (``python -m benchmarks.tabular``).
+PLAN, PLAN_OF_MUON = (0.006, 64), (0.02, 32)
 
 ENCODER_PARAMETERS = (
     "categorical_features",
@@ -64,6 +69,8 @@ class TabularPerceptron(EngineEstimator):
     """What the classifier and the regressor share."""
 
     _output: ClassVar[str]
+    # The automatic solvers of tables that are not small: members take turns.
+    _auto_solvers: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def _check_target(self, y: Any) -> np.ndarray:
@@ -89,16 +96,30 @@ class TabularPerceptron(EngineEstimator):
     def _check_parameters(self) -> None:
         activations_of(self.activation, len(self._hidden_sizes()))
         check_number(self, "alpha", low=0)
-        check_number(self, "learning_rate_init", low=0, open_low=True)
-        check_number(self, "max_iter", Integral, low=1)
+        if not self._is_auto("learning_rate_init"):
+            check_number(self, "learning_rate_init", low=0, open_low=True)
         check_number(self, "validation_fraction", low=0, high=0.5)
         check_choice(self, "dtype", ("float32", "float64"))
         check_start(self.initialisation)
         check_running(self)
         check_number(self, "max_time", low=0, open_low=True, optional=True)
-        for name in ("batch_size", "n_ensemble"):
-            if not (isinstance(getattr(self, name), str) and getattr(self, name) == "auto"):
+        for name in ("batch_size", "max_iter", "n_ensemble"):
+            if not self._is_auto(name):
                 check_number(self, name, Integral, low=1)
+
+    def _is_auto(self, name: str) -> bool:
+        given = getattr(self, name)
+        return isinstance(given, str) and given == "auto"
+
+    def _set_plan(self, n: int, k: int = 0) -> None:
+        """Solver, rate and epochs of member ``k`` on a table of ``n`` rows."""
+        self._rule = self.solver
+        if self._is_auto("solver"):
+            turns = self._auto_solvers if n >= FEW_ROWS else ("adam",)
+            self._rule = turns[k % len(turns)]
+        rate, epochs = PLAN_OF_MUON if self._rule == "muon" else PLAN
+        self._rate = rate if self._is_auto("learning_rate_init") else self.learning_rate_init
+        self._epochs = epochs if self._is_auto("max_iter") else self.max_iter
 
     def _hidden_sizes(self) -> list[int]:
         given = self.hidden_layer_sizes
@@ -111,9 +132,9 @@ class TabularPerceptron(EngineEstimator):
         return [int(s) for s in sizes]
 
     def _solver_defaults(self) -> dict[str, Any]:
-        schedule = Cosine(self.max_iter) if self.schedule == "auto" else self.schedule
+        schedule = Cosine(self._epochs) if self.schedule == "auto" else self.schedule
         return {
-            "learning_rate": self.learning_rate_init,
+            "learning_rate": self._rate,
             "schedule": schedule,
             "batch_size": self._batch_size,
         }
@@ -152,13 +173,12 @@ class TabularPerceptron(EngineEstimator):
         rng = check_random_state(self.random_state)
         n_parts = self._n_parts(rows.n_rows)
         n_members = self._n_members(rows.n_rows)
-        # Rate, schedule and batches below are tuned for Adam.
-        solver = "adam" if isinstance(self.solver, str) and self.solver == "auto" else self.solver
         self.members_: list[np.ndarray] = []
         self.validation_losses_: list[list[float]] = []
-        reports, outputs, held_rows, n_iter = [], [], [], 0
+        reports, outputs, held_rows, n_iter, solvers = [], [], [], 0, []
         for k in range(n_members):
             train, held = rows, None
+            self._set_plan(rows.n_rows, k)
             if n_parts:
                 # Two half parts each, one of which the next member holds out too: what two say
                 # together about rows that neither has seen tells how sure all may be.
@@ -171,18 +191,19 @@ class TabularPerceptron(EngineEstimator):
             result = self._solve(
                 problem,
                 tol=None,
-                max_iter=self.max_iter,
+                max_iter=self._epochs,
                 unpack=self._unpack,
                 extra=(best,),
                 rng=rng,
                 part=(k, n_members),
                 part_name="member",
-                solver=solver,
+                solver=self._rule,
             )
             w = result.w if best.w is None else best.w
             self.members_.append(w)
             self.validation_losses_.append(best.losses)
             reports.append(result.report())
+            solvers.append(SOLVERS.name_of(result.solver))
             n_iter = max(n_iter, result.n_iter)
             if held is not None:
                 outputs.append(self._raw.predict(w, held.X))
@@ -190,7 +211,7 @@ class TabularPerceptron(EngineEstimator):
         self.n_iter_ = n_iter
         self.solve_report_ = reports
         named = isinstance(self.solver, str) and self.solver != "auto"
-        self.solver_ = self.solver if named else SOLVERS.name_of(result.solver)
+        self.solver_ = self.solver if named else ", ".join(dict.fromkeys(solvers))
         return self
 
     def _build_problem(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkProblem:
@@ -201,6 +222,7 @@ class TabularPerceptron(EngineEstimator):
         self._check_parameters()
         rows = self._read(X, y, sample_weight)
         rng = check_random_state(self.random_state)
+        self._set_plan(rows.n_rows)
         return self._member(self._network(rows), rows, None, rng)[0]
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> Rows:
@@ -256,7 +278,7 @@ class TabularPerceptron(EngineEstimator):
         loss: Callable[[Any], float] | None = None
         if held is not None:
             loss = lambda w: self._held_out_loss(self._raw.predict(w, held.X), held)  # noqa: E731
-        return problem, BestEpoch(self.max_iter, loss)
+        return problem, BestEpoch(self._epochs, loss)
 
     def _n_parts(self, n: int) -> int:
         """Parts of the rows, of which each member holds as much as one out; 0 where none is."""

@@ -48,19 +48,22 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     activation : str, Activation or sequence of these, default="relu"
         What the hidden layers apply to their inputs, see `skopt_dl.activations`: one for all
         layers, or one a layer. `Parametric` ones are trained with the weights.
-    solver : str or Solver, default="adam"
-        ``"auto"`` (Adam), the name of a solver or an instance with options of its own.
+    solver : str or Solver, default="auto"
+        ``"auto"`` (Muon and Adam in turns, and Adam alone below 1500 rows), the name of a solver
+        or an instance with options of its own.
     alpha : float, default=0.0
         Strength of the L2 penalty.
     batch_size : int or "auto", default="auto"
         Samples per update of a solver given by name; "auto" is a power of two between 16 and 256
         with about 16 updates in an epoch.
-    learning_rate_init : float, default=0.006
-        Initial learning rate of a solver given by name.
+    learning_rate_init : float or "auto", default="auto"
+        Initial learning rate of a solver given by name; "auto" is 0.02 for Muon and 0.006 for
+        others.
     schedule : "auto", str or Schedule, default="auto"
         How the rate of a solver given by name changes; "auto" falls on half a cosine to zero.
-    max_iter : int, default=64
-        Epochs of each member. All are done: the best one is kept.
+    max_iter : int or "auto", default="auto"
+        Epochs of each member. All are done: the best one is kept. "auto" is 32 for Muon and 64 for
+        others.
     initialisation : str, Initialisation or Pretraining, default="he"
         How the hidden weights are drawn: "glorot", "he", "lecun", "orthogonal", "sparse" or an
         instance, with a last layer of zeros; a `Pretraining` learns all of them first.
@@ -112,7 +115,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     n_iter_ : int
         Epochs.
     solver_ : str
-        Name of the solver that ran.
+        Name of the solver that ran, or names.
     solve_report_ : list of SolveReport
         Status, settings, timings and history of each member's solve.
 
@@ -125,13 +128,15 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     Notes
     -----
     A level that `fit` has not seen is unknown, and no error. Constant columns and columns without
-    any value are left out.
+    any value are left out. Networks trained by Muon are better where there is little noise, those
+    by Adam where there is much: half of the members by each have most of both.
 
     References
     ----------
     D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by default: strong pre-tuned MLPs and
     boosted trees on tabular data", NeurIPS 2024; C. Szegedy and others, "Rethinking the Inception
-    architecture for computer vision", CVPR 2016 (label smoothing); C. Guo, G. Pleiss, Y. Sun, K.
+    architecture for computer vision", CVPR 2016 (label smoothing); K. Jordan et al., "Muon: an
+    optimizer for hidden layers in neural networks", 2024; C. Guo, G. Pleiss, Y. Sun, K.
     Weinberger, "On calibration of modern neural networks", ICML 2017.
 
     Examples
@@ -145,6 +150,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     """
 
     _output: ClassVar[str] = "softmax"
+    _auto_solvers: ClassVar[tuple[str, ...]] = ("muon", "adam")
     _host_attributes: ClassVar[frozenset[str]] = frozenset({"classes_"})
 
     def __init__(
@@ -152,12 +158,12 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         hidden_layer_sizes: Any = (128, 128),
         activation: str = "relu",
         *,
-        solver: Any = "adam",
+        solver: Any = "auto",
         alpha: float = 0.0,
         batch_size: int | str = "auto",
-        learning_rate_init: float = 0.006,
+        learning_rate_init: float | str = "auto",
         schedule: Any = "auto",
-        max_iter: int = 64,
+        max_iter: int | str = "auto",
         initialisation: Any = "he",
         label_smoothing: float = 0.1,
         n_ensemble: int | str = "auto",

@@ -31,19 +31,19 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
     activation : str, Activation or sequence of these, default="relu"
         What the hidden layers apply to their inputs, see `skopt_dl.activations`: one for all
         layers, or one a layer. `Parametric` ones are trained with the weights.
-    solver : str or Solver, default="adam"
+    solver : str or Solver, default="auto"
         ``"auto"`` (Adam), the name of a solver or an instance with options of its own.
     alpha : float, default=0.0
         Strength of the L2 penalty.
     batch_size : int or "auto", default="auto"
         Samples per update of a solver given by name; "auto" is a power of two between 16 and 256
         with about 16 updates in an epoch.
-    learning_rate_init : float, default=0.006
-        Initial learning rate of a solver given by name.
+    learning_rate_init : float or "auto", default="auto"
+        Initial learning rate of a solver given by name; "auto" is 0.006, and 0.02 for Muon.
     schedule : "auto", str or Schedule, default="auto"
         How the rate of a solver given by name changes; "auto" falls on half a cosine to zero.
-    max_iter : int, default=64
-        Epochs of each member. All are done: the best one is kept.
+    max_iter : int or "auto", default="auto"
+        Epochs of each member. All are done: the best one is kept. "auto" is 64, and 32 for Muon.
     initialisation : str, Initialisation or Pretraining, default="he"
         How the hidden weights are drawn: "glorot", "he", "lecun", "orthogonal", "sparse" or an
         instance, with a last layer of zeros; a `Pretraining` learns all of them first.
@@ -113,18 +113,19 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
     """
 
     _output: ClassVar[str] = "identity"
+    _auto_solvers: ClassVar[tuple[str, ...]] = ("adam",)
 
     def __init__(
         self,
         hidden_layer_sizes: Any = (128, 128),
         activation: str = "relu",
         *,
-        solver: Any = "adam",
+        solver: Any = "auto",
         alpha: float = 0.0,
         batch_size: int | str = "auto",
-        learning_rate_init: float = 0.006,
+        learning_rate_init: float | str = "auto",
         schedule: Any = "auto",
-        max_iter: int = 64,
+        max_iter: int | str = "auto",
         initialisation: Any = "he",
         n_ensemble: int | str = "auto",
         validation_fraction: float = 0.1,

@@ -310,6 +310,25 @@ def test_one_member_or_no_calibration_is_not_sharpened() -> None:
     assert TabularMLPClassifier(**QUICK).fit(X, y).sharpness_ > 1
 
 
+def test_the_plan_follows_solver_and_rows() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1600, 3))
+    y, given = X[:, 0] > 0, {"hidden_layer_sizes": (4,), "n_ensemble": 1, "random_state": 0}
+    large = TabularMLPClassifier(**given).fit(X, y)
+    assert (large.solver_, large._rate, large.n_iter_) == ("muon", 0.02, 32)
+    both = TabularMLPClassifier(**{**given, "n_ensemble": 3}).fit(X, y)
+    assert both.solver_ == "muon, adam"
+    assert [len(losses) for losses in both.validation_losses_] == [32, 64, 32]
+    small = TabularMLPClassifier(**given).fit(X[:400], y[:400])
+    assert (small.solver_, small._rate, small.n_iter_) == ("adam", 0.006, 64)
+    named = TabularMLPClassifier(**given, solver="nadam", max_iter=3).fit(X, y)
+    assert (named.solver_, named._rate, named.n_iter_) == ("nadam", 0.006, 3)
+    real = TabularMLPRegressor(**given, max_iter=2, learning_rate_init=0.1).fit(X, X[:, 0])
+    assert (real.solver_, real._rate, real.n_iter_) == ("adam", 0.1, 2)
+    by_object = TabularMLPClassifier(**given, solver=Adam(learning_rate=0.01)).fit(X[:50], y[:50])
+    assert (by_object.solver_, by_object.n_iter_) == ("adam", 64)
+
+
 def test_parts_are_balanced() -> None:
     labels = np.repeat([0, 1, 2], [50, 23, 2])
     part = parts(labels, 5, np.random.RandomState(0))
