@@ -1,9 +1,9 @@
 """Matrix completion by class: exact recovery, noise, tables.
 
 ``python -m benchmarks.completion exact`` prints one class (``exact``, ``starts``, ``noisy``,
-``momentum``, ``tables``, ``large`` or ``peers``: the same beside other libraries), without an
-argument all of them. Errors are relative, on the cells that nobody has seen; seconds are those of
-the processor, all threads.
+``momentum``, ``nuclear``, ``tables``, ``large`` or ``peers``: the same beside other libraries),
+without an argument all of them. Errors are relative, on the cells that nobody has seen; seconds
+are those of the processor, all threads.
 """
 
 from __future__ import annotations
@@ -122,6 +122,35 @@ def momentum(options: Any) -> None:
             )
 
 
+def nuclear(options: Any) -> None:
+    """Solvers of the nuclear norm as a penalty, and as a ball, to a gap of 1e-4."""
+    print("Nuclear norm: status, seconds, objective")
+    shape = (60, 40, 2, 10.0, 0.4) if options.smoke else (600, 400, 10, 10.0, 0.3)
+    rank = 8 if options.smoke else 40
+    X, _ = low_rank_noise(*shape, seed=0)
+    forms: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+        ({"penalty": "nuclear", "alpha": alpha}, ("als", "hals", "fista", "ista", "admm"))
+        for alpha in (0.1, 0.2, 0.3)
+    ]
+    forms += [
+        (
+            {"penalty": "nuclear_ball", "radius": radius},
+            ("fista", "projected_gradient", "ista", "frank_wolfe"),
+        )
+        for radius in (1.0, 2.0)
+    ]
+    for parameters, solvers in forms:
+        print(f"  {parameters}")
+        for solver in solvers:
+            model = MatrixCompletion(rank, solver=solver, max_time=20, random_state=0, **parameters)
+            seconds, _ = seconds_of(lambda model=model: model.fit(X))
+            report = model.solve_report_
+            print(
+                f"    {solver:20s} {report.status:10s} {seconds:7.2f} s {report.objective:.6e}",
+                flush=True,
+            )
+
+
 def tables(options: Any) -> None:
     """Tables with a fifth of their cells missing, beside scikit-learn's imputers."""
     from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -189,6 +218,7 @@ CLASSES = {
     "starts": starts,
     "noisy": noisy,
     "momentum": momentum,
+    "nuclear": nuclear,
     "tables": tables,
     "large": large,
     "peers": peers,
