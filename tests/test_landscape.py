@@ -8,7 +8,13 @@ import pytest
 from smooth import quadratic, with_eigenvalues
 
 from skopt_dl import LogisticRegression, MLPClassifier, Ridge
-from skopt_dl.inspection import Landscape, LossLineDisplay, LossPlaneDisplay, SpectrumDisplay
+from skopt_dl.inspection import (
+    FlatnessDisplay,
+    Landscape,
+    LossLineDisplay,
+    LossPlaneDisplay,
+    SpectrumDisplay,
+)
 from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import L2
@@ -231,6 +237,20 @@ def test_displays_draw():
     assert plane.figure_ is plane.ax_.figure
     labelled = LossLineDisplay([0.0, 1.0], [1.0, 2.0], label="a").plot()
     assert labelled.ax_.get_legend() is not None
+
+
+def test_flatness_is_drawn_as_a_parabola_has_it():
+    pytest.importorskip("matplotlib").use("Agg")
+    h = np.array([0.5, 1.0, 2.0, 8.0])
+    landscape = Landscape(quadratic(np.diag(h), np.zeros(4), np.zeros(4)), np.zeros(4))
+    radii = np.array([0.1, 1.0])
+    shown = FlatnessDisplay.from_landscape(landscape, radii=radii)
+    np.testing.assert_allclose(shown.rises, 0.5 * 8.0 * radii**2, rtol=1e-6)
+    sides = np.sqrt(2 * shown.rises[:, None] / (4 * h))
+    np.testing.assert_allclose(shown.sides, sides, rtol=1e-3)
+    ball, longest, middle = shown.ax_.lines
+    np.testing.assert_allclose(longest.get_xdata(), sides[:, 0], rtol=1e-3)
+    np.testing.assert_allclose(ball.get_ydata(), middle.get_ydata())
 
 
 def test_on_another_device():

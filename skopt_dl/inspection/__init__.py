@@ -5,6 +5,7 @@ from skopt_dl.inspection.convergence import convergence_plot
 from skopt_dl.inspection.deep_linear import DeepLinear, DeepLinearTrace
 from skopt_dl.inspection.displays import (
     DeepLinearDisplay,
+    FlatnessDisplay,
     LossLineDisplay,
     LossPlaneDisplay,
     ModeCurveDisplay,
@@ -19,6 +20,7 @@ __all__ = [
     "DeepLinear",
     "DeepLinearDisplay",
     "DeepLinearTrace",
+    "FlatnessDisplay",
     "Landscape",
     "LossLineDisplay",
     "LossPlaneDisplay",

@@ -1,5 +1,5 @@
-"""Pictures of a landscape: its spectrum, its sections by lines, planes and curves between optima,
-and how a deep linear network learns."""
+"""Pictures of a landscape: its spectrum, how flat it is, its sections by lines, planes and curves
+between optima, and how a deep linear network learns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from skopt_dl.inspection.deep_linear import DeepLinearTrace
 from skopt_dl.inspection.landscape import Landscape, SpectralDensity
 from skopt_dl.inspection.mode_curves import ModeCurve
+from skopt_dl.kernels.namespace import to_numpy
 
 
 class _Display:
@@ -139,6 +140,42 @@ class LossPlaneDisplay(_Display):
         ax.clabel(drawn, fontsize="small")
         ax.set_xlabel("first direction")
         ax.set_ylabel("second direction")
+        return self
+
+
+class FlatnessDisplay(_Display):
+    """How far the objective rises around a point, and how far one may go for that.
+
+    Parameters
+    ----------
+    radii, rises : arrays of shape (k,)
+        Radii, and the largest rise of the objective within each (`Landscape.sharpness`).
+    sides : array of shape (k, size)
+        For each rise half the sides of a box in which it is not exceeded (`Landscape.box`), zero
+        where nothing rises.
+    """
+
+    def __init__(self, radii: Any, rises: Any, sides: Any) -> None:
+        self.radii, self.rises, self.sides = map(np.asarray, (radii, rises, sides))
+
+    @classmethod
+    def from_landscape(cls, landscape: Landscape, *, radii: Any = None, ax: Any = None) -> Any:
+        """Compute and draw both for ``radii``, from 0.001 to 1 without."""
+        radii = np.geomspace(1e-3, 1, 7) if radii is None else np.asarray(radii)
+        rises = [landscape.sharpness(float(radius)) for radius in radii]
+        zero = np.zeros(landscape.problem.size)
+        sides = [to_numpy(landscape.box(rise)) if rise > 0 else zero for rise in rises]
+        return cls(radii, rises, sides).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> FlatnessDisplay:
+        """Draw the rise by the radius, and by half the longest and the middle side of the boxes."""
+        ax = self._axes(ax)
+        ax.loglog(self.radii, self.rises, "o-", label="within a ball of this radius")
+        for what, reduce in (("longest", np.max), ("middle", np.median)):
+            ax.loglog(reduce(self.sides, axis=1), self.rises, label=f"in a box, {what} half side")
+        ax.set_xlabel("distance from the point")
+        ax.set_ylabel("rise of the objective")
+        ax.legend()
         return self
 
 
