@@ -14,6 +14,7 @@ from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: s
 import statistics
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from scipy.optimize import minimize as scipy_minimize, rosen, rosen_der, rosen_h
 from sklearn.datasets import load_digits
 
 from skopt_dl.engine import Stopping, run
+from skopt_dl.linops.quasi_newton import InverseHessian
 from skopt_dl.losses import Logistic, Loss, Squared
 from skopt_dl.matrix_completion import MatrixCompletion
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
@@ -367,7 +369,7 @@ def randomised_factors(options: Any) -> None:
 
 @line
 def scipy_paths(options: Any) -> None:
-    """The iterates of SciPy's trust-ncg on Rosenbrock's function of five variables."""
+    """SciPy's trust-ncg and L-BFGS-B on Rosenbrock's function of five variables."""
     start = np.array([-1.2, 1.0, -0.5, 0.7, 1.3])
     theirs: list[np.ndarray] = []
     scipy_minimize(
@@ -392,6 +394,19 @@ def scipy_paths(options: Any) -> None:
     error = max(float(np.max(np.abs(a - b))) for a, b in zip(ours, theirs, strict=False))
     what = f"trust region against SciPy's trust-ncg, {len(theirs)} iterates"
     report(what, "<= 1e-10", f"{error:.1e}", error <= 1e-10)
+
+    # Its line search is another; along its path our operator has to give its directions.
+    path = [start]
+    scipy_minimize(
+        rosen, start, jac=rosen_der, method="L-BFGS-B", callback=lambda w: path.append(np.array(w))
+    )
+    H, apart = InverseHessian(10), 0.0
+    for before, w in pairwise(path):
+        s, d = w - before, H.apply(rosen_der(before))
+        apart = max(apart, 1 + float(s @ d) / float(np.linalg.norm(s) * np.linalg.norm(d)))
+        H.push(s, rosen_der(w) - rosen_der(before))
+    what = f"L-BFGS against SciPy's L-BFGS-B, 1 - cosine of {len(path) - 1} directions"
+    report(what, "<= 1e-8", f"{apart:.1e}", apart <= 1e-8)
 
 
 @line

@@ -195,8 +195,8 @@ def test_votes_count_by_their_bits() -> None:
     X = np.random.default_rng(0).normal(size=(30, 9))
     problem = LinearProblem(X, X[:, 0], Squared(), L2(0.1))
 
-    def counted(graph: Any, n: int) -> tuple[int, int]:
-        solver = MajorityVote(graph=graph, n_agents=n)
+    def counted(graph: Any, n: int, votes: str = "sign") -> tuple[int, int]:
+        solver = MajorityVote(graph=graph, n_agents=n, votes=votes)
         history = run(problem, solver, stopping=Stopping(tol=None, max_iter=3)).history
         return history["rounds"][-1], history["bytes_sent"][-1]
 
@@ -204,6 +204,9 @@ def test_votes_count_by_their_bits() -> None:
     # Two branches of two: the ends have one vote, those before them two.
     assert counted("ring", 5) == (3 * 4, 3 * (2 * (3 + 3) + 2 * (4 + 3)))
     assert counted("ring", 1) == (0, 0)
+    # The bound of random votes: nine numbers of eight bytes up and down each of the four edges.
+    bits = 3 * (2 * (3 + 3) + 2 * (4 + 3))
+    assert counted("ring", 5, "random") == (3 * (4 + 4), bits + 3 * 4 * 2 * 9 * 8)
 
 
 class Line(Graph):

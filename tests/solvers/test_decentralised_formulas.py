@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from agents import LOGISTIC, ONES, Data, N, P, follow, path, weights
 
+from skopt_dl.engine import Stopping, run
 from skopt_dl.penalties import L1
 from skopt_dl.solvers import (
     DGD,
@@ -120,13 +121,36 @@ def test_the_vote_follows_its_formula() -> None:
         signs = np.sign(data.shared(X, data.parts))
         X = X - rate * np.sign(signs.sum(axis=0))
         reference.append(X)
-    solver = MajorityVote(n_agents=N, split="blocks", learning_rate=rate, schedule="constant")
+    solver = MajorityVote(
+        n_agents=N, split="blocks", learning_rate=rate, schedule="constant", votes="sign"
+    )
     follow(data.problem, solver, reference)
+
+
+def test_a_random_vote_is_the_sign_where_agents_agree_and_unbiased_where_not() -> None:
+    data = Data()
+    paths = []
+    for votes in ("random", "sign"):
+        solver = MajorityVote(n_agents=1, votes=votes)
+        result = run(data.problem, solver, stopping=Stopping(tol=None, max_iter=20))
+        paths.append(result.w)
+    np.testing.assert_array_equal(*paths)
+
+    seen = []
+
+    solver = MajorityVote(n_agents=N, split="blocks", learning_rate=0.1)
+    state = solver.init(data.problem, np.ones(P), np.random.RandomState(0))
+    G = data.shared(ONES, data.parts)
+    state.network.vote = lambda S: seen.append(S) or S[0, :]
+    for _ in range(4000):
+        solver._step(data.problem, state, lambda X: G)
+    expected = G / np.max(np.abs(G), axis=0)
+    np.testing.assert_allclose(np.mean(seen, axis=0), expected, atol=4 / 4000**0.5)
 
 
 def test_a_vote_does_not_see_the_scale_of_an_agent() -> None:
     data = Data()
-    solver = MajorityVote(n_agents=N, split="blocks", learning_rate=0.05, schedule="constant")
+    solver = MajorityVote(n_agents=N, split="blocks", learning_rate=0.05, votes="sign")
     state = solver.init(data.problem, np.ones(P), np.random.RandomState(0))
     G = data.shared(ONES, data.parts)
     same = [

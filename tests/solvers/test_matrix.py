@@ -49,23 +49,7 @@ def is_sibling(name) -> bool:
 
 
 PLAIN = ("lasso", "ridge", "l2 logistic", "multinomial l2")
-# A vote follows the median of the agents' gradients, and ten samples an agent leave it far from
-# their mean.
-OUTVOTED = {("majority_vote", "l2 logistic"), ("majority_vote", "multinomial l2")}
-BIASED = pytest.mark.xfail(strict=True, reason="votes of unlike agents end elsewhere")
-
-
-def weak(name, case) -> list:
-    """Marks of what is known to miss the law there."""
-    return [BIASED] if (name, case.name) in OUTVOTED else []
-
-
-SOLVED = [
-    pytest.param(n, case, marks=weak(n, case))
-    for n in NAMES
-    for case in CASES
-    if case.name in PLAIN or not is_sibling(n)
-]
+SOLVED = [(n, case) for n in NAMES for case in CASES if case.name in PLAIN or not is_sibling(n)]
 DESCENDED = [
     (n, case) for n in NAMES for case in NONCONVEX if case == "network" or not is_sibling(n)
 ]

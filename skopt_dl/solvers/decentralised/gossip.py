@@ -16,6 +16,7 @@ from skopt_dl.engine import Needs, Oracle, Problem, Solver, Status, Trait
 from skopt_dl.linops.mixing import Graph
 from skopt_dl.search.schedules import Schedule, schedule_of
 from skopt_dl.solvers.decentralised.network import AgentState, alike, network_of, split_samples
+from skopt_dl.solvers.descent import check_choice
 from skopt_dl.solvers.stochastic.base import curvature_step
 from skopt_dl.solvers.stochastic.rates import coordinate_rate
 from skopt_dl.solvers.stochastic.sampling import batch_size, on_device, reshuffled
@@ -41,6 +42,8 @@ class GossipState(AgentState):
         Updates done, and those of an epoch.
     loss : float or 0-d array
         Mean of the agents' batch values over the last epoch.
+    bound : array of shape (size,), optional
+        The largest gradient of the agents in each coordinate, of `MajorityVote`.
     """
 
     rng: Any = None
@@ -53,6 +56,7 @@ class GossipState(AgentState):
     n_updates: int = 0
     n_batches: int = 1
     loss: Any = math.nan
+    bound: Any = None
 
 
 class GossipSolver(Solver):
@@ -298,7 +302,13 @@ class MajorityVote(GossipSolver):
 
     .. math::
 
-        x \\leftarrow x - \\eta \\operatorname{sign}\\Big(\\sum_i \\operatorname{sign}(g_i)\\Big)
+        x \\leftarrow x - \\eta \\operatorname{sign}\\Big(\\sum_i s_i\\Big), \\qquad
+        s_i = \\operatorname{sign}(g_i + b\\, u_i)
+
+    with b the largest :math:`|g_i|` of all agents in each coordinate, of the first update of an
+    epoch, and independent :math:`u_i` from the uniform distribution on [-1, 1]: the expectation of
+    a vote is :math:`g_i / b`, so votes point where the mean of the gradients does. Agents that
+    agree, and a single one, vote by the sign.
 
     Needs gradients on batches of samples and a smooth objective.
 
@@ -311,6 +321,8 @@ class MajorityVote(GossipSolver):
         gradient step at the start.
     schedule : str or Schedule
         As for `DPSGD`, but "decreasing" also with one batch: the steps do not shrink by themselves.
+    votes : {"random", "sign"}
+        "sign" has no u, the rule of the first two references.
 
     Notes
     -----
@@ -320,15 +332,21 @@ class MajorityVote(GossipSolver):
     abstains, where the paper has votes of one bit: v votes take one of 2v + 1 numbers, so
     :math:`\\lceil \\log_2(2v + 1) \\rceil` bits, and the result two.
 
-    The path does not depend on the scale of any agent's gradient, so no single agent can spoil it.
-    The price: it ends where the median of the agents' gradients vanishes, not their mean. Agents
-    whose samples are unlike, or few, end away from the optimum.
+    The bound b comes in the same way, as floating numbers, two rounds for each step of the depth
+    once an epoch.
+
+    With ``votes="sign"`` the path does not depend on the scale of any agent's gradient, so no
+    single agent can spoil it. The price: it ends where the median of the agents' gradients
+    vanishes, not their mean. Agents whose samples are unlike, or few, end away from the optimum.
 
     References
     ----------
     J. Bernstein, Y. Wang, K. Azizzadenesheli, A. Anandkumar, "signSGD: compressed optimisation for
     non-convex problems", ICML 2018; J. Bernstein, J. Zhao, K. Azizzadenesheli, A. Anandkumar,
-    "signSGD with majority vote is communication efficient and fault tolerant", ICLR 2019.
+    "signSGD with majority vote is communication efficient and fault tolerant", ICLR 2019; X. Chen,
+    T. Chen, H. Sun, Z. S. Wu, M. Hong, "Distributed training with heterogeneous data: bridging
+    median- and mean-based algorithms", NeurIPS 2020; R. Jin, Y. Huang, X. He, H. Dai, T. Wu,
+    "Stochastic-sign SGD for federated learning with theoretical guarantees" (2020).
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
@@ -343,14 +361,21 @@ class MajorityVote(GossipSolver):
         learning_rate: float | str = "auto",
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
+        votes: Literal["random", "sign"] = "random",
     ) -> None:
         self.graph, self.n_agents, self.split = graph, n_agents, split
         self.learning_rate, self.schedule = learning_rate, schedule
-        self.batch_size = batch_size
+        self.batch_size, self.votes = batch_size, votes
 
     def _auto_rate(self, problem: Any, state: GossipState, size: int) -> float:
+        check_choice(self, "votes", ("random", "sign"))
         return coordinate_rate(problem, state.w, size)
 
     def _step(self, problem: Any, state: GossipState, gradients: Any) -> None:
-        signs = problem.xp.sign(gradients(state.X))
-        state.X = state.X - state.rate * state.network.vote(signs)
+        xp, G = problem.xp, gradients(state.X)
+        if self.votes == "random":
+            if state.n_updates % state.n_batches == 0:
+                state.bound = state.network.largest(xp.abs(G))
+            noise = state.rng.uniform(-1, 1, G.shape)
+            G = G + state.bound * xp.asarray(noise, dtype=G.dtype, device=problem.device)
+        state.X = state.X - state.rate * state.network.vote(xp.sign(G))

@@ -102,6 +102,16 @@ class Network:
         self.rounds += 2 * max((steps for _, _, steps in tree), default=0)
         return xp.sign(xp.sum(S, axis=0))
 
+    def largest(self, A: Any) -> Any:
+        """The largest entry of each column of ``A``: what every agent learns.
+
+        Up and down the same tree, a number for each coordinate and step.
+        """
+        xp, tree = namespace_of(A), self.mixing.tree()
+        self.bytes_sent += 2 * len(tree) * A.shape[1] * self.itemsize
+        self.rounds += 2 * max((steps for _, _, steps in tree), default=0)
+        return xp.max(A, axis=0)
+
     def measure(self, X: Any) -> dict[str, Any]:
         r"""Counts, and how far the agents are apart.
 
