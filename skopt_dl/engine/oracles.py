@@ -54,7 +54,7 @@ class Oracle(StrEnum):
     SAMPLE_CURVATURE = "diagonal curvatures on batches of samples"
     SAMPLE_SLOPES = "one slope per sample of a linear model"
     DUAL_COORDS = "dual variables of single samples"
-    LOWER_BOUNDS = "a smooth objective with lower bounds"
+    BOUNDS = "a smooth objective with bounds"
     REDUCED_SYSTEM = "a Gauss-Newton system of one block with the other eliminated"
     TANGENT = "tangent spaces of matrices of fixed rank"
     SPECTRAL_PROX = "shrinkage of the singular values of a low-rank plus sparse matrix"

@@ -367,14 +367,15 @@ class FactorProblem(ByEntries, Problem):
 
     # --- certificate --------------------------------------------------------------------------
 
-    @offers(Oracle.LOWER_BOUNDS, lacks=why_no_bounds)
+    @offers(Oracle.BOUNDS, lacks=why_no_bounds)
     def bounded_point(self, w: Any) -> Point:
-        """Value and gradient, for methods that respect `lower_bounds`."""
+        """Value and gradient, for methods that respect `bounds`."""
         return self.point_of(w, self.residual(w))
 
-    def lower_bounds(self) -> Any:
-        """Zero for every parameter."""
-        return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
+    def bounds(self) -> tuple[Any, Any]:
+        """Zero for every parameter, and infinity."""
+        zero = self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
+        return zero, zero + self.xp.inf
 
     def certificate(self, w: Any) -> Certificate:
         """Stationarity, or the duality gap of the nuclear norm; see `certificate_of`."""

@@ -9,7 +9,8 @@ looking, so a capability cannot be declared without being there:
 - ``conjugate(v)``: :math:`\Omega^*(v)` with ``feasible_scale(v)``, the largest ``c <= 1`` for which
   ``conjugate(c v)`` is finite: together they give duality gaps;
 - ``subgradient(w)``: one of its subgradients, where it is finite everywhere and has kinks;
-- ``grad_inside(w)``: the derivative on ``w >= 0``, for a penalty with an attribute ``positive``;
+- ``grad_inside(w)``: the derivative on ``w >= 0``, for a penalty with an attribute ``positive``, or
+  within ``bounds(w)``, a pair of arrays;
 - ``distance(w, g)``: per coordinate, how far ``-g`` is from the subdifferential at ``w``;
 - ``elastic_net(size, xp, dtype, device)``: ``(l1, l2, positive)`` with arrays of weights, for a
   penalty that is one: the compiled coordinate descent reads these;

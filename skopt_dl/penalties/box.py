@@ -22,8 +22,8 @@ class Box(Penalty):
     Notes
     -----
     With bounds that are all finite the certificate is a duality gap, otherwise stationarity. For
-    ``w >= 0`` alone ``ElasticNet(0.0, 0.0, positive=True)`` is the same set, and more methods know
-    it: compiled coordinate descent, L-BFGS with bounds.
+    ``w >= 0`` alone ``ElasticNet(0.0, 0.0, positive=True)`` is the same set, and compiled
+    coordinate descent knows it.
     """
 
     label: ClassVar[str] = "the box constraint"
@@ -43,19 +43,24 @@ class Box(Penalty):
                     "be above upper, and a number must fit between them"
                 )
 
-    def _bounds(self, like: Any) -> tuple[Any, Any]:
+    def bounds(self, like: Any) -> tuple[Any, Any]:
+        """Both bounds of each coefficient, arrays such as ``like``."""
         xp = namespace_of(like)
         lower = per_coefficient(self.lower, like) + xp.zeros_like(like)
         return lower, per_coefficient(self.upper, like) + xp.zeros_like(like)
 
     def value(self, w: Any) -> Any:
-        xp, (lower, upper) = namespace_of(w), self._bounds(w)
+        xp, (lower, upper) = namespace_of(w), self.bounds(w)
         zero = xp.sum(xp.zeros_like(w))
         inside = xp.all((w >= lower) & (w <= upper))
         return xp.where(inside, zero, xp.full_like(zero, xp.inf))
 
+    def grad_inside(self, w: Any) -> Any:
+        """Zeros: inside nothing is penalised."""
+        return namespace_of(w).zeros_like(w)
+
     def prox(self, v: Any, step: Any) -> Any:
-        return namespace_of(v).clip(v, *self._bounds(v))
+        return namespace_of(v).clip(v, *self.bounds(v))
 
     def prox_coordinate(self, v: Any, step: Any, j: int) -> Any:
         low, high = entry(self.lower, j), entry(self.upper, j)
@@ -79,11 +84,11 @@ class Box(Penalty):
         return method
 
     def _support(self, v: Any) -> Any:
-        xp, (lower, upper) = namespace_of(v), self._bounds(v)
+        xp, (lower, upper) = namespace_of(v), self.bounds(v)
         return xp.sum(xp.where(v > 0, upper, lower) * v)
 
     def _vertex(self, g: Any) -> Any:
-        lower, upper = self._bounds(g)
+        lower, upper = self.bounds(g)
         return namespace_of(g).where(g > 0, lower, upper)
 
     def feasible_scale(self, v: Any) -> Any:
@@ -92,7 +97,7 @@ class Box(Penalty):
 
     def distance(self, w: Any, g: Any) -> Any:
         """``|g|`` inside; at a bound, where the other bound is not met, what points inwards."""
-        xp, (lower, upper) = namespace_of(w), self._bounds(w)
+        xp, (lower, upper) = namespace_of(w), self.bounds(w)
         zero = xp.zeros_like(g)
         inwards = xp.where(w <= lower, xp.clip(-g, 0, None), xp.abs(g))
         inwards = xp.where(w >= upper, xp.minimum(inwards, xp.clip(g, 0, None)), inwards)

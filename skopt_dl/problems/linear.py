@@ -301,19 +301,24 @@ class LinearProblem(ByColumns, BySamples, Problem):
         of_penalty = penalty.grad if hasattr(penalty, "grad") else penalty.subgradient  # type: ignore[attr-defined]
         return loss_value + self.nonsmooth_value(w), g + self.on_coef(of_penalty, w)
 
-    @offers(Oracle.LOWER_BOUNDS, lacks=no_bounds)
+    @offers(Oracle.BOUNDS, lacks=no_bounds)
     def bounded_point(self, w: Any) -> Point:
-        """Value and gradient at a ``w`` within `lower_bounds`, where the objective is smooth."""
+        """Value and gradient at a ``w`` within `bounds`, where the objective is smooth."""
         z, loss_value, g = self.loss_at(w)
         inside = self.penalty.grad_inside  # type: ignore[attr-defined]
         value = loss_value + self.nonsmooth_value(w)
         return Point(w, value, g + self.on_coef(inside, w), z)
 
-    def lower_bounds(self) -> Any:
-        """Zeros for the coefficients, minus infinity for the intercept."""
-        at = self.xp.arange(self.size, device=self.device)
-        lower = self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
-        return self.xp.where(at < self.n_coef, lower, lower - self.xp.inf)
+    def bounds(self) -> tuple[Any, Any]:
+        """The least and the largest values of the parameters; an intercept has none."""
+        xp = self.xp
+        of_coef = xp.arange(self.size, device=self.device) < self.n_coef
+        free = xp.full(self.size, xp.inf, dtype=self.dtype, device=self.device)
+        known = getattr(self.penalty, "bounds", None)
+        if known is None:
+            return xp.where(of_coef, xp.zeros_like(free), -free), free
+        lower, upper = (self.on_coef(lambda c, k=k: known(c)[k], free) for k in (0, 1))
+        return xp.where(of_coef, lower, -free), xp.where(of_coef, upper, free)
 
     def along(self, point: Point, d: Any) -> LinearModelLine:
         """The objective along ``point.w + t d``; ``A d`` is computed once."""

@@ -98,7 +98,7 @@ def no_linear_minimiser(problem: Any) -> str | None:
 
 
 def no_bounds(problem: Any) -> str | None:
-    if not getattr(problem.penalty, "positive", False):
+    if not (getattr(problem.penalty, "positive", False) or hasattr(problem.penalty, "bounds")):
         return f"{problem.penalty.label} has no bounds"
     return no_smooth_loss(problem)
 

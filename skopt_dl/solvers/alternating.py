@@ -105,14 +105,14 @@ class ALS(AlternatingSolver):
         return AlternatingState(w=w, before=w)
 
     def _step(self, problem: Any, state: AlternatingState) -> None:
-        bounded = problem.why_not(Oracle.LOWER_BOUNDS) is None
+        bounded = problem.why_not(Oracle.BOUNDS) is None
         if not (bounded if self.momentum == "auto" else self.momentum):
             self._turn(problem, state.w)
             return
         xp, after = problem.xp, 0.5 * (1 + (1 + 4 * state.t**2) ** 0.5)
         w = state.w + ((state.t - 1) / after) * (state.w - state.before)
         if bounded:
-            w = xp.maximum(w, problem.lower_bounds())
+            w = xp.clip(w, *problem.bounds())
         self._turn(problem, w)
         value, state.t = to_float(problem.value(w)), after
         if value > state.value:

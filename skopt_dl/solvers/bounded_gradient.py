@@ -1,9 +1,9 @@
-r"""Spectral projected gradient: gradient steps within lower bounds.
+r"""Spectral projected gradient: gradient steps within bounds.
 
-Letters: w the iterate, g the gradient, l the lower bounds, d the direction, :math:`\lambda` the
+Letters: w the iterate, g the gradient, l and u the bounds, d the direction, :math:`\lambda` the
 length of the gradient step, s and y the last step and the change of the gradient over it.
 
-.. math:: d = \max(w - \lambda g,\ l) - w, \qquad w \leftarrow w + t d, \qquad
+.. math:: d = \min(\max(w - \lambda g,\ l),\ u) - w, \qquad w \leftarrow w + t d, \qquad
     \lambda^+ = \frac{s's}{s'y}
 """
 
@@ -17,7 +17,7 @@ from skopt_dl.engine import Needs, Oracle, Point, State, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.search import rounding
 
-WITHIN_BOUNDS = Needs.of(Oracle.LOWER_BOUNDS)
+WITHIN_BOUNDS = Needs.of(Oracle.BOUNDS)
 # Values that the search looks back at, Armijo's constant and the trials of one search.
 WINDOW, DECREASE, TRIALS = 10, 1e-4, 40
 
@@ -28,16 +28,17 @@ class BoundedState(State):
 
     point: Point | None = None
     lower: Any = None
+    upper: Any = None
     length: float = 0.0
     values: deque[float] = field(default_factory=deque)
 
 
 def within_bounds(problem: Any, w: Any, *, monotone: bool) -> BoundedState:
     """The state at the projection of ``w``; ``monotone`` searches never let the objective rise."""
-    lower = problem.lower_bounds()
+    lower, upper = problem.bounds()
     values: deque[float] = deque(maxlen=1 if monotone else WINDOW)
-    state = BoundedState(w=w, lower=lower, values=values)
-    _stand_at(problem, state, problem.bounded_point(problem.xp.maximum(w, lower)))
+    state = BoundedState(w=w, lower=lower, upper=upper, values=values)
+    _stand_at(problem, state, problem.bounded_point(nearest(problem.xp, state, w)))
     return state
 
 
@@ -50,13 +51,13 @@ def step_within_bounds(problem: Any, state: BoundedState) -> Status:
     if length <= 0:
         size = to_float(xp.max(xp.abs(g)))
         length = 1 / size if size > 0 else 1.0
-    d = xp.maximum(w - length * g, state.lower) - w
+    d = nearest(xp, state, w - length * g) - w
     slope, worst = to_float(g @ d), max(state.values)
     noise = rounding(value, float(xp.finfo(problem.dtype).eps))
     t = 1.0
     for _ in range(TRIALS):
         # Between two points of a convex set nothing leaves it, but by rounding.
-        trial = problem.bounded_point(xp.maximum(w + t * d, state.lower))
+        trial = problem.bounded_point(nearest(xp, state, w + t * d))
         after = to_float(trial.value)
         if after <= worst + DECREASE * t * slope + noise:
             s, y = trial.w - w, trial.grad - g
@@ -75,5 +76,10 @@ def _stand_at(problem: Any, state: BoundedState, point: Point) -> None:
     xp = problem.xp
     state.point, state.w = point, point.w
     state.values.append(to_float(point.value))
-    back = point.w - xp.maximum(point.w - point.grad, state.lower)
+    back = point.w - nearest(xp, state, point.w - point.grad)
     state.indicator = xp.max(xp.abs(back))
+
+
+def nearest(xp: Any, state: Any, w: Any) -> Any:
+    """The point next to ``w`` between ``state.lower`` and ``state.upper``."""
+    return xp.minimum(xp.maximum(w, state.lower), state.upper)

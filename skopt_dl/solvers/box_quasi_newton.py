@@ -1,6 +1,6 @@
 r"""Quasi-Newton steps within bounds.
 
-Letters: w the iterate, g the gradient, l the lower bounds, P the projection ``max(w, l)``, A the
+Letters: w the iterate, g the gradient, l and u the bounds, P the projection onto them, A the
 active set, d the direction, t the length along it, H the approximate inverse Hessian.
 """
 
@@ -13,6 +13,7 @@ from skopt_dl.engine import Needs, Oracle, Point, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.quasi_newton import InverseHessian
 from skopt_dl.search import rounding
+from skopt_dl.solvers.bounded_gradient import nearest
 
 MAX_TRIALS = 40
 
@@ -23,20 +24,22 @@ class BoxState(State):
 
     point: Point | None = None
     lower: Any = None
+    upper: Any = None
     H: InverseHessian = field(default_factory=lambda: InverseHessian(1))
 
 
 class LBFGSB(Solver):
-    """Limited-memory BFGS with lower bounds, by two-metric projection.
+    """Limited-memory BFGS with bounds, by two-metric projection.
 
     .. math::
 
-        d_F = -(H g_F)_F, \\qquad d_A = -\\gamma g_A, \\qquad w \\leftarrow \\max(w + t d,\\ l)
+        d_F = -(H g_F)_F, \\qquad d_A = -\\gamma g_A, \\qquad
+        w \\leftarrow \\min(\\max(w + t d,\\ l),\\ u)
 
-    where A holds the coordinates near their bound whose gradient pushes them against it, F the
+    where A holds the coordinates near a bound whose gradient pushes them against it, F the
     others, :math:`g_F` is g with zeros on A, and :math:`\\gamma` the scale of H.
 
-    Needs a smooth objective with lower bounds.
+    Needs a smooth objective with bounds.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ class LBFGSB(Solver):
     machine learning", in "Optimization for Machine Learning" (2011).
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.LOWER_BOUNDS)
+    needs: ClassVar[Needs] = Needs.of(Oracle.BOUNDS)
     default_max_iter: ClassVar[int] = 15_000
 
     def __init__(self, *, memory: int = 10, sufficient_decrease: float = 1e-4) -> None:
@@ -69,9 +72,9 @@ class LBFGSB(Solver):
         if self.memory < 1:
             raise ValueError(f"LBFGSB: memory={self.memory!r}, but it must be at least 1")
         p: Any = problem
-        lower = p.lower_bounds()
-        state = BoxState(w=w, lower=lower, H=InverseHessian(self.memory))
-        _stand_at(p, state, p.bounded_point(p.xp.maximum(w, lower)))
+        lower, upper = p.bounds()
+        state = BoxState(w=w, lower=lower, upper=upper, H=InverseHessian(self.memory))
+        _stand_at(p, state, p.bounded_point(nearest(p.xp, state, w)))
         return state
 
     def advance(self, problem: Problem, state: BoxState, n: int) -> Status:
@@ -93,11 +96,11 @@ class LBFGSB(Solver):
 
     def _step(self, problem: Any, state: BoxState) -> bool:
         """One step along the projected path; false if no length of it decreases the objective."""
-        xp, lower = problem.xp, state.lower
+        xp = problem.xp
         point: Any = state.point
         w, g, zero = point.w, point.grad, problem.xp.zeros_like(point.w)
         near = xp.clip(state.indicator, None, 1e-3)
-        held = (w - lower <= near) & (g > 0)
+        held = ((w - state.lower <= near) & (g > 0)) | ((state.upper - w <= near) & (g < 0))
         free = xp.where(held, zero, g)
         d = xp.where(held, -state.H.scale * g, -state.H.apply(free))
         t = 1.0
@@ -105,7 +108,7 @@ class LBFGSB(Solver):
             t = min(1.0, 1.0 / max(to_float(xp.linalg.vector_norm(g)), 1e-300))
         noise = rounding(to_float(point.value), float(xp.finfo(problem.dtype).eps))
         for _ in range(MAX_TRIALS):
-            trial = problem.bounded_point(xp.maximum(w + t * d, lower))
+            trial = problem.bounded_point(nearest(xp, state, w + t * d))
             promised = to_float(g @ (trial.w - w))
             change = to_float(trial.value - point.value)
             if promised < 0 and change <= self.sufficient_decrease * promised + noise:
@@ -119,5 +122,5 @@ def _stand_at(problem: Any, state: BoxState, point: Point) -> None:
     """Take ``point`` as the iterate; the indicator is the largest projected gradient component."""
     xp = problem.xp
     state.point, state.w = point, point.w
-    back = point.w - xp.maximum(point.w - point.grad, state.lower)
+    back = point.w - nearest(xp, state, point.w - point.grad)
     state.indicator = xp.max(xp.abs(back))

@@ -155,13 +155,16 @@ class FISTA(Solver):
         return Status.RUNNING
 
 
+ON_A_SET = Needs.of(Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Trait.CONSTRAINED)
+
+
 class ProjectedGradient(Solver):
     """Projected gradient with acceleration: `FISTA` where the prox is a projection.
 
     .. math:: w^+ = P_C\\big(z - \\nabla f(z)/L\\big)
 
     Needs a gradient of the smooth part, its Lipschitz bound and a constraint set with projection;
-    or such a set of matrices whose steps are made in factors; or a smooth objective with lower
+    or such a set of matrices whose steps are made in factors; or a smooth objective with
     bounds, where lengths are spectral instead of 1/L.
 
     Parameters
@@ -177,9 +180,9 @@ class ProjectedGradient(Solver):
     convex sets", SIAM J. Optim. 10 (2000).
     """
 
-    needs: ClassVar[Needs] = Needs.of(
-        Oracle.SMOOTH_GRAD, Oracle.LIPSCHITZ, Oracle.PROX, Trait.CONSTRAINED
-    ).or_else(Needs.of(Oracle.SPECTRAL_PROX, Trait.CONSTRAINED).or_else(WITHIN_BOUNDS))
+    needs: ClassVar[Needs] = ON_A_SET.or_else(
+        Needs.of(Oracle.SPECTRAL_PROX, Trait.CONSTRAINED).or_else(WITHIN_BOUNDS)
+    )
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 10
 
@@ -190,7 +193,7 @@ class ProjectedGradient(Solver):
         return FISTA(restart=self.acceleration, momentum=self.acceleration)
 
     def init(self, problem: Problem, w: Any, rng: Any) -> State:
-        if not WITHIN_BOUNDS.missing(problem):
+        if ON_A_SET.missing(problem) and not WITHIN_BOUNDS.missing(problem):
             return within_bounds(problem, w, monotone=not self.acceleration)
         if not _in_factors(problem):
             w = problem.prox(w, 1.0)  # type: ignore[attr-defined]
