@@ -27,17 +27,18 @@ from skopt_dl.solvers.descent import (
     steepest,
     step_along,
 )
-from skopt_dl.solvers.sampled_curvature import sample_pays, sampled_factor
+from skopt_dl.solvers.sampled_curvature import NEEDED, sample_pays, sampled_factor
 
 
 @dataclass
 class LBFGSState(DescentState):
     """Adds the pairs of steps and gradient changes; whether they start from a sample's Hessian, and
-    the iteration at which that is taken next."""
+    the iteration at which that is taken next, of a sample so many times as large as the first."""
 
     H: InverseHessian | WhitenedInverseHessian = field(default_factory=lambda: InverseHessian(1))
     sampled: bool = False
     renew_at: int = 0
+    growth: int = 1
 
     @property
     def natural(self) -> bool:
@@ -76,7 +77,7 @@ class LBFGS(DescentSolver):
     renew : int
         Iterations after which that Hessian is taken anew, where the iterate then is, and the pairs
         are forgotten, as curvature may have changed on the way; then after twice as many, and so
-        on.
+        on. Each sample is twice as large as the last.
     sufficient_decrease, curvature : float
         The constants c1 and c2 of the strong Wolfe conditions.
 
@@ -129,7 +130,7 @@ class LBFGS(DescentSolver):
         """Whether :math:`H_0` comes from a sample; raise where it cannot."""
         if self.initial != "sample":
             return self.initial == "auto" and sample_pays(problem)
-        for oracle in (Oracle.HESSIAN, Oracle.SAMPLE_HESSIAN):
+        for oracle in NEEDED:
             if problem.why_not(oracle) is not None:
                 raise ValueError(
                     f"LBFGS: initial='sample' needs {oracle}, which {problem.description} does not "
@@ -139,9 +140,11 @@ class LBFGS(DescentSolver):
 
     def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
         if state.sampled and state.n_iter >= state.renew_at:
-            # At 0, renew, 2 renew, 4 renew, ...: never dearer than the iterations in between.
+            # At 0, renew, 2 renew, 4 renew, ..., each sample twice the last: what costs more and
+            # more comes as rarely, and a hard problem ends with the Hessian of all samples.
             state.renew_at = max(2 * state.n_iter, self.renew)
-            factor = sampled_factor(problem, state.point)
+            factor = sampled_factor(problem, state.point, state.growth)
+            state.growth *= 2
             if factor is not None:
                 state.H = WhitenedInverseHessian(self.memory, factor)
         return _quasi_newton_step(self, problem, state, natural=state.natural)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.engine import Oracle, Trait
-from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
+from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor, with_diagonal
 from skopt_dl.solvers.curvature import LEAST_SAMPLE
 
 # Share of the samples, but so many for each column at least: their Hessian is then within a factor
 # of 2 or 3 of that of all in every direction (the eigenvalues of a sample covariance lie within
 # (1 +- sqrt(1/5))^2), which ten pairs make up for.
 SHARE, ROWS = 0.1, 5
+NEEDED = (Oracle.HESSIAN, Oracle.SAMPLE_HESSIAN, Oracle.HESSIAN_DIAGONAL)
 # A sample's Hessian, with its factor, may cost as much as so many iterations. Cost, and time of
 # L-BFGS without it over that with it, columns alike and of scales 1/j, by n x columns (classes):
 # 10 000 x 100, .5: .73, 7.1; 1000 x 100, 3: .79, 2.3; 10 000 x 400, 4: .42, 7.1; 10 000 x 100 (10),
@@ -24,13 +25,15 @@ WORTH = 30
 VECTOR = 5
 # Parameters whose Hessian is small beside any data for which it could be worth its time.
 LARGEST = 4000
+# Share of its curvature that a column has in the sample, below which it was missed.
+MISSED = 0.25
 # The fractional parts of its multiples lie evenly, whatever period the rows of the data have.
 GOLDEN = 0.6180339887498949
 
 
 def sample_pays(problem: Any) -> bool:
     """Whether the Hessian of a sample of the problem is cheap beside the iterations it spares."""
-    if any(problem.why_not(o) is not None for o in (Oracle.HESSIAN, Oracle.SAMPLE_HESSIAN)):
+    if any(problem.why_not(oracle) is not None for oracle in NEEDED):
         return False
     d, n, K = problem.size, problem.n_samples, problem.n_outputs
     if Trait.CONVEX not in problem.traits or d > LARGEST:
@@ -39,25 +42,43 @@ def sample_pays(problem: Any) -> bool:
     return bool(hessian <= WORTH * 4 * n * d * (VECTOR if K == 1 else 1))
 
 
-def _sample_size(problem: Any) -> int:
-    """How many samples are taken: all, where that is hardly more."""
+def _sample_size(problem: Any, growth: int = 1) -> int:
+    """How many samples are taken, times ``growth``: all, where that is hardly more."""
     n, columns = problem.n_samples, problem.size // problem.n_outputs
-    size = max(LEAST_SAMPLE, ROWS * columns, int(SHARE * n))
+    size = growth * max(LEAST_SAMPLE, ROWS * columns, int(SHARE * n))
     return n if 2 * size > n else size
 
 
-def sampled_factor(problem: Any, point: Any) -> PositiveFactor | None:
+def sampled_factor(problem: Any, point: Any, growth: int = 1) -> PositiveFactor | None:
     """The factor of the Hessian of some samples at ``point``; ``None`` where it has none.
 
-    The sample depends on the number of samples alone, so that fits repeat.
+    Samples are drawn by their weights and count alike. The sample depends on these alone, so that
+    fits repeat.
+
+    Parameters
+    ----------
+    problem, point
+        Where.
+    growth : int
+        How many times the size of the first sample this one has; in the end it is all samples.
     """
     xp, n = problem.xp, problem.n_samples
-    size = _sample_size(problem)
+    size = _sample_size(problem, growth)
     if size == n:
         H = problem.hessian(point)
     else:
+        share = xp.cumulative_sum(problem.omega)
         at = (GOLDEN * xp.arange(size, dtype=xp.float64, device=problem.device)) % 1.0
-        H = problem.sample_hessian(point.w, xp.astype(n * at, xp.int64))
+        # Clipped: rounding may leave the last sum below a fraction of it.
+        index = xp.searchsorted(share, xp.astype(at, problem.dtype) * share[-1], side="right")
+        index = xp.clip(index, 0, n - 1)
+        weights = xp.take(problem.omega, index)
+        weights = xp.where(weights > 0, 1 / (n * xp.where(weights > 0, weights, 1)), 0 * weights)
+        H = problem.sample_hessian(point.w, index, weights)
+        # A column of few entries, which the sample has missed, would seem to bend nothing.
+        D = problem.hessian_diagonal(point)
+        missed = xp.linalg.diagonal(H) < MISSED * D
+        H = with_diagonal(H, xp.where(missed, D, xp.zeros_like(D)))
     for ridge in (0.0, 16 * problem.size * float(xp.finfo(problem.dtype).eps)):
         try:
             return PositiveFactor(H, ridge=ridge)

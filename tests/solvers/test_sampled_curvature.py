@@ -139,3 +139,31 @@ def test_columns_in_raw_units_are_no_matter_for_the_default(n_classes):
     )
     np.testing.assert_allclose(ours.decision_function(X), newton.decision_function(X), atol=1e-5)
     assert ours.n_iter_[0] < 40
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_a_sample_misses_is_no_matter(weighted):
+    """A column of four entries without penalty, and samples most of which have no weight."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(4000, 8)
+    X[:, 0] = 0.0
+    X[::1000, 0] = [1.0, 2.0, -1.0, 1.0]
+    y = np.where(X[:, 1] + rng.logistic(size=4000) > 0, 1.0, 0.0)
+    y[::1000] = [0.0, 1.0, 0.0, 1.0]
+    weights = (np.arange(4000) % 20 == 0).astype(float) if weighted else None
+    problem = LinearProblem(
+        X, y, Logistic(), L2(0.0), sample_weight=weights, criterion="stationarity"
+    )
+    found = run(problem, LBFGS(initial="sample"), stopping=Stopping(tol=1e-9, max_iter=60))
+    assert found.status is Status.CONVERGED
+
+
+def test_samples_grow_until_they_are_all():
+    problem, asked = uneven(), []
+    whole, some = problem.hessian, problem.sample_hessian
+    problem.hessian = lambda point: asked.append(problem.n_samples) or whole(point)
+    problem.sample_hessian = lambda w, index, weights: (
+        asked.append(index.shape[0]) or some(w, index, weights)
+    )
+    run(problem, LBFGS(initial="sample", renew=2), stopping=Stopping(tol=None, max_iter=20))
+    assert asked == [300, 600, 1200, 3000, 3000]
