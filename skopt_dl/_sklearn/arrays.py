@@ -51,6 +51,21 @@ def is_foreign(x: Any) -> bool:
     return is_cupy(x) or hasattr(x, "__array_namespace__")
 
 
+def refuse_foreign(name: str, X: Any, *, takes: str, instead: str) -> None:
+    """Raise if ``X`` is not host data, for those that take nothing else.
+
+    Raises
+    ------
+    TypeError
+        Saying what ``name`` takes, and what to take instead.
+    """
+    if is_foreign(X):
+        raise TypeError(
+            f"{name} takes {takes}, but X is a {type(X).__module__}.{type(X).__name__}: pass a "
+            f"copy on the host, X.get() of CuPy's, or take {instead}"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Place:
     """Where an array lives: a namespace and a device, as plain strings (so it can be pickled)."""

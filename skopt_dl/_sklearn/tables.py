@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.validation import _get_feature_names, validate_data
 
-from skopt_dl._sklearn.arrays import is_foreign, refuse_dask, refuse_device_tensors
+from skopt_dl._sklearn.arrays import refuse_dask, refuse_device_tensors, refuse_foreign
 
 FLOATS = [np.float64, np.float32]
 
@@ -100,12 +100,12 @@ def check_table(owner: Any, X: Any, *, reset: bool) -> Any:
     """
     refuse_dask(owner, X)
     refuse_device_tensors(owner, X)
-    if is_foreign(X):
-        raise TypeError(
-            f"{type(owner).__name__} takes tables on the host, whose columns may hold words, but X "
-            f"is a {type(X).__module__}.{type(X).__name__}: pass a copy on the host, X.get() of "
-            "CuPy's, or take MLPClassifier or MLPRegressor, which fit where X lives"
-        )
+    refuse_foreign(
+        type(owner).__name__,
+        X,
+        takes="tables on the host, whose columns may hold words",
+        instead="MLPClassifier or MLPRegressor, which fit where X lives",
+    )
     if is_frame(X):
         validate_data(owner, X, reset=reset, skip_check_array=True)
         name = type(owner).__name__

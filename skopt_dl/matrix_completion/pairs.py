@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import on_host
+from skopt_dl._sklearn.arrays import on_host, refuse_foreign
 
 
 def looks_like_pairs(X: Any) -> bool:
@@ -35,14 +35,22 @@ def check_pairs(name: str, X: Any) -> Any:
 
 
 def check_positions(name: str, X: Any) -> Any:
-    """``X`` as a host array of integers of shape (q, D), with two modes or more.
+    """``X`` as an array of integers of shape (q, D), with two modes or more.
 
     Raises
     ------
+    TypeError
+        If it lives on a device.
     ValueError
         If it has another shape, or numbers that are not integers.
     """
-    X = np.asarray(on_host(X))
+    refuse_foreign(
+        name,
+        X,
+        takes="positions on the host",
+        instead="MatrixCompletion for two modes, which fits where the values live",
+    )
+    X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] < 2 or X.shape[0] == 0:
         raise ValueError(
             f"{name}: expected positions along two modes or more, an array of shape (n_entries, "

@@ -316,7 +316,9 @@ def test_an_unknown_device_is_refused(kind: Kind, device: Any) -> None:
         fit(kind.make(device=device), X, y)
 
 
-@pytest.mark.parametrize("name", ["TableEncoder", "TabularMLPClassifier", "TabularMLPRegressor"])
+@pytest.mark.parametrize(
+    "name", ["TableEncoder", "TabularMLPClassifier", "TabularMLPRegressor", "TensorCompletion"]
+)
 def test_what_stays_on_the_host_says_so(name: str, device: Any) -> None:
     """Those that the page lists; a GPU's array would raise from within, or be copied silently."""
     rng = np.random.default_rng(0)
