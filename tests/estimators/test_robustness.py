@@ -284,7 +284,7 @@ INTERRUPTED = [
     ("Lasso", "cd"),
     ("Lasso", "fista"),
     ("Lasso", "saga"),
-    ("LogisticRegression", "lbfgs"),
+    ("LogisticRegression", "nonlinear_cg"),
     ("LogisticRegression", "saga"),
     ("MLPRegressor", "adam"),
     ("MatrixCompletion", "als"),
