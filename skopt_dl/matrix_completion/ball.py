@@ -235,7 +235,8 @@ class BallEntries(BallProblem):
         return self.xp.reshape(w[self.blocks["entries"]], self._entries_shape)
 
     def start(self) -> Any:
-        """The matrix zero."""
+        """The matrix zero; from here vertices are looked for as in any run before."""
+        self._V = first_columns(self.observed, VERTEX_WIDTH)
         return self.xp.zeros(self.size, dtype=self.dtype, device=self.device)
 
     def random_start(self) -> Any:
@@ -265,7 +266,10 @@ class BallEntries(BallProblem):
         """``- r sqrt(mn) u v'`` with the leading singular vectors of the gradient."""
         xp, obs = self.xp, self.observed
         E = self.entries_of(g) / xp.where(obs.weights > 0, obs.weights, xp.ones_like(obs.weights))
+        # The vectors of the last gradient are near those of this one. From far off, few turns find
+        # too small a singular value, which passes for a point without a better vertex.
         U, _, V = top_triplets(obs, E, self._V, VERTEX_TURNS)
+        self._V = V
         u, v = -self.ball.bound * U[:, :1], V[:, :1]
         parts = obs.products(u, v), u @ (v.T @ self.A), (self.B @ u) @ v.T
         return xp.concat([xp.reshape(a, (-1,)) for a in parts])

@@ -164,3 +164,16 @@ def test_one_run_is_like_another():
     p = problem()
     results = [run(p, FrankWolfe(), stopping=Stopping(tol=1e-2, max_iter=500)) for _ in range(2)]
     np.testing.assert_array_equal(results[0].w, results[1].w)
+
+
+def test_vertices_are_found_where_the_singular_values_of_the_gradient_are_near_each_other():
+    """Too small a value would end the method for want of a better vertex."""
+    rng = np.random.default_rng(0)
+    noisy = rng.standard_normal((60, 4)) @ rng.standard_normal((4, 40))
+    noisy = noisy + rng.standard_normal(noisy.shape)
+    noisy[rng.random(noisy.shape) < 0.5] = np.nan
+    model = MatrixCompletion(
+        40, penalty="nuclear_ball", radius=4.0, solver="frank_wolfe", max_iter=2000, tol=1e-2
+    )
+    model.fit(noisy)
+    assert model.solve_report_.status == "converged"
