@@ -193,7 +193,9 @@ class _Growing:
         """``B'(T - B W)`` of all columns, with W zero outside ``rows``."""
         R = self.targets
         if len(rows):
-            R = R - self.columns.product(self.place[rows], W)
+            # Rows that had left and came back are not in the order of their columns.
+            order = np.argsort(self.place[rows])
+            R = R - self.columns.product(self.place[rows][order], W[order])
         return self.map.rmatvec(self.root * R)
 
 

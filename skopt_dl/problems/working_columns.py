@@ -53,7 +53,7 @@ class DenseColumns:
         self._buffer = buffer
 
     def product(self, used: Any, W: Any) -> Any:
-        """``B[:, used] W``."""
+        """``B[:, used] W`` of columns in increasing order."""
         everything = used.shape[0] == self.size
         rows = (
             self._buffer[: self.size, :] if everything else self.xp.take(self._buffer, used, axis=0)
@@ -95,7 +95,7 @@ class SparseColumns:
         return cross
 
     def product(self, used: Any, W: Any) -> Any:
-        """``B[:, used] W``."""
+        """``B[:, used] W`` of columns in increasing order."""
         Z = self._X[:, used] @ W
         if self._m is not None:
             Z = Z - self._m[used] @ W

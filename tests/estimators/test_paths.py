@@ -213,3 +213,17 @@ def test_alpha_max_of_an_elastic_net_and_of_several_targets():
     assert np.any(theirs.set_params(alpha=0.999 * top).fit(X, Y).coef_)
     with pytest.raises(ValueError, match="l1_ratio=0"):
         alpha_max(X, y, l1_ratio=0)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("shape", [(60, 260, 3), (50, 400, 2)])
+def test_rows_that_leave_the_model_and_come_back_do_no_harm(shape, l1_ratio):
+    """Wide data and several targets, down to where more rows than samples are in the model."""
+    n, p, k = shape
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    X[:, 1:] = 0.5 * X[:, :-1] + 0.75**0.5 * X[:, 1:]
+    Y = X[:, :10] @ rng.standard_normal((10, k)) + rng.standard_normal((n, k))
+    _, coefs, gaps = enet_path(X, Y, l1_ratio=l1_ratio, eps=1e-3, tol=1e-4)
+    assert np.all(gaps <= 1e-4 * np.sum(Y**2) / (2 * n))
+    assert np.abs(coefs).max() < 10
