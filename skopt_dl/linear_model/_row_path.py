@@ -37,20 +37,21 @@ def goes_by_rows(problem: Any) -> bool:
 
     Off the host only where all inner products fit.
 
-    Not where columns are a few times as many as samples: more rows than samples are then nonzero,
-    and a change of one costs as many operations as there are rows. scikit-learn's time over ours
-    for 5 folds and 100 strengths, with inner products and without, lasso: 500 x 100, 5 targets:
-    1.0, 0.3; 5000 x 200, 20 targets: 15, 0.6; 500 x 1000, 5 targets: 0.38, 0.41; 300 x 2000, 3
-    targets: 0.58, 0.44; 100 x 1500, 5 targets: 0.97, 0.63; the last two with an elastic net: 1.5,
-    0.66 and 3.3, 1.5 (benchmarks/multi_task.py).
+    Not for a lasso whose columns are a few times as many as samples: about as many rows as samples
+    are then nonzero, and a change of one costs as many operations as there are rows. scikit-learn's
+    time over ours for 5 folds and 100 strengths, with inner products and without, lasso and elastic
+    net: 500 x 100, 5 targets: 1.2, 0.4 and 3.0, 0.4; 5000 x 200, 20 targets: 9, 0.4 and 18, 0.6;
+    500 x 1000, 5 targets: 0.41, 0.55 and 1.6, 0.95; 300 x 2000, 3 targets: 0.63, 0.60 and 1.5, 0.8;
+    100 x 1500, 5 targets: 0.86, 0.84 and 3.7, 1.9 (python -m benchmarks.multi_task --both).
     """
     n, p = problem.base.shape
+    crowded = p < WIDE * n and not getattr(problem.penalty, "l2", 0.0)
     return bool(
         hasattr(problem.penalty, "prox_row")
         and problem.loss.quadratic
         and problem.base.layout == "dense"
         and problem.dtype == problem.xp.float64
-        and (_few_columns(problem) or (p >= WIDE * n and is_numpy(problem.xp)))
+        and (_few_columns(problem) or (is_numpy(problem.xp) and not crowded))
     )
 
 
