@@ -311,8 +311,8 @@ def _gaps(
         residual = C - scatter(index, t * used[:, None] * W, C.shape[0])
     largest = _largest_ratio(residual, l1, positive)
     one, norm = xp.ones_like(largest), rest + ridge
-    violated = largest > t
-    bound = xp.where(violated, t / xp.where(violated, largest, one), xp.inf * one)
+    limited = largest > 0
+    bound = xp.where(limited, t / xp.where(limited, largest, one), xp.inf * one)
     scale = xp.minimum(cross / xp.where(norm > 0, norm, one), bound)
     if not positive:
         scale = xp.maximum(scale, -bound)

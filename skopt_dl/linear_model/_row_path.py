@@ -212,7 +212,7 @@ def _gap(C: Any, Q: Any, W: Any, square: float, l1: float, l2: float) -> float:
     norms = _norms(W)
     primal = rest / 2 + l1 * float(np.sum(norms)) + ridge / 2
     largest = float(np.max(_norms(C - l2 * W), initial=0.0))
-    bound = l1 / largest if largest > l1 else math.inf
+    bound = l1 / largest if largest > 0 else math.inf
     norm = rest + ridge
     scale = min(cross / norm if norm > 0 else 0.0, bound)
     scale = max(scale, -bound)

@@ -227,3 +227,23 @@ def test_rows_that_leave_the_model_and_come_back_do_no_harm(shape, l1_ratio):
     _, coefs, gaps = enet_path(X, Y, l1_ratio=l1_ratio, eps=1e-3, tol=1e-4)
     assert np.all(gaps <= 1e-4 * np.sum(Y**2) / (2 * n))
     assert np.abs(coefs).max() < 10
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_gaps_of_a_path_are_those_of_a_dual_point(n_targets):
+    """Neighbours correlate by 0.999: sweeps pass points all of whose correlations are too small."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((75, 420)), rng.standard_normal((75, n_targets))
+    for j in range(1, 420):
+        X[:, j] = 0.999 * X[:, j - 1] + (1 - 0.999**2) ** 0.5 * X[:, j]
+    Y += X[:, :8] @ rng.standard_normal((8, n_targets))
+    y = Y[:, 0] if n_targets == 1 else Y
+    alphas, coefs, gaps = lasso_path(X, y, eps=1e-2, alphas=12, tol=1e-3)
+    for k, alpha in enumerate(alphas):
+        W = coefs[..., k].reshape(n_targets, -1)
+        R = Y - X @ W.T
+        correlations = np.linalg.norm(X.T @ R, axis=1).max() / 75
+        scale = min(np.sum(Y * R) / np.sum(R**2), alpha / correlations)
+        primal = np.sum(R**2) / 150 + alpha * np.linalg.norm(W, axis=0).sum()
+        dual = (scale * np.sum(Y * R) - scale**2 * np.sum(R**2) / 2) / 75
+        assert gaps[k] >= (primal - dual) * (1 - 1e-6) - 1e-12 * np.sum(Y**2)
