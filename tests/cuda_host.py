@@ -13,11 +13,14 @@ import sys
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from cuda_compile import TYPES, written
+
+from skopt_dl.kernels import bind
 
 HEADER = Path(__file__).parent / "laws" / "cuda_host.h"
 FOLDER = Path(str(files("skopt_dl.kernels.cupy")))
@@ -26,6 +29,14 @@ SIGNATURE = re.compile(
 )
 # Few threads and blocks, so that every loop over them goes round.
 THREADS, BLOCKS = 4, 3
+
+
+def require_bound_on_cupy_alone(twin: Any, *names: str) -> None:
+    """The kernels ``names`` of the module ``twin`` serve CuPy's arrays, and not NumPy's."""
+    space: Any = SimpleNamespace(__name__="cupy")
+    for name in names:
+        assert getattr(bind(space, np.dtype("float32")), name) is getattr(twin, name)
+        assert getattr(bind(np, np.dtype("float32")), name) is not getattr(twin, name)
 
 
 def built(source: str, dtype: str, folder: Path) -> ctypes.CDLL:

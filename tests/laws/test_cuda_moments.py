@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_host import HostKernels
+from cuda_host import HostKernels, require_bound_on_cupy_alone
 from scipy import sparse
 
-from skopt_dl.kernels import bind, generic
+from skopt_dl.kernels import generic
 from skopt_dl.kernels.cupy import moments
 from skopt_dl.linops import design
 
@@ -53,9 +52,7 @@ def test_other_matrices_take_the_array_form(host: HostKernels) -> None:
 
 
 def test_they_are_bound_on_cupy_alone() -> None:
-    space: Any = SimpleNamespace(__name__="cupy")
-    assert bind(space, np.dtype("float32")).column_moments is moments.column_moments
-    assert bind(np, np.dtype("float32")).column_moments is not moments.column_moments
+    require_bound_on_cupy_alone(moments, "column_moments")
 
 
 @pytest.mark.gpu

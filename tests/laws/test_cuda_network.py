@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_host import HostKernels
+from cuda_host import HostKernels, require_bound_on_cupy_alone
 from scipy import sparse
 
 from skopt_dl.activations import ELU, LeakyReLU
@@ -127,9 +127,7 @@ def test_other_data_take_the_array_form(host: HostKernels) -> None:
 
 
 def test_the_passes_are_bound_on_cupy_alone() -> None:
-    space: Any = SimpleNamespace(__name__="cupy")
-    assert bind(space, np.dtype("float32")).network_gradient is network.network_gradient
-    assert bind(np, np.dtype("float32")).network_gradient is not network.network_gradient
+    require_bound_on_cupy_alone(network, "network_gradient")
 
 
 # --- recorded steps -------------------------------------------------------------------------------

@@ -3,14 +3,13 @@ generic ones."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_host import HostKernels
+from cuda_host import HostKernels, require_bound_on_cupy_alone
 
-from skopt_dl.kernels import bind, generic
+from skopt_dl.kernels import generic
 from skopt_dl.kernels.cupy import pairs as twin
 
 WRAPPERS = twin
@@ -59,9 +58,7 @@ def test_others_take_the_array_form(host: HostKernels) -> None:
 
 
 def test_it_is_bound_on_cupy_alone() -> None:
-    space: Any = SimpleNamespace(__name__="cupy")
-    assert bind(space, np.dtype("float32")).two_loop is twin.two_loop
-    assert bind(np, np.dtype("float32")).two_loop is not twin.two_loop
+    require_bound_on_cupy_alone(twin, "two_loop")
 
 
 @pytest.mark.gpu

@@ -3,15 +3,14 @@ coefficients, intercepts, tables, averages and dual variables."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_host import HostKernels
+from cuda_host import HostKernels, require_bound_on_cupy_alone
 from scipy import sparse
 
-from skopt_dl.kernels import bind, generic
+from skopt_dl.kernels import generic
 from skopt_dl.kernels.cupy import samples
 from skopt_dl.losses import Logistic, Multinomial, Squared
 from skopt_dl.penalties import L2, ElasticNet
@@ -159,10 +158,7 @@ def test_others_take_the_array_form(host: HostKernels, monkeypatch: Any) -> None
 
 
 def test_they_are_bound_on_cupy_alone() -> None:
-    space: Any = SimpleNamespace(__name__="cupy")
-    for name in ("saga_steps", "svrg_steps", "sag_steps", "dual_epoch"):
-        assert getattr(bind(space, np.dtype("float32")), name) is getattr(samples, name)
-        assert getattr(bind(np, np.dtype("float32")), name) is not getattr(samples, name)
+    require_bound_on_cupy_alone(samples, "saga_steps", "svrg_steps", "sag_steps", "dual_epoch")
 
 
 @pytest.mark.gpu
