@@ -310,18 +310,27 @@ def _gaps(
         # Further rows sqrt(t l2) with target 0: their residual is -sqrt(t l2) w.
         residual = C - scatter(index, t * used[:, None] * W, C.shape[0])
     largest = _largest_ratio(residual, l1, positive)
-    one, norm = xp.ones_like(largest), rest + ridge
-    limited = largest > 0
-    bound = xp.where(limited, t / xp.where(limited, largest, one), xp.inf * one)
-    scale = xp.minimum(cross / xp.where(norm > 0, norm, one), bound)
-    if not positive:
-        scale = xp.maximum(scale, -bound)
-    dual = scale * cross - scale**2 * norm / 2
+    dual = dual_along(cross, rest + ridge, largest, t, positive)
     if ridged and bool(xp.all(l2 > 0)) and bool(xp.all(t > 0)):
         over = xp.clip((C if positive else xp.abs(C)) - t * l1[:, None], 0, None)
         rows = xp.sum(over**2 / (2 * l2[:, None]), axis=0) / t
         dual = xp.maximum(dual, cross - rest / 2 - rows)
     return xp.clip(primal - dual, 0, None)
+
+
+def dual_along(cross: Any, norm: Any, largest: Any, limit: Any, positive: bool = False) -> Any:
+    """The largest value of the dual, ``s cross - s^2 norm / 2``, at a multiple s of a residual.
+
+    Its largest correlation, ``largest``, becomes ``limit`` at most; nothing bounds a negative s
+    where only ``positive`` correlations count.
+    """
+    xp = namespace_of(largest)
+    one, limited = xp.ones_like(largest), largest > 0
+    bound = xp.where(limited, limit / xp.where(limited, largest, one), xp.inf * one)
+    scale = xp.minimum(cross / xp.where(norm > 0, norm, one), bound)
+    if not positive:
+        scale = xp.maximum(scale, -bound)
+    return scale * cross - scale**2 * norm / 2
 
 
 def _largest_ratio(C: Any, l1: Any, positive: bool) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.kernels.namespace import is_numpy, to_float, to_numpy
-from skopt_dl.linear_model._exact_path import HOST, Path
+from skopt_dl.linear_model._exact_path import HOST, Path, dual_along
 from skopt_dl.problems.working_columns import DenseColumns
 from skopt_dl.problems.working_set import GRAM_BELOW
 
@@ -44,20 +44,23 @@ def goes_by_rows(problem: Any) -> bool:
     500 x 1000, 5 targets: 0.41, 0.55 and 1.6, 0.95; 300 x 2000, 3 targets: 0.63, 0.60 and 1.5, 0.8;
     100 x 1500, 5 targets: 0.86, 0.84 and 3.7, 1.9 (python -m benchmarks.multi_task --both).
     """
-    n, p = problem.base.shape
-    crowded = p < WIDE * n and not getattr(problem.penalty, "l2", 0.0)
     return bool(
         hasattr(problem.penalty, "prox_row")
         and problem.loss.quadratic
         and problem.base.layout == "dense"
         and problem.dtype == problem.xp.float64
-        and (_few_columns(problem) or (is_numpy(problem.xp) and not crowded))
+        and (_few_columns(problem) or (is_numpy(problem.xp) and not _crowded(problem)))
     )
 
 
 def _few_columns(problem: Any) -> bool:
     n, p = problem.base.shape
     return bool(p <= min(GRAM_BELOW, n))
+
+
+def _crowded(problem: Any) -> bool:
+    n, p = problem.base.shape
+    return p < WIDE * n and not problem.penalty.l2
 
 
 def row_path(
@@ -211,12 +214,8 @@ def _gap(C: Any, Q: Any, W: Any, square: float, l1: float, l2: float) -> float:
     ridge = l2 * float(np.sum(W**2))
     norms = _norms(W)
     primal = rest / 2 + l1 * float(np.sum(norms)) + ridge / 2
-    largest = float(np.max(_norms(C - l2 * W), initial=0.0))
-    bound = l1 / largest if largest > 0 else math.inf
-    norm = rest + ridge
-    scale = min(cross / norm if norm > 0 else 0.0, bound)
-    scale = max(scale, -bound)
-    dual = scale * cross - scale**2 * norm / 2
+    largest = np.max(_norms(C - l2 * W), initial=0.0)
+    dual = float(dual_along(cross, rest + ridge, largest, l1))
     if l2 > 0:
         over = np.maximum(_norms(C) - l1, 0)
         dual = max(dual, cross - rest / 2 - float(np.sum(over**2)) / (2 * l2))
