@@ -108,6 +108,22 @@ class PositiveFactor:
         return (self._inverse.T @ s) / self.unit
 
 
+def nearest_factor(G: Any) -> PositiveFactor:
+    """The factor of ``G``; where rounding leaves none, as of parallel columns, that of ``G`` with a
+    multiple of rounding added to its unit diagonal.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        If there is none then, either.
+    """
+    try:
+        return PositiveFactor(G)
+    except NotPositiveDefiniteError:
+        eps = float(namespace_of(G).finfo(G.dtype).eps)
+        return PositiveFactor(G, ridge=16 * G.shape[0] * eps)
+
+
 def with_diagonal(G: Any, d: Any) -> Any:
     """``G + diag(d)`` for a number or a vector ``d``; in place where the namespace can."""
     xp, m = namespace_of(G), G.shape[0]

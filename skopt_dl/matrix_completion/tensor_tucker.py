@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.engine import Oracle, offers
-from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
+from skopt_dl.linops.factor import nearest_factor
 from skopt_dl.matrix_completion.tensor_problem import TensorProblem
 
 CORE = "core"
@@ -69,12 +69,9 @@ class TuckerProblem(TensorProblem):
             H += weighted.T @ J
             g += weighted.T @ self.values[part]
         H[np.diag_indices(size)] += self.alpha * self.total
-        try:
-            solved = PositiveFactor(H).solve(g)
-        except NotPositiveDefiniteError:
-            # Fewer entries than numbers in the core, or factors that lie in each other's span.
-            solved = PositiveFactor(H, ridge=16 * size * np.finfo(np.float64).eps).solve(g)
-        w[self.blocks[CORE]] = solved
+        # It has none of its own where there are fewer entries than numbers in the core, or factors
+        # lie in each other's span.
+        w[self.blocks[CORE]] = nearest_factor(H).solve(g)
 
     def balance(self, w: Any) -> None:
         r"""Move w, in place, to a point with the same tensor and less penalty.

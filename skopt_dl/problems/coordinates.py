@@ -16,7 +16,7 @@ from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, scatter
 from skopt_dl.linops import Centred, along_rows
-from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
+from skopt_dl.linops.factor import nearest_factor
 
 # A centred sum of squares below this share of the raw one has lost three digits and more.
 CANCELLED = 1e-3
@@ -162,11 +162,7 @@ class CoordinateModel:
         H = Centred(block, mean).gram(self.h)
         if bool(xp.any(l2 != 0)):
             H += l2 * xp.eye(size, dtype=w.dtype, device=device_of(w))
-        try:
-            d = PositiveFactor(H).solve(g)
-        except NotPositiveDefiniteError:
-            # Parallel columns.
-            d = PositiveFactor(H, ridge=16 * size * xp.finfo(w.dtype).eps).solve(g)
+        d = nearest_factor(H).solve(g)
         t = xp.min(xp.where(d * sign < 0, -old / xp.where(d == 0, sign, d), xp.ones_like(d)))
         # What rounding has left of the solution of a nearly singular system goes to the minimum
         # along itself at most, and nowhere if it does not go down.

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.engine import Oracle, Trait
-from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor, with_diagonal
+from skopt_dl.linops.factor import (
+    NotPositiveDefiniteError,
+    PositiveFactor,
+    nearest_factor,
+    with_diagonal,
+)
 from skopt_dl.solvers.curvature import LEAST_SAMPLE
 
 # Share of the samples, but so many for each column at least: their Hessian is then within a factor
@@ -79,9 +84,7 @@ def sampled_factor(problem: Any, point: Any, growth: int = 1) -> PositiveFactor 
         D = problem.hessian_diagonal(point)
         missed = xp.linalg.diagonal(H) < MISSED * D
         H = with_diagonal(H, xp.where(missed, D, xp.zeros_like(D)))
-    for ridge in (0.0, 16 * problem.size * float(xp.finfo(problem.dtype).eps)):
-        try:
-            return PositiveFactor(H, ridge=ridge)
-        except NotPositiveDefiniteError:
-            continue
-    return None
+    try:
+        return nearest_factor(H)
+    except NotPositiveDefiniteError:
+        return None
