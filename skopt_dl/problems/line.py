@@ -53,18 +53,12 @@ class LinearModelLine:
         p, w = self.problem, self.point.w + t * self.d
         if self._ad is None and p.map.reads_once(p.matrix(self.d)):
             # Most lines end at their first trial: its gradient comes with the only reading of X.
-            values, slopes = [], []
-
-            def respond(ad: Any, rows: Any) -> Any:
-                value, r = p.value_slope(self.point.cache[rows, ...] + t * ad, rows)
-                values.append(value)
-                slopes.append(r)
-                return r
-
-            self._ad, g = p.map.there_and_back(p.matrix(self.d), respond)
-            loss_value, r = sum(values[1:], values[0]), p.xp.concat(slopes)
-            z = self.point.cache + t * self._ad
-            return Trial(t, w, z, loss_value, p.nonsmooth_value(w), r, p.flat(g))
+            before = self.point.cache
+            self._ad, r, loss_value, g = p.loss_through(
+                self.d, lambda ad, rows: before[rows, ...] + t * ad
+            )
+            z = before + t * self._ad
+            return Trial(t, w, z, loss_value, p.nonsmooth_value(w), r, g)
         z = self.point.cache + t * self.ad
         loss_value, r = p.value_slope(z)
         return Trial(t, w, z, loss_value, p.nonsmooth_value(w), r)

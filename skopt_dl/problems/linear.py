@@ -198,15 +198,23 @@ class LinearProblem(ByColumns, BySamples, Problem):
 
     def loss_at(self, w: Any) -> tuple[Any, Any, Any]:
         """Predictions at ``w``, value and gradient of the loss term."""
-        values = []
+        z, _, loss_value, g = self.loss_through(w, lambda z, rows: z)
+        return z, loss_value, g
 
-        def respond(z: Any, rows: Any) -> Any:
-            value, r = self.value_slope(z, rows)
+    def loss_through(self, d: Any, predict: Callable[[Any, Any], Any]) -> tuple[Any, ...]:
+        """``A d``; weighted slopes, value and gradient of the loss at the predictions
+        ``predict(A d, rows)`` of some rows after the others. X is read once if it can be."""
+        values, slopes = [], []
+
+        def respond(ad: Any, rows: Any) -> Any:
+            value, r = self.value_slope(predict(ad, rows), rows)
             values.append(value)
+            slopes.append(r)
             return r
 
-        z, g = self.map.there_and_back(self.matrix(w), respond)
-        return z, sum(values[1:], values[0]), self.flat(g)
+        ad, g = self.map.there_and_back(self.matrix(d), respond)
+        r = slopes[0] if len(slopes) == 1 else self.xp.concat(slopes)
+        return ad, r, sum(values[1:], values[0]), self.flat(g)
 
     def loss_grad(self, z: Any) -> Any:
         """Gradient in ``w`` of the loss term, at the predictions ``z``."""
