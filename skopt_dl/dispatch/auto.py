@@ -164,9 +164,9 @@ ROWS: tuple[Row, ...] = (
         "no penalty, so that an exact fit may exist",
         lambda q: q.alpha == 0,
     ),
-    # The nuclear norm to a gap of 1e-4, 600 x 400, alpha = 0.1, 0.2, 0.3: als 0.22, 0.21, 0.60 s,
-    # fista 0.63, 0.38, 0.38. In its ball, which has no such blocks, radius 1, 2: fista 0.20, 0.32,
-    # ista 0.40, 0.39, frank_wolfe 2 and 4 % above in 1.2, 3.8 (benchmarks/completion.py nuclear).
+    # The nuclear norm to a gap of 1e-4, 600 x 400, alpha = 0.1, 0.2, 0.3: als 0.24, 0.21, 0.60 s,
+    # fista 0.55, 0.36, 0.36. In its ball, which has no such blocks, radius 1, 2: fista 0.20, 0.29,
+    # ista 0.38, 0.36, frank_wolfe 0.07 and 0.7 % above after 20 (benchmarks/completion.py nuclear).
     Row("als", Oracle.BLOCK_SOLVE, "the blocks have exact solutions"),
     Row("fista", Oracle.SPECTRAL_PROX, "matrices of low rank with a prox"),
     Row(
