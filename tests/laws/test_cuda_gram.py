@@ -221,40 +221,26 @@ def test_other_penalties_of_blocks_take_the_array_form(host: HostKernels) -> Non
     assert host.launched == {}
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gpu_epochs(dtype: str, cupy: Any) -> None:
-    tolerance = 2e-4 if dtype == "float32" else 1e-10
-    ours, again, spec = (model(dtype, xp=xp) for xp in (cupy, cupy, np))
-    for n_epochs in (1, 2, 7):
-        done, _ = gram.cd_epochs(ours, np.arange(9), n_epochs, 0.0)
-        gram.cd_epochs(again, np.arange(9), n_epochs, 0.0)
-        assert done == generic.cd_epochs(spec, np.arange(9), n_epochs, 0.0)[0]
-        np.testing.assert_allclose(ours.w.get(), spec.w, atol=tolerance)
-        np.testing.assert_array_equal(ours.w.get(), again.w.get())
+# What is swept, where it begins, its epochs on the device and by array operations, the order of a
+# sweep, and the state that they leave.
+SWEEPS: dict[str, tuple[Any, Any, Any, Any, str]] = {
+    "coefficients": (model, gram.cd_epochs, generic.cd_epochs, np.arange(9), "w"),
+    "rows": (rows_model, gram.row_epochs, generic_rows.row_epochs, np.arange(9), "W"),
+    "blocks": (blocks_model, gram.block_epochs, generic_rows.block_epochs, range(4), "w"),
+}
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gpu_epochs_over_rows(dtype: str, cupy: Any) -> None:
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_gpu_epochs(sweep: str, dtype: str, cupy: Any) -> None:
+    make, epochs, specification, order, state = SWEEPS[sweep]
     tolerance = 2e-4 if dtype == "float32" else 1e-10
-    ours, again, spec = (rows_model(dtype, xp=xp) for xp in (cupy, cupy, np))
+    ours, again, spec = (make(dtype, xp=xp) for xp in (cupy, cupy, np))
     for n_epochs in (1, 2, 7):
-        done, _ = gram.row_epochs(ours, np.arange(9), n_epochs, 0.0)
-        gram.row_epochs(again, np.arange(9), n_epochs, 0.0)
-        assert done == generic_rows.row_epochs(spec, np.arange(9), n_epochs, 0.0)[0]
-        np.testing.assert_allclose(ours.W.get(), spec.W, atol=tolerance)
-        np.testing.assert_array_equal(ours.W.get(), again.W.get())
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gpu_epochs_over_blocks(dtype: str, cupy: Any) -> None:
-    tolerance = 2e-4 if dtype == "float32" else 1e-10
-    ours, again, spec = (blocks_model(dtype, xp=xp) for xp in (cupy, cupy, np))
-    for n_epochs in (1, 2, 7):
-        done, _ = gram.block_epochs(ours, range(4), n_epochs, 0.0)
-        gram.block_epochs(again, range(4), n_epochs, 0.0)
-        assert done == generic_rows.block_epochs(spec, range(4), n_epochs, 0.0)[0]
-        np.testing.assert_allclose(ours.w.get(), spec.w, atol=tolerance)
-        np.testing.assert_array_equal(ours.w.get(), again.w.get())
+        done, _ = epochs(ours, order, n_epochs, 0.0)
+        epochs(again, order, n_epochs, 0.0)
+        assert done == specification(spec, order, n_epochs, 0.0)[0]
+        found = getattr(ours, state).get()
+        np.testing.assert_allclose(found, getattr(spec, state), atol=tolerance)
+        np.testing.assert_array_equal(found, getattr(again, state).get())
