@@ -32,8 +32,6 @@ class DaskEstimator(BaseEstimator):
 
     _doc_link_module = "skopt_dl"
     _doc_link_template = ""
-    # Whether blocks on a device are read there, or have to be on the host.
-    _anywhere: ClassVar[bool] = False
 
     solver: Any
     client: Any

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import Place, is_foreign, on_host, put_beside
+from skopt_dl._sklearn.arrays import is_foreign, on_host, put_beside
 from skopt_dl.dask._install import dask, dask_array
 from skopt_dl.kernels.namespace import namespace_of
 
@@ -142,7 +142,7 @@ def rows_of(
         weights = _beside(name, "sample_weight", sample_weight, len(parts), lengths)
     checked = dask().delayed(_checked, pure=True)
     blocks = [
-        checked(name, i, dtype.str, labels, owner._anywhere, *part)
+        checked(name, i, dtype.str, labels, *part)
         for i, part in enumerate(zip(parts, targets, weights, strict=True))
     ]
     shape = y.shape if hasattr(y, "shape") else np.shape(y)
@@ -225,20 +225,24 @@ def _beside(
     return parts
 
 
-def _checked(
-    name: str, i: int, dtype: str, labels: bool, anywhere: bool, X: Any, y: Any, w: Any
-) -> tuple[Any, ...]:
-    """One block, converted and checked where it lives."""
-    if not anywhere:
-        refuse_elsewhere(name, i, X)
+def converted(X: Any, dtype: str) -> tuple[Any, Any]:
+    """A block as an array or a CSR matrix of a floating type, where it lives; its numbers."""
     if hasattr(X, "tocsr"):
         X = X.tocsr().astype(dtype, copy=False)
-        stored = X.data
-    elif is_foreign(X):
+        return X, X.data
+    if is_foreign(X):
         xp = namespace_of(X)
-        X = stored = xp.astype(X, getattr(xp, np.dtype(dtype).name), copy=False)
+        X = xp.astype(X, getattr(xp, np.dtype(dtype).name), copy=False)
     else:
-        X = stored = np.ascontiguousarray(np.asarray(X), dtype=dtype)
+        X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
+    return X, X
+
+
+def _checked(
+    name: str, i: int, dtype: str, labels: bool, X: Any, y: Any, w: Any
+) -> tuple[Any, ...]:
+    """One block, converted and checked where it lives."""
+    X, stored = converted(X, dtype)
     xp = namespace_of(stored)
     y = np.asarray(on_host(y)) if labels else _floats(y, stored)
     w = None if w is None else _floats(w, stored)
@@ -261,15 +265,6 @@ def _checked(
             "be at least 0"
         )
     return X, y, w
-
-
-def refuse_elsewhere(name: str, i: int, X: Any) -> None:
-    """Raise a `TypeError` for a block on a device."""
-    if is_foreign(X):
-        raise TypeError(
-            f"skopt_dl.dask.{name} works on blocks on the host, but block {i} of X is on "
-            f"{Place.of(X)}: give X.map_blocks(cupy.asnumpy)"
-        )
 
 
 def _floats(a: Any, stored: Any) -> Any:

@@ -1,17 +1,23 @@
 """What a block of rows of a partly observed matrix answers: pure functions, sums over blocks.
 
 A block is an array with NaN for what is missing, a CSR matrix of the entries, or a `Group` of
-entries. ``mean`` is what the model has as a constant, ``bias`` which biases it has.
+entries. ``mean`` is what the model has as a constant, ``bias`` which biases it has. A task computes
+where its block lives, on the host or on a device; what it is given and what it answers are NumPy
+arrays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from skopt_dl.dask._collections import refuse_elsewhere
+from skopt_dl._sklearn.arrays import Place, on_host
+from skopt_dl.dask._collections import converted
 from skopt_dl.dask._pairs import Group
+from skopt_dl.kernels.namespace import namespace_of
 from skopt_dl.matrix_completion.columns import biases
 from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.posterior import PosteriorProblem
@@ -20,15 +26,31 @@ from skopt_dl.matrix_completion.problem import FactorProblem
 Sums = tuple[Any, ...]
 
 
+def _beside_the_block(task: Callable[..., Sums]) -> Callable[..., Sums]:
+    """``task`` with its arrays put where the block lives, and its sums brought to the host."""
+
+    @wraps(task)
+    def on_block(X: Any, *args: Any) -> Sums:
+        place = Place.of(X.entries.values if isinstance(X, Group) else X)
+        beside = (place.put(a) if isinstance(a, np.ndarray) else a for a in args)
+        return tuple(on_host(a) for a in task(X, *beside))
+
+    return on_block
+
+
 def _observed(X: Any, mean: float) -> Any:
     """The entries less the constant; ``None`` where there are none."""
     if isinstance(X, Group):
         observed: Any = X.entries
     else:
-        given = X.data if hasattr(X, "tocsr") else X
-        if not given.size or np.all(np.isnan(given)):
+        sparse = hasattr(X, "tocsr")
+        given = X.data if sparse else X
+        xp = namespace_of(given)
+        if not given.size or bool(xp.all(xp.isnan(given))):
             return None
-        observed = observe(X.astype(np.float64, copy=False), np.nan)
+        # Sums over blocks are in float64.
+        wide = X.astype(np.float64, copy=False) if sparse else xp.astype(X, xp.float64, copy=False)
+        observed = observe(wide, np.nan)
     if not observed.shape[0]:
         return None
     return observed.shifted(mean) if mean else observed
@@ -36,13 +58,9 @@ def _observed(X: Any, mean: float) -> Any:
 
 def checked(i: int, X: Any, dtype: str) -> Any:
     """One block as an array or a CSR matrix, checked where it lives."""
-    refuse_elsewhere("MatrixCompletion", i, X)
-    sparse = hasattr(X, "tocsr")
-    if sparse:
-        X = X.tocsr().astype(dtype, copy=False)
-    else:
-        X = np.ascontiguousarray(np.asarray(X), dtype=dtype)
-    if np.any(np.isinf(X.data if sparse else X)):
+    X, stored = converted(X, dtype)
+    xp = namespace_of(stored)
+    if bool(xp.any(xp.isinf(stored))):
         raise ValueError(
             f"skopt_dl.dask.MatrixCompletion: X contains infinity in block {i}; NaN marks what is "
             "missing"
@@ -56,55 +74,65 @@ def extent(X: Any) -> tuple[int, int]:
     return n, int(X.entries.values.shape[0]) if isinstance(X, Group) else n * p
 
 
+@_beside_the_block
 def sizes(X: Any, n_columns: int) -> Sums:
     """Weight, squares, sum, rows, rows with entries; then the weight of each column."""
     observed = _observed(X, 0.0)
     rows = float(X.shape[0])
     if observed is None:
         return np.asarray([0.0, 0.0, 0.0, rows, 0.0]), np.zeros(n_columns)
-    values, ones = observed.values, observed.weights > 0
-    seen = float(np.sum(observed.row_weight > 0))
-    total = [np.sum(ones), np.sum(values**2), np.sum(values), rows, seen]
+    values, xp = observed.values, observed.xp
+    seen = xp.count_nonzero(observed.row_weight > 0)
+    sums = xp.count_nonzero(observed.weights > 0), xp.sum(values * values), xp.sum(values)
+    total = [float(sums[0]), float(sums[1]), float(sums[2]), rows, float(seen)]
     return np.asarray(total, np.float64), observed.col_weight
 
 
+@_beside_the_block
 def centred_squares(X: Any, mean: float) -> Sums:
     """The sum of squares about the constant."""
     observed = _observed(X, mean)
-    return (np.zeros(1) if observed is None else np.asarray([np.sum(observed.values**2)]),)
+    if observed is None:
+        return (np.zeros(1),)
+    return (observed.xp.reshape(observed.xp.sum(observed.values * observed.values), (1,)),)
 
 
 def _row_means(observed: Any, c: Any, bias: Any) -> Any:
     """Row biases beside the columns' ``c``."""
-    a = np.zeros(observed.shape[0])
+    xp = observed.xp
+    a = xp.zeros_like(observed.row_weight)
     if bias in ("rows", "both"):
-        sums = observed.matrix(observed.values - _additive(observed, a, c)) @ np.ones(len(c))
-        a = sums / np.maximum(observed.row_weight, 1.0)
+        sums = observed.matrix(observed.values - _additive(observed, a, c)) @ xp.ones_like(c)
+        a = sums / xp.clip(observed.row_weight, 1.0, None)
     return a
 
 
 def _additive(observed: Any, a: Any, c: Any) -> Any:
     """Entry values of ``a_i + c_j``."""
-    left, right = np.stack([a, np.ones_like(a)], 1), np.stack([np.ones_like(c), c], 1)
+    xp = observed.xp
+    left = xp.stack([a, xp.ones_like(a)], axis=1)
+    right = xp.stack([xp.ones_like(c), c], axis=1)
     return observed.products(left, right)
 
 
+@_beside_the_block
 def column_sums(X: Any, mean: float, bias: Any, c: Any) -> Sums:
     """What is left of each column's sum, the row biases beside ``c`` (``None``: zero) taken out."""
     observed = _observed(X, mean)
     if observed is None:
         return (np.zeros(X.shape[1]),)
-    n = X.shape[1]
-    a = np.zeros(X.shape[0]) if c is None else _row_means(observed, c, bias)
-    left = observed.values - _additive(observed, a, np.zeros(n))
-    return (observed.matrix_t(left) @ np.ones(len(a)),)
+    zeros, ones = (f(observed.row_weight) for f in (observed.xp.zeros_like, observed.xp.ones_like))
+    a = zeros if c is None else _row_means(observed, c, bias)
+    left = observed.values - _additive(observed, a, observed.xp.zeros_like(observed.col_weight))
+    return (observed.matrix_t(left) @ ones,)
 
 
+@_beside_the_block
 def turned(X: Any, V: Any, mean: float, bias: Any, c: Any) -> Sums:
     """``E'E V`` of the entries less the biases, with zeros where there are none."""
     observed = _observed(X, mean)
     if observed is None:
-        return (np.zeros_like(V),)
+        return (np.zeros(V.shape),)
     left = observed.values
     if bias:
         left = left - _additive(observed, _row_means(observed, c, bias), c)
@@ -113,13 +141,17 @@ def turned(X: Any, V: Any, mean: float, bias: Any, c: Any) -> Sums:
 
 def with_ones(P: Any, bias: Any) -> Any:
     """``[P | 1]``, in whose columns everything about biases is linear; P without biases."""
-    return np.concatenate([P, np.ones((len(P), 1))], axis=1) if bias else P
+    if not bias:
+        return P
+    xp = namespace_of(P)
+    return xp.concat([P, xp.ones_like(P[:, :1])], axis=1)
 
 
+@_beside_the_block
 def columns(X: Any, Q: Any, k: int, alpha: float, mean: float, bias: Any) -> Sums:
     """Of the best rows for ``Q``: each column's Gram matrix and right side in `with_ones`, their
     weighted Gram matrix, and the squared residual."""
-    n, width = len(Q), k + (bias in ("rows", "both")) + bool(bias)
+    n, width = Q.shape[0], k + (bias in ("rows", "both")) + bool(bias)
     observed = _observed(X, mean)
     if observed is None:
         zeros = np.zeros((n, width, width)), np.zeros((n, width)), np.zeros((width, width))
@@ -130,9 +162,10 @@ def columns(X: Any, Q: Any, k: int, alpha: float, mean: float, bias: Any) -> Sum
     Z = with_ones(problem.unpack(w)[0], bias)
     sides = observed.matrix_t(observed.values) @ Z
     gram = Z.T @ (observed.row_weight[:, None] * Z)
-    return observed.gram_cols(Z), sides, gram, np.asarray([observed.dot(E, E)])
+    return observed.gram_cols(Z), sides, gram, problem.xp.reshape(observed.dot(E, E), (1,))
 
 
+@_beside_the_block
 def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float, bias: Any) -> Sums:
     """Of the posteriors of rows for columns ``Q`` with variances ``T``: each column's Gram matrix,
     right side and sum of the rows' variances; the expected squared error; the sums of squares and
@@ -140,27 +173,28 @@ def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float,
 
     Without a precision ``tau`` the rows are the best for ``Q``, without variances.
     """
-    n, kp, kq = len(Q), len(gamma), Q.shape[1]
+    n, kp, kq = Q.shape[0], gamma.shape[0], Q.shape[1]
     observed = _observed(X, mean)
     if observed is None:
         zeros = np.zeros((n, kq, kq)), np.zeros((n, kq)), np.zeros((n, kq))
         return *zeros, np.zeros(1), np.zeros(kp), np.zeros(kp), np.zeros(k)
     problem = PosteriorProblem(observed, k, **biases(bias))
-    f = problem.factor
+    f, xp = problem.factor, problem.xp
     if tau > 0:
-        P, S, L, R, left, right = problem.rows_given(Q, T, np.asarray([tau]), gamma)
+        P, S, L, R, left, right = problem.rows_given(Q, T, xp.full_like(gamma[:1], tau), gamma)
     else:
         P = f.unpack(f.from_cols(Q))[0]
-        S = np.zeros_like(P)
+        S = xp.zeros_like(P)
         L, R, left, right = f._left(P, 1.0), f._right(Q, 1.0), f._left(S, 0.0), f._right(T, 0.0)
     F, G = f.of_cols(L), f.of_cols(left)
     fixed = slice(k, kp)
     target = observed.values - observed.products(L[:, fixed], R[:, fixed])
     E, W = observed.products(L, R) - observed.values, observed.pattern
-    error = observed.dot(E, E) + np.sum(L * L * (W @ right)) + np.sum(left * (W @ (R * R + right)))
-    seen = observed.row_weight > 0
-    power = np.sum((P * P + S)[seen], axis=0)
-    logs = np.sum(np.log(np.maximum(S[seen], np.finfo(np.float64).smallest_normal)), axis=0)
+    error = observed.dot(E, E) + xp.sum(L * L * (W @ right)) + xp.sum(left * (W @ (R * R + right)))
+    seen = xp.astype(observed.row_weight > 0, xp.float64)[:, None]
+    power = xp.sum(seen * (P * P + S), axis=0)
+    smallest = float(np.finfo(np.float64).smallest_normal)
+    logs = xp.sum(seen * xp.log(xp.clip(S, smallest, None)), axis=0)
     sides = observed.matrix_t(target) @ F
-    spreads, means = observed.pattern_t @ G, np.sum(P[:, :k] ** 2, axis=0)
-    return observed.gram_cols(F), sides, spreads, np.asarray([error]), power, logs, means
+    spreads, means = observed.pattern_t @ G, xp.sum(P[:, :k] ** 2, axis=0)
+    return observed.gram_cols(F), sides, spreads, xp.reshape(error, (1,)), power, logs, means

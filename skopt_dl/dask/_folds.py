@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,7 +22,6 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
 
     fit_intercept: bool
     cv: Any
-    _anywhere: ClassVar[bool] = True
 
     @abstractmethod
     def _choose(self, folds: Folds) -> tuple[Any, bool]:

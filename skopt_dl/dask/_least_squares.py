@@ -17,7 +17,6 @@ class LeastSquares(RegressionMixin, DaskEstimator):
     _per_sample: ClassVar[bool]
 
     fit_intercept: bool
-    _anywhere: ClassVar[bool] = True
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit in one pass over the blocks.

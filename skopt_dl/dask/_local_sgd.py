@@ -60,7 +60,6 @@ class LocalSGD(DaskEstimator):
     batch_size: Any
     persist: bool
 
-    _anywhere: ClassVar[bool] = True
     # Whether y are labels.
     _labels: ClassVar[bool]
     _copied: ClassVar[tuple[str, ...]] = (

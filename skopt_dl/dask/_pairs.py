@@ -2,7 +2,8 @@
 
 A block of a factorisation has to hold all entries of its rows. Each block of pairs deals its
 entries out by a hash of their rows, and each group collects its share: for B blocks these are
-B x B pieces, each of which travels once.
+B x B pieces, each of which travels once. Ids are numbered on the host, and the entries of a group
+are put where its pairs lived.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl._sklearn.arrays import Place, moved, on_host
 from skopt_dl.dask._collections import Cluster, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.matrix_completion.columns import Columns
@@ -55,16 +57,17 @@ def groups_of(cluster: Cluster, parts: list[Any], values: Any) -> tuple[list[Any
     return [collect(known, [pieces[g] for pieces in dealt]) for g in range(count)], col_ids
 
 
-def _checked(i: int, pairs: Any, y: Any) -> tuple[Any, Any]:
-    pairs, y = check_pairs(NAME, pairs), np.asarray(y, dtype=np.float64)
+def _checked(i: int, pairs: Any, y: Any) -> tuple[Any, Any, Place]:
+    place = Place.of(pairs)
+    pairs, y = check_pairs(NAME, pairs), np.asarray(on_host(y), dtype=np.float64)
     if len(pairs) != len(y):
         raise ValueError(f"{NAME}: block {i} has {len(pairs)} pairs but {len(y)} values")
     if not np.all(np.isfinite(y)):
         raise ValueError(f"{NAME}: y contains NaN or infinity in block {i}; drop those pairs first")
-    return pairs, y
+    return pairs, y, place
 
 
-def _column_ids(block: tuple[Any, Any]) -> Any:
+def _column_ids(block: tuple[Any, Any, Place]) -> Any:
     return np.unique(block[0][:, 1])
 
 
@@ -72,22 +75,23 @@ def _union(parts: list[Any]) -> Any:
     return np.unique(np.concatenate(parts))
 
 
-def _dealt(block: tuple[Any, Any], count: int) -> tuple[Any, ...]:
+def _dealt(block: tuple[Any, Any, Place], count: int) -> tuple[Any, ...]:
     """The entries of a block by the group of their row."""
-    pairs, y = block
+    pairs, y, place = block
     # Multiplicative hashing: consecutive ids spread out, and a row goes to one group from all
     # blocks.
     mixed = pairs[:, 0].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     group = (mixed >> np.uint64(33)) % np.uint64(count)
-    return tuple((pairs[group == g], y[group == g]) for g in range(count))
+    return tuple((pairs[group == g], y[group == g], place) for g in range(count))
 
 
-def _collected(col_ids: Any, pieces: list[tuple[Any, Any]]) -> Group:
+def _collected(col_ids: Any, pieces: list[tuple[Any, Any, Place]]) -> Group:
     pairs = np.concatenate([piece[0] for piece in pieces])
     values = np.concatenate([piece[1] for piece in pieces])
     row_ids, rows = np.unique(pairs[:, 0], return_inverse=True)
     cols, shape = np.searchsorted(col_ids, pairs[:, 1]), (len(row_ids), len(col_ids))
-    return Group(Entries(*sorted_entries(rows, cols, values, np.ones_like(values), shape)), row_ids)
+    place, given = pieces[0][2], sorted_entries(rows, cols, values, np.ones_like(values), shape)
+    return Group(Entries(*map(place.put, given)), row_ids)
 
 
 def rows_attributes(
@@ -120,6 +124,7 @@ def _rows(group: Group, columns: Columns) -> tuple[Any, ...]:
     if not entries.shape[0]:
         width = columns.k + (columns.bias in ("rows", "both"))
         return group.row_ids, np.zeros((0, width)), np.zeros((0, width)), np.zeros(0)
-    rows = columns.fold_in(entries)
-    spread = np.zeros_like(rows.P) if rows.spread is None else rows.spread
-    return group.row_ids, rows.P, spread, entries.row_weight
+    rows = moved(columns, Place.of(entries.values), host_arrays=True).fold_in(entries)
+    P, spread = on_host(rows.P), rows.spread
+    spread = np.zeros_like(P) if spread is None else on_host(spread)
+    return group.row_ids, P, spread, on_host(entries.row_weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -126,8 +126,6 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
         self.persist = persist
         self.client = client
         self.verbose = verbose
-
-    _anywhere: ClassVar[bool] = True
 
     @property
     def _plain(self) -> type[PlainLogisticRegression]:

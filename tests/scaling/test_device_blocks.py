@@ -1,4 +1,4 @@
-"""Blocks that are on a device: least squares read them there, the others name the way out.
+"""Blocks that are on a device are read there.
 
 Blocks of ``array_api_strict``'s second device, which refuses conversions, stand for CuPy's.
 """
@@ -11,8 +11,10 @@ from typing import Any
 import array_api_strict as strict
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
+from skopt_dl._sklearn.arrays import Place
 from skopt_dl.kernels.namespace import to_numpy
 
 dask = pytest.importorskip("dask")
@@ -173,11 +175,49 @@ def test_bad_blocks_are_named() -> None:
             ours.Ridge().fit(away(X), away(y), away(-np.ones(N)))
 
 
-def test_completion_wants_blocks_on_the_host() -> None:
-    X, _, _ = make()
-    message = r"block \d of X is on .*: give X\.map_blocks\(cupy\.asnumpy"
-    with dask.config.set(scheduler="synchronous"), pytest.raises(TypeError, match=message):
-        ours.MatrixCompletion(1).fit(away(X))
+@pytest.mark.parametrize("bias", [False, "rows", "cols", "both"])
+@pytest.mark.parametrize("params", [{}, {"alpha": 0.05}], ids=str)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_factors_are_found_where_the_blocks_are(
+    params: dict[str, Any], bias: Any, dtype: str, left: Any
+) -> None:
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((N, 2)) @ rng.standard_normal((2, 14)) + 3.0).astype(dtype)
+    X += 0.1 * rng.standard_normal(X.shape).astype(dtype)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    X[5], X[:ROWS, 4] = np.nan, np.nan
+    model = ours.MatrixCompletion(3, fit_bias=bias, random_state=0, max_iter=20, **params)
+    there = da.from_array(X, chunks=(ROWS, 14))
+    with dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        host = model.__sklearn_clone__().fit(there)
+        device = model.__sklearn_clone__().fit(away(X))
+    # Sums over columns leave the device, rows do not.
+    assert left and not [s for s in left if ROWS in s or N % ROWS in s]
+    assert isinstance(device.components_, np.ndarray) and device.solver_ == host.solver_
+    for name in ("components_", "col_bias_", "mean_", "alpha_", "noise_variance_"):
+        known = getattr(host, name)
+        np.testing.assert_allclose(getattr(device, name), known, rtol=1e-7, atol=1e-9)
+    assert device.task_bytes_ == host.task_bytes_ and device.n_passes_ == host.n_passes_
+    block = _on_block(device.to_local(), "transform", strict.asarray(X[:ROWS], device=DEVICE))
+    assert block.device == DEVICE and str(block.dtype).endswith(dtype)
+    known = host.to_local().transform(X[:ROWS])
+    np.testing.assert_allclose(to_numpy(block), known, rtol=1e-4, atol=1e-4)
+
+
+def test_a_block_without_an_entry_and_bad_ones() -> None:
+    X = np.add.outer(np.arange(float(N)), np.arange(5.0))
+    X[:ROWS] = np.nan
+    with dask.config.set(scheduler="synchronous"):
+        model = ours.MatrixCompletion(2, alpha=1e-6, tol=1e-8, random_state=0).fit(away(X))
+        filled = _on_block(model.to_local(), "transform", strict.asarray(X[ROWS:], device=DEVICE))
+        np.testing.assert_array_equal(to_numpy(filled), X[ROWS:])
+        assert model.noise_variance_ < 1e-3
+        X[N - 1, 2] = -np.inf
+        with pytest.raises(ValueError, match="X contains infinity in block 2"):
+            ours.MatrixCompletion(1).fit(away(X))
+        with pytest.raises(ValueError, match="X has no observed entry"):
+            ours.MatrixCompletion(1).fit(away(np.full((N, 5), np.nan)))
 
 
 @pytest.mark.gpu
@@ -188,3 +228,29 @@ def test_gpu_blocks(cupy: Any) -> None:
     device = ours.Lasso(alpha=0.1, tol=1e-10).fit(*there)
     np.testing.assert_allclose(device.coef_, host.coef_, rtol=1e-8)
     assert isinstance(device.predict(there[0]).compute(), cupy.ndarray)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("form", ["dense", "sparse", "pairs"])
+def test_gpu_completion_of_blocks(form: str, cupy: Any) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, 2)) @ rng.standard_normal((2, 7))
+    X[rng.random(X.shape) < 0.5] = np.nan
+    at = np.argwhere(~np.isnan(X))
+    given: tuple[Any, ...] = (da.from_array(X, chunks=(ROWS, 7)),)
+    if form == "sparse":
+        given = (given[0].map_blocks(_stored),)
+    elif form == "pairs":
+        given = da.from_array(at, chunks=(300, 2)), da.from_array(X[tuple(at.T)], chunks=300)
+    model = ours.MatrixCompletion(3, random_state=0, max_iter=20)
+    host = model.__sklearn_clone__().fit(*given)
+    device = model.__sklearn_clone__().fit(
+        *(a.map_blocks(Place("cupy", "cuda:0").put) for a in given)
+    )
+    for name in ("components_", "noise_variance_", "mean_"):
+        np.testing.assert_allclose(getattr(device, name), getattr(host, name), rtol=1e-5, atol=1e-7)
+
+
+def _stored(block: Any) -> Any:
+    rows, cols = np.nonzero(~np.isnan(block))
+    return sparse.csr_matrix((block[rows, cols], (rows, cols)), block.shape)
