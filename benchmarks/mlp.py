@@ -120,41 +120,13 @@ def predictions(repeat: int) -> None:
     print("  ".join(f"{name} {statistics.median(t):.1f}" for name, t in times.items()))
 
 
-def ensembles(repeat: int) -> None:
-    """Eight networks: their products one by one, and as one batched product."""
-    rng, members = np.random.default_rng(0), 8
-    print("\nforward products of 8 networks, microseconds")
-    for batch, rows, columns in ((32, 20, 100), (200, 100, 100), (256, 256, 256)):
-        A = rng.standard_normal((members, batch, rows))
-        W = rng.standard_normal((members, rows, columns))
-        out = np.empty((members, batch, columns))
-
-        def apart(A: Any = A, W: Any = W, out: Any = out) -> None:
-            for k in range(members):
-                np.matmul(A[k], W[k], out=out[k])
-
-        def at_once(A: Any = A, W: Any = W, out: Any = out) -> None:
-            np.matmul(A, W, out=out)
-
-        spent: dict[str, list[float]] = {"one by one": [], "batched": []}
-        for _ in range(repeat):
-            for name, call in (("one by one", apart), ("batched", at_once)):
-                spent[name].append(seconds_of(lambda c=call: [c() for _ in range(50)])[0] / 50)
-        text = "  ".join(f"{n} {1e6 * statistics.median(t):.0f}" for n, t in spent.items())
-        print(f"{batch} x {rows} x {columns}: {text}", flush=True)
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Steps, predictions, ensembles."""
+    """Steps and predictions."""
     p = parser(__doc__, repeat=3)
     p.add_argument("--row", type=int, help="one row of the table alone, from 0")
-    p.add_argument("--ensemble", action="store_true", help="the products of an ensemble alone")
     options = p.parse_args(arguments)
     repeat = 1 if options.smoke else options.repeat
     with threadpool_limits(1):
-        if options.ensemble:
-            ensembles(repeat)
-            return
         rows = ROWS if options.row is None else [ROWS[options.row]]
         if options.smoke:
             rows = [(200, hidden, batch, 1) for _, hidden, batch, _ in rows[:2]]

@@ -107,6 +107,7 @@ _SUBMODULES = (
     "linops",
     "losses",
     "matrix_completion",
+    "model_selection",
     "neural_network",
     "penalties",
     "problems",

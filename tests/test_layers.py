@@ -21,7 +21,7 @@ LAYERS = (
     {"dispatch"},
     {"_sklearn", "_minimize"},
     {"linear_model", "matrix_completion", "neural_network"},
-    {"inspection", "dask", "datasets", "testing"},
+    {"inspection", "dask", "datasets", "model_selection", "testing"},
     {"demo"},
 )
 HEIGHT = {folder: height for height, row in enumerate(LAYERS) for folder in row}
@@ -43,6 +43,7 @@ ONLY_IN = {
         "inspection/",
         "dask/",
         "datasets/",
+        "model_selection/",
         "demo",
     ),
 }

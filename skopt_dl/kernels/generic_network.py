@@ -216,3 +216,46 @@ def network_gradient(
             d = d * activations[k - 1].slope(raw[k - 1], a)
     coef = w[: net.n_coef]
     return loss, 0.5 * alpha * share * (coef @ coef)
+
+
+def network_gradients(
+    net: Any,
+    work: Any,
+    w: Any,
+    X: Any,
+    y: Any,
+    weights: Any,
+    first: Any,
+    targets_first: Any,
+    index: Any,
+    alphas: Any,
+    floor: float,
+    grad: Any,
+    losses: Any,
+) -> None:
+    """`network_gradient` of several networks of one layout, each on its own rows.
+
+    Parameters
+    ----------
+    net, work, floor
+        As there.
+    w, grad : arrays of shape (M, size)
+        Parameters of M networks; overwritten by their gradients.
+    X, y, weights : arrays of shape (N, p), (N', K) and (N',), the weights optional
+        Rows of all networks.
+    first, targets_first : arrays of int, shape (M,)
+        The rows of X, and of y and the weights, at which those of each network begin.
+    index : array of int, shape (m, M)
+        The samples to use: a column for each network, counted from its first row; in column-major
+        order.
+    alphas : array of shape (M,)
+        Strengths of the penalties, in double precision.
+    losses : array of shape (M, 2)
+        Overwritten by loss and penalty of each, in double precision.
+    """
+    for k in range(w.shape[0]):
+        rows, targets = first[k] + index[:, k], targets_first[k] + index[:, k]
+        some = None if weights is None else weights[targets]
+        losses[k] = network_gradient(
+            net, work, w[k], X[rows], y[targets], some, None, None, alphas[k], floor, grad[k]
+        )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from skopt_dl.kernels.namespace import device_of, namespace_of
 
 
@@ -19,8 +21,13 @@ def keep_mask(rng: Any, shape: tuple[int, int], share: float, like: Any) -> Any:
 
 
 def permuted(order: Any, rng: Any) -> Any:
-    """``order`` (an array of int on the host) in a random order."""
-    return order[rng.permutation(order.shape[0])]
+    """``order`` (an array of int on the host) in a random order.
+
+    A generator that stands for several draws a column for each of them; ``order`` then has, or
+    gets, as many.
+    """
+    turned = rng.permutation(order.shape[0])
+    return order[turned] if order.ndim == 1 else np.take_along_axis(order, turned, axis=0)
 
 
 def drawn_with_replacement(n: int, rng: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Generator
 from contextlib import nullcontext
 from typing import Any, Self
 
@@ -23,7 +24,14 @@ from skopt_dl.neural_network._options import (
     rule_settings,
     solver_of,
 )
-from skopt_dl.neural_network._training import Data, held_out, train, validation_of
+from skopt_dl.neural_network._training import (
+    Data,
+    Solve,
+    finished,
+    held_out,
+    train,
+    validation_of,
+)
 from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.network import Network
 from skopt_dl.neural_network.plateau import MaxEvaluations
@@ -151,7 +159,7 @@ class MultilayerPerceptron(EngineEstimator):
             initial=w,
             dropout=Dropout(self.dropout, rng) if self.dropout > 0 else None,
             certified=certified,
-            description=f"{self!r} on this {X.dtype} {kind}",
+            description=lambda: f"{self!r} on this {X.dtype} {kind}",
         )
 
     @staticmethod
@@ -192,6 +200,14 @@ class MultilayerPerceptron(EngineEstimator):
     def _fit_one(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, incremental: bool
     ) -> Self:
+        steps = self._training(X, y, sample_weight, X_val, y_val, incremental)
+        asked = next(steps)
+        return finished(steps, self._solve(asked.problem, **asked.settings))
+
+    def _training(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, incremental: bool
+    ) -> Generator[Solve, Any, Self]:
+        """One fit: it asks for its solve, is sent the result, and returns the fitted estimator."""
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         classes = self._expected_classes(first, incremental)
         data, net = self._data(X, y, sample_weight, first=first, classes=classes)
@@ -221,7 +237,7 @@ class MultilayerPerceptron(EngineEstimator):
             if first:
                 learn(self.initialisation, whole, rng)
             validation = None if held is None else validation_of(self, net, held, unpack)
-            result, answer = train(
+            result, answer = yield from train(
                 self,
                 whole,
                 chosen,
@@ -236,15 +252,17 @@ class MultilayerPerceptron(EngineEstimator):
             if first:
                 learn(self.initialisation, whole, rng)
             limit = MaxEvaluations(whole, self.max_fun)
-            result = self._solve(
+            result = yield Solve(
                 whole,
-                start=whole.start(),
-                tol=self.tol,
-                max_iter=self.max_iter,
-                unpack=unpack,
-                extra=(limit,),
-                rng=rng,
-                solver=solver,
+                {
+                    "start": whole.start(),
+                    "tol": self.tol,
+                    "max_iter": self.max_iter,
+                    "unpack": unpack,
+                    "extra": (limit,),
+                    "rng": rng,
+                    "solver": solver,
+                },
             )
             answer = result.w
             self.loss_, self.t_ = to_float(whole.reported_loss(answer)), 0

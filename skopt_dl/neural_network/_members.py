@@ -1,8 +1,7 @@
 """Several networks of one architecture that differ by their seeds, and the mean of what they say.
 
-The members are trained side by side, so that each stops by itself. Batched products of eight
-members take 0.98 of the time of products one by one at 200 x 100 x 100 and at 256 x 256 x 256, and
-0.62 at 32 x 20 x 100, where calls are what counts (``python -m benchmarks.mlp --ensemble``).
+Each stops by itself. Small ones are trained as a stack, whose batches are one call for all of them;
+with threads, and where a call is long anyway, they are trained side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+
+from skopt_dl.neural_network._together import fit_all
 
 
 def fit_members(model: Any, method: str, *data: Any, **more: Any) -> list[Any]:
@@ -36,6 +37,9 @@ def fit_members(model: Any, method: str, *data: Any, **more: Any) -> list[Any]:
             clone(model).set_params(n_ensemble=1, random_state=int(s), n_threads=None)
             for s in seeds
         ]
+    if method == "fit" and not goes_on and (model.n_threads or 1) == 1:
+        fit_all(members, [(*data, more["X_val"], more["y_val"])] * len(members))
+        return members
     run = Parallel(n_jobs=model.n_threads or 1, prefer="threads")
     return run(delayed(getattr(member, method))(*data, **more) for member in members)
 

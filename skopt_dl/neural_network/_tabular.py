@@ -272,7 +272,7 @@ class TabularPerceptron(EngineEstimator):
             sample_weight=train.weights,
             initial=w,
             certified=False,
-            description=f"{self!r} on a table of {train.n_rows} rows",
+            description=lambda: f"{self!r} on a table of {train.n_rows} rows",
         )
         learn(self.initialisation, problem, rng)
         loss: Callable[[Any], float] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 
+from skopt_dl._sklearn.base import outside
 from skopt_dl.kernels.namespace import to_numpy
 from skopt_dl.neural_network.network import Network
 from skopt_dl.neural_network.plateau import OneEpoch, Plateau, Progress
@@ -128,6 +129,23 @@ def validation_of(model: Any, net: Network, data: Data, unpack: Callable[[Any], 
     return Validation(net, data.X, data.targets, data.plain_weights, metric)
 
 
+@dataclass
+class Solve:
+    """What a fit asks for: a problem and the settings of its solve."""
+
+    problem: NetworkProblem
+    settings: dict[str, Any]
+
+
+def finished(steps: Generator[Solve, Any, Any], result: Any) -> Any:
+    """What a fit returns once it knows the result of its only solve."""
+    try:
+        steps.send(result)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("a fit asked for a second solve")
+
+
 def train(
     model: Any,
     problem: NetworkProblem,
@@ -139,14 +157,17 @@ def train(
     *,
     first: bool,
     incremental: bool,
-) -> tuple[Any, Any]:
-    """Epochs of a stochastic rule with scikit-learn's stopping; the result and the answer."""
+) -> Generator[Solve, Any, tuple[Any, Any]]:
+    """Epochs of a stochastic rule with scikit-learn's stopping; the result and the answer.
+
+    It asks for the solve and is told its result: who trains several networks may do it for all.
+    """
     if model.batch_size != "auto" and model.batch_size > problem.n_samples:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be "
             f"clipped: batch_size={model.batch_size}, n_samples={problem.n_samples}",
             UserWarning,
-            stacklevel=5,
+            stacklevel=outside(),
         )
     best = model.early_stopping if model.restore_best is None else bool(model.restore_best)
     progress = earlier_progress(model, first)
@@ -174,15 +195,17 @@ def train(
         stops_by_score=model.early_stopping,
         keeps_best=best,
     )
-    result = model._solve(
+    result = yield Solve(
         problem,
-        tol=None,
-        max_iter=model.max_iter,
-        unpack=unpack,
-        extra=(plateau, OneEpoch()) if incremental else (plateau,),
-        rng=rng,
-        state=state,
-        solver=solver,
+        {
+            "tol": None,
+            "max_iter": model.max_iter,
+            "unpack": unpack,
+            "extra": (plateau, OneEpoch()) if incremental else (plateau,),
+            "rng": rng,
+            "state": state,
+            "solver": solver,
+        },
     )
     keep_progress(model, progress, best)
     model.t_ = seen + result.n_iter * problem.n_samples

@@ -7,6 +7,7 @@ r"""The training problem of a network: a finite sum over samples plus a ridge on
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
@@ -70,8 +71,9 @@ class NetworkProblem(Problem):
         compute: values, points and certificates are those of the whole network.
     certified : bool
         False leaves the certificate out (it costs a pass over the data).
-    description : str
-        Names estimator and data in messages.
+    description : str or callable
+        Names estimator and data in messages; one that has to be put together costs a small fit
+        much of its time, and may be a function that does it when it is asked for.
 
     Notes
     -----
@@ -95,7 +97,7 @@ class NetworkProblem(Problem):
         initial: Any = None,
         dropout: Dropout | None = None,
         certified: bool = True,
-        description: str = "this network",
+        description: str | Callable[[], str] = "this network",
     ) -> None:
         super().__init__()
         sparse = hasattr(X, "tocsc")
@@ -106,7 +108,7 @@ class NetworkProblem(Problem):
         self.net, self.X, self.y, self.alpha = net, X, y, alpha
         self.sample_weight, self.initial, self.certified = sample_weight, initial, certified
         self.dropout = dropout
-        self.description = description
+        self._description = description
         self.dtype, self.device = y.dtype, device_of(y)
         self.kernels = bind(xp, self.dtype, "sparse" if sparse else "dense")
         self.n_samples, self.size, self.blocks = X.shape[0], net.size, net.blocks
@@ -121,6 +123,10 @@ class NetworkProblem(Problem):
         self._memory: list[Any] = []
         self._floor = float(xp.finfo(self.dtype).eps)
         self._mean = 1 / y.shape[1] if net.output == "identity" else 1.0
+
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        return self._description() if callable(self._description) else self._description
 
     def start(self) -> Any:
         if self.initial is not None:

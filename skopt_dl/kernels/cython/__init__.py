@@ -51,6 +51,7 @@ STEPS = Compiled(
 # The gradient of a network and the passes of its curvature, on dense data.
 NETWORK = Compiled(
     network_gradient="_network",
+    network_gradients="_network",
     network_pullback="_passes",
     network_response="_network",
     network_slopes="_passes",

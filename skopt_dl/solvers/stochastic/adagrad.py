@@ -55,6 +55,7 @@ class AdaGrad(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
     decreases: ClassVar = "never"
 
     def __init__(

@@ -71,6 +71,7 @@ class Adam(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -73,6 +73,7 @@ class AMSGrad(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -145,6 +146,7 @@ class AdamW(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -217,6 +219,7 @@ class NAdam(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -301,6 +304,7 @@ class RAdam(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,

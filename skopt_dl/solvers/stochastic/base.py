@@ -119,6 +119,9 @@ class StochasticSolver(Solver):
         batch: the pass forward is then done once for both.
     own_average : Average, optional
         What ``average="auto"`` stands for, for rules that have it as their default.
+    coordinatewise : bool
+        Whether an update of a parameter depends on nothing but its own gradients and the count of
+        updates. One state may then hold the parameters of several models.
     """
 
     unit: ClassVar = "epoch"
@@ -126,6 +129,7 @@ class StochasticSolver(Solver):
     decreases: ClassVar[Literal["never", "noise", "always"]] = "noise"
     by_model: ClassVar[bool] = False
     own_average: ClassVar[Average | None] = None
+    coordinatewise: ClassVar[bool] = False
 
     learning_rate: float | str
     schedule: str | Schedule

@@ -45,6 +45,7 @@ class AdaBelief(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -118,6 +119,7 @@ class Yogi(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -65,6 +65,7 @@ class RMSprop(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
     decreases: ClassVar = "always"
 
     def __init__(
@@ -201,6 +202,7 @@ class AdaDelta(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
     learning_rate = 1.0
     schedule = "constant"
 

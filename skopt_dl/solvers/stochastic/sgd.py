@@ -63,6 +63,7 @@ class SGD(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class Momentum(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -184,6 +186,7 @@ class Nesterov(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class SignSGD(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
     decreases: ClassVar = "always"
 
     def __init__(
@@ -97,6 +98,7 @@ class Signum(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
     decreases: ClassVar = "always"
 
     def __init__(
@@ -158,6 +160,7 @@ class Lion(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
+    coordinatewise: ClassVar[bool] = True
     decreases: ClassVar = "always"
 
     def __init__(
