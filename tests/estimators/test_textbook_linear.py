@@ -36,7 +36,7 @@ def diabetes():
 
 
 def test_sums_of_squares_are_means_with_their_strengths_scaled():
-    """``|X a - y|^2 + lam |a|_1`` is the Lasso of ``lam / 2n``, with its square the Ridge of lam."""
+    """``|X a - y|^2 + lam |a|_1`` is the lasso of ``lam / 2n``; with ``|a|^2``, the ridge of lam."""
     X, y = diabetes()
     lam, n = 300.0, len(y)
     a = Lasso(lam / (2 * n), fit_intercept=False, tol=1e-14).fit(X, y).coef_
@@ -178,7 +178,6 @@ def test_proximal_gradients_keep_within_their_bounds():
         assert np.all(np.array(gaps) <= bound + 1e-9)
         close = np.flatnonzero(np.array(gaps) <= 1e-6)
         reached[name] = close[0] if close.size else math.inf
-    print(reached)
     assert reached["restarted"] < 400 < 2000 <= reached["ista"]
 
 
