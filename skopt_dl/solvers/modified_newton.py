@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
@@ -133,6 +134,9 @@ class ProximalPoint(DescentSolver):
         the flow; a growing step makes them converge faster than linearly.
     max_inner : int
         Hessian products per Newton step at most.
+    inner_tol : float or "auto"
+        Residual of a step's equation that is small enough, relative to the gradient where the step
+        begins; "auto" is a tenth of the root of the rounding unit.
 
     Notes
     -----
@@ -149,10 +153,24 @@ class ProximalPoint(DescentSolver):
     needs: ClassVar[Needs] = Needs.of(Oracle.GRAD, Oracle.HVP)
     default_max_iter: ClassVar[int] = 1000
 
-    def __init__(self, *, step: float = 1.0, growth: float = 10.0, max_inner: int = 200) -> None:
-        self.step, self.growth, self.max_inner = step, growth, max_inner
+    def __init__(
+        self,
+        *,
+        step: float = 1.0,
+        growth: float = 10.0,
+        max_inner: int = 200,
+        inner_tol: float | str = "auto",
+    ) -> None:
+        self.step, self.growth = step, growth
+        self.max_inner, self.inner_tol = max_inner, inner_tol
 
     def init(self, problem: Problem, w: Any, rng: Any) -> ProximalPointState:
+        close = self.inner_tol
+        if close != "auto" and not (isinstance(close, Real) and 0 < close < 1):
+            raise ValueError(
+                f"ProximalPoint: inner_tol={close!r}, but it must be 'auto' or a number between 0 "
+                "and 1"
+            )
         for name, least in (("step", 0.0), ("growth", 1.0), ("max_inner", 1)):
             value = getattr(self, name)
             if not (value > 0 and value >= least):
@@ -185,7 +203,8 @@ class ProximalPoint(DescentSolver):
         eps = float(problem.xp.finfo(problem.dtype).eps)
         v, r = origin, origin.grad
         size = to_float(norm(r))
-        goal = max(INNER * eps**0.5 * size, eps)
+        close = INNER * eps**0.5 if self.inner_tol == "auto" else float(self.inner_tol)
+        goal = max(close * size, eps)
         for _ in range(MAX_NEWTON):
             if size <= goal:
                 break

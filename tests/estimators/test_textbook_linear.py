@@ -36,7 +36,7 @@ def diabetes():
 
 
 def test_sums_of_squares_are_means_with_their_strengths_scaled():
-    """``|X a - y|^2 + lam |a|_1`` is the lasso of ``lam / 2n``; with ``|a|^2``, the ridge of lam."""
+    """``|X a - y|^2 + lam |a|_1`` is the lasso of ``lam / 2n``; with ``|a|^2`` the ridge."""
     X, y = diabetes()
     lam, n = 300.0, len(y)
     a = Lasso(lam / (2 * n), fit_intercept=False, tol=1e-14).fit(X, y).coef_

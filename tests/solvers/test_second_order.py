@@ -472,6 +472,7 @@ def test_a_network_is_trained_to_a_stationary_point(solver):
         (HessianFree(preconditioner="full"), "must be 'none' or 'gradients'"),
         (ProximalPoint(step=0.0), "step=0.0, but it must be positive"),
         (ProximalPoint(growth=0.5), "growth=0.5, but it must be at least 1"),
+        (ProximalPoint(inner_tol=0.0), "inner_tol=0.0, but it must be 'auto' or a number"),
         (SaddleFreeNewton(floor=0.0), "floor=0.0"),
         (NonlinearCG(beta="pr"), "must be one of 'fr', 'pr"),
     ],
