@@ -1,9 +1,12 @@
-"""An upper bound of the largest eigenvalue of ``A' diag(weights) A``, for step sizes."""
+"""Largest eigenvalues for step sizes: of ``A' diag(weights) A``, and of a Hessian that is known by
+gradients alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from skopt_dl.kernels.namespace import namespace_of, to_float
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.design import along_rows
 
@@ -43,6 +46,28 @@ def largest_eigenvalue(A: LinearMap, weights: Any) -> Any:
         quotient, residual = v @ u, u - (v @ u) * v
         v = u / (norm + tiny)
     return _finite(xp, quotient + xp.linalg.vector_norm(residual))
+
+
+def steepest_curvature(gradient: Callable[[Any], Any], w: Any, turns: int) -> tuple[float, Any]:
+    """The largest curvature that so many turns of the power method meet, and the gradient at ``w``.
+
+    Products with the Hessian are differences of the ``gradient``, which may overwrite what it has
+    returned: nothing more is asked of it.
+    """
+    xp = namespace_of(w)
+    root = float(xp.finfo(w.dtype).eps) ** 0.5
+    # Far enough for the difference to have half its digits, near enough to see one curvature.
+    distance = root * (1 + to_float(xp.linalg.vector_norm(w)))
+    tiny = float(xp.finfo(w.dtype).smallest_normal) ** 0.5
+    g = d = xp.asarray(gradient(w), copy=True)
+    largest = 0.0
+    for _ in range(turns):
+        norm = to_float(xp.linalg.vector_norm(d))
+        if not norm > tiny:
+            break
+        d = (gradient(w + (distance / norm) * d) - g) / distance
+        largest = max(largest, to_float(xp.linalg.vector_norm(d)))
+    return largest, g
 
 
 def _finite(xp: Any, squares: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from skopt_dl.engine import Oracle, offers
 from skopt_dl.matrix_completion.reasons import why_not_curved, why_not_smooth
+from skopt_dl.problems.agents import SmoothAgents
 
 
 class ByEntries:
@@ -42,6 +43,16 @@ class ByEntries:
         """Diagonal of the Hessian of what `sample_value` returns, to which the bending of the
         model adds nothing, shape ``(size,)``."""
         return Batch(self, w, index).diagonal()
+
+    @offers(Oracle.AGENTS, lacks=why_not_smooth)
+    def agents(self: Any, parts: Any, w: Any) -> SmoothAgents:
+        """The mean over agents that the objective is, agent i with the entries ``parts[i]``."""
+
+        def gradient(part: Any) -> Callable[[Any], Any]:
+            share = len(parts) * part.shape[0] / self.n_samples
+            return lambda v: share * Batch(self, v, part).value_grad()[1]
+
+        return SmoothAgents([gradient(part) for part in parts], w)
 
 
 class Batch:

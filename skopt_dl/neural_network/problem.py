@@ -19,6 +19,7 @@ from skopt_dl.neural_network.diagonal import diagonal_curvature
 from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.kronecker import KroneckerModel
 from skopt_dl.neural_network.network import Network
+from skopt_dl.problems.agents import SmoothAgents
 
 # Probabilities are not rounded where the objective itself is asked for.
 EXACT = 0.0
@@ -203,6 +204,30 @@ class NetworkProblem(Problem):
         other = copy.copy(self)
         other.y = change(self.y)
         return other
+
+    @offers(Oracle.AGENTS, lacks=_dropped)
+    def agents(self, parts: list[Any], w: Any) -> SmoothAgents:
+        """The mean over agents that the objective is, agent i with the samples ``parts[i]``."""
+        return SmoothAgents([self._share(part, len(parts)) for part in parts], w)
+
+    def _share(self, index: Any, n_agents: int) -> Callable[[Any], Any]:
+        """Gradient of ``n_agents`` times what the samples ``index`` add to the mean, with the
+        whole penalty."""
+        xp, s = self.xp, self.sample_weight
+        X = self.X[index] if hasattr(self.X, "tocsc") else xp.take(self.X, index, axis=0)
+        own = None if s is None else xp.take(s, index)
+        weight = index.shape[0] if own is None else to_float(xp.sum(own))
+        total = self.n_samples if s is None else to_float(xp.sum(s))
+        y = xp.take(self.y, index, axis=0)
+        local = NetworkProblem(self.net, X, y, sample_weight=own, certified=False)
+        share, ridge, n_coef = n_agents * weight / total, self.alpha / total, self.net.n_coef
+
+        def gradient(v: Any) -> Any:
+            g = share * local.point(v).grad if share else xp.zeros_like(v)
+            g[:n_coef] += ridge * v[:n_coef]
+            return g
+
+        return gradient
 
     @offers(Oracle.SAMPLE_CURVATURE, lacks=_trained)
     def sample_curvature(self, w: Any, index: Any) -> Any:

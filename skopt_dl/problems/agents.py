@@ -1,4 +1,4 @@
-r"""Agents with samples of their own: the objective of a linear problem as a mean over N of them.
+r"""Agents with samples of their own: an objective as a mean over N of them.
 
 .. math::
 
@@ -12,15 +12,52 @@ gradient is left out, for the prox.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from skopt_dl.engine import Point, Trait
-from skopt_dl.kernels.namespace import to_float
+from skopt_dl.kernels.namespace import namespace_of, to_float
 from skopt_dl.linops import largest_eigenvalue
+from skopt_dl.linops.spectrum import steepest_curvature
 from skopt_dl.problems.curvature import hessian_matrix
 
 if TYPE_CHECKING:
     from skopt_dl.problems.linear import LinearProblem
+
+# Where no constant is known: turns of the power method at the start, and how much steeper than
+# there the objective may become.
+TURNS, STEEPER = 8, 2.0
+
+
+class SmoothAgents:
+    """The parts of an objective whose gradients have no Lipschitz constant that is known.
+
+    Parameters
+    ----------
+    gradients : list of callable
+        The gradient of each :math:`f_i` at a point.
+    w : array of shape (size,)
+        The start.
+
+    Attributes
+    ----------
+    lipschitz : float
+        Twice the largest curvature met at the start by the agents' gradients; 1 where nothing
+        bends.
+    """
+
+    smooth = True
+
+    def __init__(self, gradients: list[Callable[[Any], Any]], w: Any) -> None:
+        self.each, self.xp = gradients, namespace_of(w)
+        curvatures = [steepest_curvature(gradient, w, TURNS)[0] for gradient in gradients]
+        self.lipschitz = STEEPER * max(curvatures) or 1.0
+
+    def gradients(self, X: Any) -> Any:
+        """The gradient of each :math:`f_i` at its row of ``X``, shape ``(N, size)``; one pass."""
+        # New arrays: a problem may overwrite the one it has returned.
+        rows = [self.xp.asarray(g(X[i, :]), copy=True) for i, g in enumerate(self.each)]
+        return self.xp.stack(rows)
 
 
 class Agents:

@@ -66,8 +66,11 @@ class BySamples:
         return SampleModel(self, w)
 
     @offers(Oracle.AGENTS, lacks=no_lipschitz)
-    def agents(self: Any, parts: Any) -> Agents:
-        """The mean over agents that the objective is, agent i with the samples ``parts[i]``."""
+    def agents(self: Any, parts: Any, w: Any) -> Agents:
+        """The mean over agents that the objective is, agent i with the samples ``parts[i]``.
+
+        Its constants are those of every point, not only of the start ``w``.
+        """
         return Agents(self, parts)
 
     @offers(Oracle.DUAL_COORDS, lacks=no_dual_coordinates)

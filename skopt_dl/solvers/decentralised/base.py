@@ -60,7 +60,7 @@ class ExactSolver(Solver):
 
     def init(self, problem: Any, w: Any, rng: Any) -> Any:
         network = network_of(self, problem)
-        agents = problem.agents(split_samples(self, problem, network.n_agents))
+        agents = problem.agents(split_samples(self, problem, network.n_agents), w)
         X = alike(problem, w, network.n_agents)
         state = self._state(w=w, X=X, network=network, agents=agents)
         self._start(problem, state)

@@ -51,7 +51,8 @@ class EXTRA(ExactSolver):
         Y^+ = Y - X + \\tilde W (2X - X^-) - t\\, \\Delta G, \\qquad
         X^+ = \\operatorname{prox}_{t \\Omega}(Y^+)
 
-    Needs gradients of parts of the samples, a prox of the penalty and a convex objective.
+    Needs gradients of parts of the samples, and a prox of the penalty and a convex objective, or a
+    smooth objective.
 
     Parameters
     ----------
@@ -74,7 +75,9 @@ class EXTRA(ExactSolver):
     One round an iteration, in which each agent sends a point to each neighbour. The answer is the
     mean of the agents' points. `SolveReport.history` has the columns ``rounds``, ``bytes_sent``,
     ``consensus_error`` and ``consensus_bound``. A penalty with a gradient is part of each agent's
-    objective; any other gets a prox (PG-EXTRA).
+    objective; any other gets a prox (PG-EXTRA). Where the objective is not convex (networks,
+    matrix completion) it ends at a stationary point, and L is twice the largest curvature met at
+    the start: a shorter ``step`` helps where that is not enough.
 
     References
     ----------
@@ -82,10 +85,14 @@ class EXTRA(ExactSolver):
     consensus optimization", SIAM J. Optim. 25 (2015), and "A proximal gradient algorithm for
     decentralized composite optimization", IEEE Trans. Signal Process. 63 (2015); Z. Li, W. Shi,
     M. Yan, "A decentralized proximal-gradient method with network independent step-sizes and
-    separated convergence rates", IEEE Trans. Signal Process. 67 (2019).
+    separated convergence rates", IEEE Trans. Signal Process. 67 (2019); without convexity: M. Hong,
+    D. Hajinezhad, M. Zhao, "Prox-PDA: the proximal primal-dual algorithm for fast distributed
+    nonconvex optimization and learning over networks", ICML 2017.
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.AGENTS, Oracle.PROX, Trait.CONVEX)
+    needs: ClassVar[Needs] = Needs.of(Oracle.AGENTS, Oracle.PROX, Trait.CONVEX).or_else(
+        Needs.of(Oracle.AGENTS, Trait.SMOOTH)
+    )
     default_max_iter: ClassVar[int] = 100_000
     chunk: ClassVar[int] = 5
 
@@ -152,9 +159,9 @@ class GradientTracking(ExactSolver):
 
     Notes
     -----
-    On the complete graph it is gradient descent with step t. Answer and history as for `EXTRA`. The
-    steps that are proved to converge whatever the agents have are far shorter than the automatic
-    one, of which a solve ends with a warning should it ever diverge.
+    On the complete graph it is gradient descent with step t. Answer, history and L as for `EXTRA`.
+    The steps that are proved to converge whatever the agents have are far shorter than the
+    automatic one, of which a solve ends with a warning should it ever diverge.
 
     References
     ----------

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Oracle, Problem, Solver, State, Status, Trait
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.linops.spectrum import steepest_curvature
 from skopt_dl.search.batch_sizes import BatchSize
 from skopt_dl.search.orders import Order
 from skopt_dl.search.schedules import Schedule, schedule_of
@@ -262,21 +263,11 @@ def curvature_step(problem: Any, w: Any, setting: Any) -> tuple[float, float]:
     of evenly spaced samples; the products with the Hessian are differences of batch gradients, so
     nothing more is asked of the problem. It costs 24 batch gradients, once.
     """
-    xp = problem.xp
-    size = batch_size(setting, problem.n_samples)
-    root = float(xp.finfo(w.dtype).eps) ** 0.5
-    # Far enough for the difference to have half its digits, near enough to see one curvature.
-    distance = root * (1 + to_float(xp.linalg.vector_norm(w)))
-    tiny = float(xp.finfo(w.dtype).smallest_normal) ** 0.5
+    xp, size = problem.xp, batch_size(setting, problem.n_samples)
     largest, slope = 0.0, 0.0
     for index in probe(problem, size, PROBES):
-        g = xp.asarray(problem.sample_grad(w, index)[1], copy=True)
-        slope = max(slope, to_float(xp.max(xp.abs(g))))
-        d = g
-        for _ in range(POWER_STEPS):
-            norm = to_float(xp.linalg.vector_norm(d))
-            if not norm > tiny:
-                break
-            d = (problem.sample_grad(w + (distance / norm) * d, index)[1] - g) / distance
-            largest = max(largest, to_float(xp.linalg.vector_norm(d)))
+        found, g = steepest_curvature(
+            lambda v, index=index: problem.sample_grad(v, index)[1], w, POWER_STEPS
+        )
+        largest, slope = max(largest, found), max(slope, to_float(xp.max(xp.abs(g))))
     return (SAFETY / largest if largest > 0 else 1.0), slope
