@@ -1,5 +1,5 @@
 """Where a trust region should be measured in the diagonal of the Hessian: the evidence for
-``UNEVEN`` in solvers/trust_region.py.
+``UNEVEN`` in solvers/units.py.
 
 Logistic regressions whose columns have units from ``10^-spread`` to ``10^spread``; processor
 seconds to a certificate with Euclidean lengths and with those of the diagonal, medians of runs that
@@ -20,7 +20,7 @@ from skopt_dl.engine import Stopping, run
 from skopt_dl.losses import Logistic
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem
-from skopt_dl.solvers import STORM, SubsampledTrustRegion, TrustRegion
+from skopt_dl.solvers import ARC, STORM, SubsampledARC, SubsampledTrustRegion, TrustRegion
 
 SPREADS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 SOLVERS = {
@@ -28,6 +28,8 @@ SOLVERS = {
     "krylov": partial(TrustRegion, subproblem="krylov"),
     "subsampled": SubsampledTrustRegion,
     "storm": STORM,
+    "arc": ARC,
+    "subsampled_arc": SubsampledARC,
 }
 
 

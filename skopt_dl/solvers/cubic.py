@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
-from skopt_dl.kernels.namespace import to_float
 from skopt_dl.search import cubic_step
 from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, sampled_product
 from skopt_dl.solvers.descent import DescentSolver, DescentState, check_choice
 from skopt_dl.solvers.eigenspace import Eigenspace
 from skopt_dl.solvers.ratio import try_step
+from skopt_dl.solvers.units import check_metric, measured_by_diagonal, units_at
 
 # Ratios from which a step is very successful, and from which it is taken.
 SURE = 0.9
@@ -28,9 +28,11 @@ LEAST_WEIGHT = 1e-12
 
 @dataclass
 class CubicState(DescentState):
-    """Adds the weight, the curvature at the point, and the source of random samples."""
+    """Adds the weight and the metric of lengths, the curvature at the point, and the source of
+    random samples."""
 
     weight: float = 1.0
+    by_diagonal: bool = False
     space: Eigenspace | None = None
     rng: Any = None
 
@@ -59,6 +61,9 @@ class ARC(DescentSolver):
     subproblem : {"krylov", "exact"}
         Whether the model is minimised over the Krylov space of the gradient, or exactly, in the
         eigenvectors of the whole Hessian (made of as many products as there are parameters).
+    preconditioner : {"auto", "diagonal", "none"}
+        How :math:`|s|` is measured, as for `TrustRegion`: with "diagonal" the model is minimised in
+        the variables :math:`D^{1/2} s`, so that columns may have any unit.
 
     Notes
     -----
@@ -86,9 +91,11 @@ class ARC(DescentSolver):
         acceptance: float = 1e-4,
         max_inner: int = 200,
         subproblem: Literal["krylov", "exact"] = "krylov",
+        preconditioner: Literal["auto", "diagonal", "none"] = "auto",
     ) -> None:
         self.initial_weight, self.acceptance = initial_weight, acceptance
         self.max_inner, self.subproblem = max_inner, subproblem
+        self.preconditioner = preconditioner
 
     def init(self, problem: Problem, w: Any, rng: Any) -> CubicState:
         return _start(self, problem, w, rng)
@@ -96,7 +103,8 @@ class ARC(DescentSolver):
     def _iterate(self, problem: Any, state: CubicState) -> Status | None:
         point: Any = state.point
         if state.space is None or not state.space.belongs_to(point):
-            state.space = Eigenspace(problem, point, problem.hvp(point))
+            units = units_at(problem, state)
+            state.space = Eigenspace(problem, point, problem.hvp(point), units)
         return _cubic_iteration(self, problem, state)
 
 
@@ -117,12 +125,12 @@ class SubsampledARC(DescentSolver):
     sampling : {"auto", "uniform", "scores"}
         Uniform, or by how much each sample bends the objective,
         :math:`|\\ell''_i|\\,|x_i|^2`; "auto" takes the scores where the problem has them.
-    initial_weight, acceptance, max_inner, subproblem
-        As for `ARC`.
+    initial_weight, acceptance, max_inner, subproblem, preconditioner
+        As for `ARC`; D is the diagonal for all samples.
 
     Notes
     -----
-    Gradient and values are exact; only the model is sampled, anew after each step.
+    Gradient, values and D are exact; only the model is sampled, anew after each step.
 
     References
     ----------
@@ -143,10 +151,12 @@ class SubsampledARC(DescentSolver):
         acceptance: float = 1e-4,
         max_inner: int = 250,
         subproblem: Literal["krylov", "exact"] = "krylov",
+        preconditioner: Literal["auto", "diagonal", "none"] = "auto",
     ) -> None:
         self.share, self.sampling = share, sampling
         self.initial_weight, self.acceptance = initial_weight, acceptance
         self.max_inner, self.subproblem = max_inner, subproblem
+        self.preconditioner = preconditioner
 
     def init(self, problem: Problem, w: Any, rng: Any) -> CubicState:
         check_share(self, "share")
@@ -159,7 +169,7 @@ class SubsampledARC(DescentSolver):
             product = sampled_product(
                 problem, point, state.rng, self.share, self.sampling, gauss_newton=False
             )
-            state.space = Eigenspace(problem, point, product)
+            state.space = Eigenspace(problem, point, product, units_at(problem, state))
         return _cubic_iteration(self, problem, state)
 
 
@@ -176,8 +186,10 @@ def _start(solver: Any, problem: Any, w: Any, rng: Any) -> CubicState:
     if solver.max_inner < 1:
         raise ValueError(f"{name}: max_inner={solver.max_inner!r}, but it must be at least 1")
     check_choice(solver, "subproblem", ("krylov", "exact"))
+    check_metric(solver)
     state = CubicState(w=w, weight=float(solver.initial_weight), rng=rng)
     state.stand_at(problem, problem.point(w))
+    state.by_diagonal = measured_by_diagonal(solver, problem, state.point)
     return state
 
 
@@ -189,7 +201,7 @@ def _cubic_iteration(solver: Any, problem: Any, state: CubicState) -> Status | N
         solver.max_inner,
         exact=solver.subproblem == "exact",
     )
-    cube = to_float(problem.xp.linalg.vector_norm(s)) ** 3
+    cube = space.length(s) ** 3
     promised = quadratic - state.weight / 3 * cube
     ratio, verdict = try_step(problem, state, s, promised, solver.acceptance)
     # F(w + s) - F(w) + the quadratic model's decrease is what the cubic term has to make up for.

@@ -8,25 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from skopt_dl.engine import Needs, Oracle, Problem, Status, Trait
+from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.truncated import truncated_cg
 from skopt_dl.search import trust_step
 from skopt_dl.solvers.curvature import Sampling, check_sampling, check_share, sampled_product
 from skopt_dl.solvers.descent import DescentSolver, DescentState, check_choice
 from skopt_dl.solvers.eigenspace import Eigenspace
-from skopt_dl.solvers.newton import positive_diagonal
 from skopt_dl.solvers.ratio import GOOD, POOR, try_step
+from skopt_dl.solvers.units import check_metric, measured_by_diagonal, units_at
 
 # The radius shrinks to a quarter where less than a quarter of the promised decrease came, and
 # doubles where more than three quarters came and the step ended at the radius.
 SHRINK, GROW = 0.25, 2.0
 # With a sampled model: the ratio from which the radius doubles, and its growth below that.
 SURE, HESITANT = 0.8, 1.2
-# "auto" measures steps in the diagonal of the Hessian from this ratio of its entries on: columns
-# whose units differ by more than five, about. At 10 the two measures take the same time, at 100
-# the diagonal takes half of it and less (benchmarks/trust_region_thresholds.py).
-UNEVEN = 30.0
 
 
 @dataclass
@@ -111,13 +107,13 @@ class TrustRegion(DescentSolver):
         _check(self)
         state = TrustRegionState(w=w, radius=float(self.initial_radius))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
-        state.by_diagonal = _by_diagonal(self, problem, state.point)
+        state.by_diagonal = measured_by_diagonal(self, problem, state.point)
         return state
 
     def _iterate(self, problem: Any, state: TrustRegionState) -> Status | None:
         point: Any = state.point
         if state.space is None or not state.space.belongs_to(point):
-            units = _units(problem, state)
+            units = units_at(problem, state)
             state.space = Eigenspace(problem, point, problem.hvp(point), units)
         s, promised, bounded = _model_step(self, state)
         ratio, verdict = try_step(problem, state, s, promised, self.acceptance)
@@ -196,7 +192,7 @@ class SubsampledTrustRegion(DescentSolver):
         check_sampling(self, problem)
         state = TrustRegionState(w=w, radius=float(self.initial_radius), rng=rng)
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
-        state.by_diagonal = _by_diagonal(self, problem, state.point)
+        state.by_diagonal = measured_by_diagonal(self, problem, state.point)
         return state
 
     def _iterate(self, problem: Any, state: TrustRegionState) -> Status | None:
@@ -205,7 +201,7 @@ class SubsampledTrustRegion(DescentSolver):
             product = sampled_product(
                 problem, point, state.rng, self.share, self.sampling, gauss_newton=False
             )
-            state.space = Eigenspace(problem, point, product, _units(problem, state))
+            state.space = Eigenspace(problem, point, product, units_at(problem, state))
         space: Any = state.space
         s, promised, _ = _model_step(self, state)
         ratio, verdict = try_step(problem, state, s, promised, self.acceptance)
@@ -232,33 +228,7 @@ def _check(solver: Any) -> None:
     if solver.max_inner < 1:
         raise ValueError(f"{name}: max_inner={solver.max_inner!r}, but it must be at least 1")
     check_choice(solver, "subproblem", ("steihaug", "krylov", "exact"))
-    check_choice(solver, "preconditioner", ("auto", "diagonal", "none"))
-
-
-def _by_diagonal(solver: Any, problem: Any, point: Any) -> bool:
-    """Whether lengths are measured in the diagonal of the Hessian, if the problem knows it."""
-    if solver.preconditioner != "auto":
-        return solver.preconditioner == "diagonal"
-    # Without convexity an entry may be small because curvatures cancel.
-    convex = Trait.CONVEX in problem.traits
-    return convex and is_uneven(problem.xp, positive_diagonal(problem, point))
-
-
-def is_uneven(xp: Any, D: Any) -> bool:
-    """Whether a diagonal (``None`` where none is known) calls for a metric of its own."""
-    return D is not None and to_float(xp.max(D) / xp.min(D)) > UNEVEN
-
-
-def _units(problem: Any, state: TrustRegionState) -> Any:
-    """The units of lengths; ``None`` where they are Euclidean."""
-    D = positive_diagonal(problem, state.point) if state.by_diagonal else None
-    return None if D is None else units_of(problem.xp, D)
-
-
-def units_of(xp: Any, D: Any) -> Any:
-    """The square root of ``D``, of geometric mean one."""
-    logs = xp.log(D) / 2
-    return xp.exp(logs - xp.mean(logs))
+    check_metric(solver)
 
 
 def _model_step(solver: Any, state: TrustRegionState) -> tuple[Any, float, bool]:

@@ -16,6 +16,7 @@ from skopt_dl.losses import Logistic, Multinomial, Squared
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem, SmoothProblem
 from skopt_dl.solvers.conjugate_gradient import ConjugateGradient
+from skopt_dl.solvers.cubic import ARC, SubsampledARC
 from skopt_dl.solvers.newton import NewtonCG, NewtonCholesky
 from skopt_dl.solvers.nonlinear_cg import NonlinearCG
 from skopt_dl.solvers.quasi_newton import LBFGS
@@ -239,6 +240,9 @@ def test_newton_steps_do_not_depend_on_the_units_of_the_columns():
         TrustRegion(preconditioner="diagonal", subproblem="krylov"),
         TrustRegion(preconditioner="diagonal", subproblem="exact"),
         SubsampledTrustRegion(preconditioner="diagonal", sampling="uniform"),
+        ARC(preconditioner="diagonal"),
+        ARC(preconditioner="diagonal", subproblem="exact"),
+        SubsampledARC(preconditioner="diagonal", sampling="uniform"),
     ],
     ids=repr,
 )
@@ -261,8 +265,8 @@ def test_truncated_newton_does_not_depend_on_the_units_of_the_columns(solver):
     np.testing.assert_allclose(v, w, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [TrustRegion, SubsampledTrustRegion, STORM])
-def test_a_trust_region_takes_the_metric_that_wild_units_call_for(kind):
+@pytest.mark.parametrize("kind", [TrustRegion, SubsampledTrustRegion, STORM, ARC, SubsampledARC])
+def test_a_model_takes_the_metric_that_wild_units_call_for(kind):
     X, y = classes()
     X /= np.std(X, axis=0)
     for exponent, same in ((2.0, "diagonal"), (0.0, "none")):

@@ -14,11 +14,10 @@ from skopt_dl.engine import Needs, Oracle, Problem, Solver, Status, Trait
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.truncated import truncated_cg
 from skopt_dl.search.schedules import schedule_of
-from skopt_dl.solvers.descent import check_choice
 from skopt_dl.solvers.newton import made_positive
 from skopt_dl.solvers.stochastic.base import StochasticState
 from skopt_dl.solvers.stochastic.sampling import batch_size, on_device, probe
-from skopt_dl.solvers.trust_region import is_uneven, units_of
+from skopt_dl.solvers.units import check_metric, is_uneven, units_of
 
 # A radius beyond this says nothing; one below it leaves no step at this precision.
 MOST = 1e6
@@ -94,7 +93,7 @@ class STORM(Solver):
         for name in ("initial_radius", "trust", "max_inner"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"STORM: {name}={getattr(self, name)!r}, but it must be positive")
-        check_choice(self, "preconditioner", ("auto", "diagonal", "none"))
+        check_metric(self)
         size = batch_size(self.batch_size, problem.n_samples)  # type: ignore[arg-type]
         return StormState(
             w=w,
