@@ -123,6 +123,9 @@ def _has_cheap_hessian(problem: Any) -> bool:
     """Whether all of the Hessian is cheap enough to be formed at each step of a convex descent."""
     if Trait.CONVEX not in problem.traits or problem.size > NEWTON_BELOW:
         return False
+    # That of a network without hidden layers is formed column by column.
+    if Trait.MATRICES in problem.traits:
+        return False
     if problem.why_not(Oracle.SAMPLE_HESSIAN) is not None:
         return True
     if problem.n_samples * problem.size**2 <= HESSIAN_WORK:

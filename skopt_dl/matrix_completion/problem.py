@@ -43,6 +43,11 @@ from skopt_dl.matrix_completion.schur import ReducedSystem
 from skopt_dl.matrix_completion.starts import random_start, spectral_start
 from skopt_dl.matrix_completion.stationarity import certificate_of
 from skopt_dl.matrix_completion.tangent import TangentSpace, leading_triplets
+from skopt_dl.problems.formed import formed_hessian, too_many_columns
+
+
+def _why_no_matrix(problem: FactorProblem) -> str | None:
+    return why_not_curved(problem) or too_many_columns(problem)
 
 
 class FactorProblem(ByEntries, Problem):
@@ -259,6 +264,11 @@ class FactorProblem(ByEntries, Problem):
     def hvp(self, point: Point) -> Callable[[Any], Any]:
         """A function ``d -> H d`` with the exact Hessian (indefinite away from a minimum)."""
         return hessian_product(self, point)
+
+    @offers(Oracle.HESSIAN, lacks=_why_no_matrix)
+    def hessian(self, point: Point) -> Any:
+        """The Hessian at ``point`` as an array, a product a column."""
+        return formed_hessian(self, point)
 
     @offers(Oracle.GGN, lacks=why_not_curved)
     def ggn(self, point: Point) -> Callable[[Any], Any]:

@@ -20,6 +20,7 @@ from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.kronecker import KroneckerModel
 from skopt_dl.neural_network.network import Network
 from skopt_dl.problems.agents import SmoothAgents
+from skopt_dl.problems.formed import formed_hessian, too_many_columns
 
 # Probabilities are not rounded where the objective itself is asked for.
 EXACT = 0.0
@@ -44,6 +45,10 @@ def _dropped(problem: NetworkProblem) -> str | None:
 
 def _no_gauss_newton(problem: NetworkProblem) -> str | None:
     return _trained(problem) or _dropped(problem)
+
+
+def _no_matrix(problem: NetworkProblem) -> str | None:
+    return _no_curvature(problem) or too_many_columns(problem)
 
 
 def _no_batch_curvature(problem: NetworkProblem) -> str | None:
@@ -255,6 +260,11 @@ class NetworkProblem(Problem):
         The outputs of all layers are kept for it.
         """
         return HessianProduct(*self._passes(point.w))
+
+    @offers(Oracle.HESSIAN, lacks=_no_matrix)
+    def hessian(self, point: Point) -> Any:
+        """The Hessian at ``point`` as an array, a product a column."""
+        return formed_hessian(self, point)
 
     @offers(Oracle.GGN, lacks=_no_gauss_newton)
     def ggn(self, point: Point) -> GaussNewtonProduct:

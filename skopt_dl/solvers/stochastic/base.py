@@ -266,8 +266,10 @@ def curvature_step(problem: Any, w: Any, setting: Any) -> tuple[float, float]:
     xp, size = problem.xp, batch_size(setting, problem.n_samples)
     largest, slope = 0.0, 0.0
     for index in probe(problem, size, PROBES):
-        found, g = steepest_curvature(
-            lambda v, index=index: problem.sample_grad(v, index)[1], w, POWER_STEPS
-        )
+
+        def gradient(v: Any, index: Any = index) -> Any:
+            return problem.sample_grad(v, index)[1]
+
+        found, g = steepest_curvature(gradient, w, POWER_STEPS)
         largest, slope = max(largest, found), max(slope, to_float(xp.max(xp.abs(g))))
     return (SAFETY / largest if largest > 0 else 1.0), slope
