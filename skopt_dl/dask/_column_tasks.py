@@ -181,11 +181,12 @@ def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float,
     problem = PosteriorProblem(observed, k, **biases(bias))
     f, xp = problem.factor, problem.xp
     if tau > 0:
-        P, S, L, R, left, right = problem.rows_given(Q, T, xp.full_like(gamma[:1], tau), gamma)
+        P, S, L, R, left = problem.rows_given(Q, T, xp.full_like(gamma[:1], tau), gamma)
     else:
         P = f.unpack(f.from_cols(Q))[0]
         S = xp.zeros_like(P)
-        L, R, left, right = f._left(P, 1.0), f._right(Q, 1.0), f._left(S, 0.0), f._right(T, 0.0)
+        L, R, left = f._left(P, 1.0), f._right(Q, 1.0), f._left(S, 0.0)
+    right = f._right(T, 0.0)
     F, G = f.of_cols(L), f.of_cols(left)
     fixed = slice(k, kp)
     target = observed.values - observed.products(L[:, fixed], R[:, fixed])

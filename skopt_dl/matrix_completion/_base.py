@@ -110,8 +110,8 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         """
         X = self._new_rows(X, "transform")
         observed = self._entries(X)
-        mean, _ = self._columns.answer(self._columns.in_units(observed), lambda L, R: L @ R.T)
-        filled = observed.filled(self._clipped(mean))
+        answer = self._columns.answer(self._columns.in_units(observed), lambda L, R: L @ R.T)
+        filled = observed.filled(self._clipped(answer))
         if not self.keep_empty_features and not bool(observed.xp.all(self._columns.seen)):
             filled = filled[:, self._columns.seen]
         if self.add_indicator:
@@ -350,7 +350,7 @@ class CompletionModel(TransformerMixin, EngineEstimator):
                 "MatrixCompletion.score hides a fifth of each row's observed cells and needs two "
                 f"hidden cells at least, but these rows allow {int(total)}"
             )
-        predicted, _ = self._columns.answer(self._columns.in_units(kept), kept.products)
+        predicted = self._columns.answer(self._columns.in_units(kept), kept.products)
         predicted = self._clipped(predicted)
         centre = xp.sum(hidden * x) / total
         spread = to_float(xp.sum(hidden * (x - centre) ** 2))

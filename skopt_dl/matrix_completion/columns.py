@@ -25,8 +25,8 @@ class Rows:
         Variances of P, where the model has them.
     left, right : arrays
         Factors with columns of ones.
-    left_spread, right_spread : arrays or None
-        Their variances.
+    left_spread : array or None
+        Variances of the left ones.
     """
 
     P: Any
@@ -34,14 +34,6 @@ class Rows:
     left: Any
     right: Any
     left_spread: Any
-    right_spread: Any
-
-    def variances(self, of: Any) -> Any:
-        """Variances of the model where ``of(L, R)`` gives its values."""
-        if self.spread is None:
-            return 0.0
-        L, R, S, T = self.left, self.right, self.left_spread, self.right_spread
-        return of(L * L, T) + of(S, R * R + T)
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ class Columns:
             )
             Q = problem.xp.astype(self.Q, observed.dtype)
             w = problem.from_cols(Q)
-            return Rows(problem.unpack(w)[0], None, *problem.factors(w), None, None)
+            return Rows(problem.unpack(w)[0], None, *problem.factors(w), None)
         arrays = self.Q, self.spread, self.tau, self.gamma
         return self._posterior_rows(observed, *arrays, copies)
 
@@ -138,30 +130,29 @@ class Columns:
         for d in range(Q.shape[0]):
             yield self._posterior_rows(observed, Q[d, :, :], zeros, tau[d, :], gamma[d, :])
 
-    def answer(self, observed: ObservedMatrix, of: Any) -> tuple[Any, Any]:
-        """Mean and variance of the model, where ``of(L, R)`` gives the values of ``L R'``.
+    def answer(self, observed: ObservedMatrix, of: Any) -> Any:
+        """Mean of the model, where ``of(L, R)`` gives the values of ``L R'``.
 
         Where row and column are both without entries in a model without biases: the mean.
         """
-        xp, total, squares, count = observed.xp, 0.0, 0.0, 0
-        within: Any = 0.0
+        xp, count = observed.xp, 0
+        answer: Any = None
         for rows in self.models(observed):
-            value = of(rows.left, rows.right)
-            total, squares, count = total + value, squares + value * value, count + 1
-            within = within + rows.variances(of)
-        mean: Any = total / count
-        variance = within / count + xp.clip(squares / count - mean * mean, 0.0, None)
-        ones = xp.ones((observed.shape[0], 1), dtype=observed.dtype, device=observed.device)
-        unit = of(ones, xp.astype(self.scale, observed.dtype)[:, None])
+            value, count = of(rows.left, rows.right), count + 1
+            answer = value if answer is None else answer + value
+        if count > 1:
+            answer = answer / count
+        # A full array more is as long as the product: only what changes something is done.
+        known, seen = observed.row_weight > 0, self.seen
         if self.bias:
-            mean = mean + self.mean
-        else:
-            known = of(
-                xp.astype(observed.row_weight > 0, observed.dtype)[:, None],
-                xp.astype(self.seen, observed.dtype)[:, None],
-            )
-            mean = xp.where(known > 0, mean, xp.full_like(mean, self.mean))
-        return mean * unit, variance * unit * unit
+            answer += self.mean
+        elif not bool(xp.all(known) & xp.all(seen)):
+            both = of(*(xp.astype(a, observed.dtype)[:, None] for a in (known, seen)))
+            answer = xp.where(both > 0, answer, xp.full_like(answer, self.mean))
+        if bool(xp.any(self.scale != 1)):
+            ones = xp.ones((observed.shape[0], 1), dtype=observed.dtype, device=observed.device)
+            answer *= of(ones, xp.astype(self.scale, observed.dtype)[:, None])
+        return answer
 
     def centred(self, observed: ObservedMatrix) -> ObservedMatrix:
         """Entries without the constant of a model with biases."""

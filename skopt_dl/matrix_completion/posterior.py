@@ -192,16 +192,16 @@ class PosteriorProblem(Problem):
         return max(self._least_noise, float(self.xp.finfo(self.dtype).smallest_normal) ** 0.45)
 
     def rows_given(self, Q: Any, T: Any, tau: Any, gamma: Any) -> tuple[Any, ...]:
-        """Means and variances of the rows for these columns; factors and their variances.
+        """Means and variances of the rows for these columns; factors, variances of the left ones.
 
-        The arrays ``(P, S, left, right, left variances, right variances)``.
+        The arrays ``(P, S, left, right, left variances)``.
         """
         xp, f = self.xp, self.factor
         P = xp.zeros(f.shapes["rows"], dtype=self.dtype, device=self.device)
         b = Beliefs(P, P, Q, T, xp.reshape(tau, (1,)), gamma, Q[0, :])
         P, S = self._means(b, "rows")
         values = f._left(P, 1.0), f._right(Q, 1.0)
-        return P, S, *values, f._left(S, 0.0), f._right(T, 0.0)
+        return P, S, *values, f._left(S, 0.0)
 
     @property
     def column_shape(self) -> tuple[int, int]:

@@ -371,6 +371,10 @@ class FactorProblem(ByEntries, Problem):
         """
         w[...] = self.pack(*balanced(self, *self.unpack(w)))
 
+    def balanced_point(self, point: Point) -> Point:
+        """The equivalent point of least penalty: the model stays, and with it the residual."""
+        return self.point_of(self.pack(*balanced(self, *self.unpack(point.w))), point.cache)
+
     def ordered(self, w: Any) -> Any:
         """Equivalent parameters with orthogonal components in decreasing order; P is the best."""
         return self.from_cols(balanced(self, *self.unpack(w), ordered=True)[1])

@@ -6,6 +6,7 @@ after elimination, A its block diagonal, g the gradient in P, :math:`\mu` the da
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -14,22 +15,26 @@ from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.krylov import pcg
 from skopt_dl.search import rounding
+from skopt_dl.search.trial import ULPS
 
 # A step that gains most of what the model promised lets the damping fall, a poor one raises it.
 POOR, GOOD = 0.25, 0.75
 SHRINK, GROW = 8.0, 8.0
 LEAST = 1e-12
 TRIALS = 12
-# The conjugate gradients end when the residual has fallen by this much.
-INNER_TOL = 1e-2
+# The conjugate gradients end when their residual has fallen by this much at least.
+LOOSE = 1e-2
+# The eliminated block stands at its minimum where its gradient is this small beside the other's.
+AT_REST = 1e-3
 
 
 @dataclass
 class GaussNewtonState(State):
-    """Adds the point at ``w`` and the damping."""
+    """Adds the point at ``w``, the damping and the first value."""
 
     point: Any = None
     damping: float = 0.0
+    first: float = 0.0
 
 
 class GaussNewton(Solver):
@@ -59,11 +64,14 @@ class GaussNewton(Solver):
 
     Notes
     -----
-    Converges quadratically where the residual vanishes, and fast where it is small, whatever the
-    condition of the factors; alternating minimisation only linearly. The conjugate gradients end
-    at a hundredth of the first residual, measured through the preconditioner. Each step begins at
-    the balanced one of the points that are equivalent, where a problem knows it. The objective
-    never increases. The indicator is the gradient's largest component.
+    Converges fast where the residual is small, whatever the condition of the factors; alternating
+    minimisation only linearly. The conjugate gradients end at a hundredth of the first residual,
+    measured through the preconditioner, and later, as long as rounding leaves room, where it has
+    fallen as much as the residuals of the fit: then the steps converge quadratically to a fit
+    without an error. Each step begins at the balanced one of the points that are equivalent, where
+    a problem knows it. The objective never increases, and the method ends where all that a step
+    promises is below rounding, which for a sum of squares near zero is that of the residuals. The
+    indicator is the gradient's largest component.
 
     References
     ----------
@@ -92,7 +100,8 @@ class GaussNewton(Solver):
     def advance(self, problem: Problem, state: GaussNewtonState, n: int) -> Status:
         p: Any = problem
         if state.point is None:
-            _stand(p, state, p.point(state.w))
+            _stand(p, state, point := p.point(state.w))
+            state.first = to_float(point.value)
         for _ in range(n):
             if to_float(state.indicator) <= state.target:
                 return Status.RUNNING
@@ -109,8 +118,11 @@ class GaussNewton(Solver):
         kept, eliminated = list(problem.blocks)
         system = problem.reduced_system(state.point)
         value = to_float(state.point.value)
-        # Where rounding hides the decrease the gradient tells.
-        noise = rounding(value, float(xp.finfo(problem.dtype).eps))
+        # Where rounding hides the decrease the gradient tells. Half squares of residuals r, each
+        # wrong by eps |x|, are wrong by eps |r| |x|, and half squares of x they were at first.
+        known = math.sqrt(value * max(value, state.first)) if value > 0 else 0.0
+        noise = rounding(known, eps := float(xp.finfo(problem.dtype).eps))
+        inner = _forcing(value, state.first, eps)
         for _ in range(TRIALS):
             mu = state.damping
             X, products = pcg(
@@ -118,11 +130,11 @@ class GaussNewton(Solver):
                 partial(system.product, damping=mu),
                 system.rhs,
                 precondition=system.preconditioner(mu),
-                tol=INNER_TOL,
+                tol=inner,
                 max_iter=self.max_inner,
             )
             state.n_epochs += products
-            promised = to_float(system.promise(X))
+            promised = to_float(system.promise(X, mu))
             w = xp.asarray(state.w, copy=True)
             w[problem.blocks[kept]] = w[problem.blocks[kept]] + xp.reshape(X, (-1,))
             problem.block_solve(w, eliminated)
@@ -133,10 +145,19 @@ class GaussNewton(Solver):
                 state.damping = GROW * max(state.damping, LEAST)
             elif ratio > GOOD:
                 state.damping = max(state.damping / SHRINK, LEAST)
-            if gain > 0 or (gain >= -noise and _steepness(xp, trial) < 0.5 * state.indicator):
+            flatter = gain >= -noise and _steepness(xp, trial) < 0.5 * state.indicator
+            if flatter or (gain > 0 and promised > eps * known):
                 _stand(problem, state, trial)
                 return True
+            if promised <= noise:
+                break
         return False
+
+
+def _forcing(value: float, first: float, eps: float) -> float:
+    """How far the conjugate gradients of a step go: as the fit has come, and as it still can."""
+    fallen = math.sqrt(value / first) if 0 < value < first else 1.0
+    return min(LOOSE, max(fallen, ULPS * eps / fallen))
 
 
 def _sweep(problem: Any, state: GaussNewtonState) -> None:
@@ -148,11 +169,14 @@ def _sweep(problem: Any, state: GaussNewtonState) -> None:
 
 def _balanced(problem: Any, state: GaussNewtonState) -> GaussNewtonState:
     """The state at an equivalent point where the damping is fair to all directions."""
-    if hasattr(problem, "balance"):
-        w = problem.xp.asarray(state.w, copy=True)
-        problem.balance(w)
-        problem.block_solve(w, list(problem.blocks)[1])
-        state.point, state.w = (point := problem.point(w)), point.w
+    if not hasattr(problem, "balanced_point"):
+        return state
+    xp, point = problem.xp, problem.balanced_point(state.point)
+    kept, eliminated = (xp.max(xp.abs(point.grad[at])) for at in problem.blocks.values())
+    if to_float(eliminated) > AT_REST * to_float(kept):
+        problem.block_solve(point.w, list(problem.blocks)[1])
+        point = problem.point(point.w)
+    state.point, state.w = point, point.w
     return state
 
 

@@ -164,6 +164,49 @@ def test_gauss_newton_descends_to_the_optimum_of_als(biases):
     np.testing.assert_allclose(values[-1], reference.certificate.objective, rtol=1e-6)
 
 
+def test_gauss_newton_ends_where_rounding_hides_what_a_step_promises():
+    X, full = exact(120, 100, 4, 2.5)
+    p = FactorProblem(observe(X, np.nan), 4, 0.0)
+    result = run(p, GaussNewton(), stopping=Stopping(tol=1e-20, max_iter=100))
+    assert result.status is Status.STALLED
+    assert distance(p, result.w, full) <= 1e-12
+    # Quadratic steps, and no damping is tried where none can help.
+    assert result.n_iter <= 20 and result.n_epochs <= 250
+
+
+@pytest.mark.parametrize("biases", BIASES)
+def test_reduced_system_without_penalty_asks_for_nothing_that_the_columns_undo(biases):
+    p = noisy(*biases, alpha=0.0)
+    w = p.start()
+    p.block_solve(w, "cols")
+    point = p.point(w)
+    system = p.reduced_system(point)
+    h = p.of_cols(p.factors(w)[0])
+    np.testing.assert_allclose(h.T @ system.rhs, 0.0, atol=1e-10)
+    C = np.random.default_rng(0).standard_normal((h.shape[1], p.kp))
+    np.testing.assert_allclose(system.product(h @ C, 0.0), 0.0, atol=1e-8)
+    X, _ = pcg(np, lambda x: system.product(x, 0.1), system.rhs, tol=1e-3)
+    model = np.sum(X * (system.rhs - 0.5 * system.product(X, 0.0))) / p.observed.total
+    np.testing.assert_allclose(system.promise(X, 0.1), model, rtol=1e-8)
+    # First-order: the decrease along a short step with the columns at their minimum.
+    P, Q = p.unpack(w)
+    short = p.pack(P + 1e-5 * X, Q)
+    p.block_solve(short, "cols")
+    slope = (float(point.value) - float(p.value(short))) / 1e-5
+    np.testing.assert_allclose(slope, np.sum(X * system.rhs) / p.observed.total, rtol=1e-3)
+
+
+def test_a_balanced_point_has_the_same_residual():
+    p = noisy(True, True)
+    point = p.point(p.start())
+    balanced = p.balanced_point(point)
+    again = p.point(balanced.w)
+    seen = p.observed.weights > 0
+    np.testing.assert_allclose(again.cache[seen], point.cache[seen], atol=1e-12)
+    np.testing.assert_allclose(again.grad, balanced.grad, atol=1e-12)
+    assert float(again.value) < float(point.value)
+
+
 def test_gauss_newton_refuses_settings_that_mean_nothing():
     for options, message in [
         ({"damping": 0.0}, "damping=0.0"),
