@@ -147,6 +147,8 @@ def _learns_by_heart(problem: Any) -> bool:
     """Whether a network is narrow and has few targets a parameter; measured on the host alone."""
     if Trait.CONVEX in problem.traits or problem.kernels.name != "cython":
         return False
+    if Trait.MATRICES not in problem.traits:
+        return False
     widest = max(max(shape) for shape in problem.shapes.values())
     outputs = list(problem.shapes.values())[-1][1]
     load = problem.n_samples * outputs / problem.size

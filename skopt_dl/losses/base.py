@@ -27,6 +27,8 @@ class Loss(Settings, ABC):
 
     - ``curvature(y, z)``: second derivative, shape ``(n,)``; for a loss of several outputs
       ``curvature_map(y, z)``, a function from rows ``d`` to each sample's Hessian times its row.
+    - ``curvature_root(y, z)``: of several outputs, the columns of a root R of each sample's Hessian
+      ``R R'``: a list of arrays of shape ``(n, K)``.
     - ``value_slope(y, z)``: both at once, where they share work.
     - ``conjugate(y, u)``: the Fenchel conjugate ``sup_z u z - loss(y, z)``, shape ``(n,)``.
     - ``prox(y, v, step)``: ``argmin_z loss(y, z) + (z - v)^2 / (2 step)``; ``step`` may be an array

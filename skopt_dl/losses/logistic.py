@@ -105,6 +105,14 @@ class Multinomial(Loss):
         p, xp = kernels_of(z).softmax(z), namespace_of(z)
         return lambda d: p * (d - xp.sum(p * d, axis=1, keepdims=True))
 
+    def curvature_root(self, y: Any, z: Any) -> list[Any]:
+        """``sqrt(p_k) (e_k - p)`` for each class."""
+        p, xp = kernels_of(z).softmax(z), namespace_of(z)
+        roots = [-p * xp.sqrt(p[:, k : k + 1]) for k in range(p.shape[1])]
+        for k, root in enumerate(roots):
+            root[:, k] += xp.sqrt(p[:, k])
+        return roots
+
     def conjugate(self, y: Any, u: Any) -> Any:
         """Negative entropy of the distribution ``u + y``; infinite off the simplex."""
         xp = namespace_of(u)

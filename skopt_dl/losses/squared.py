@@ -33,6 +33,13 @@ class Squared(Loss):
     def curvature_map(self, y: Any, z: Any) -> Callable[[Any], Any]:
         return lambda d: d
 
+    def curvature_root(self, y: Any, z: Any) -> list[Any]:
+        """The unit vectors."""
+        roots = [namespace_of(z).zeros_like(z) for _ in range(z.shape[1])]
+        for k, root in enumerate(roots):
+            root[:, k] = 1
+        return roots
+
     def conjugate(self, y: Any, u: Any) -> Any:
         each = 0.5 * u**2 + u * y
         return each if each.ndim == 1 else namespace_of(each).sum(each, axis=1)

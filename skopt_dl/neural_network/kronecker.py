@@ -11,7 +11,6 @@ curvature", ICML 2015.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
@@ -20,40 +19,7 @@ from skopt_dl.neural_network.curvature import (
     curvature_root,
     output_curvature,
 )
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer: where it lies in the flat array, and what the samples of a batch say of it.
-
-    Attributes
-    ----------
-    coef, intercept : slice
-        Its blocks.
-    a : array of shape (n, rows + 1)
-        Inputs, with a column of ones.
-    d : array of shape (m, n, columns)
-        Derivatives of the loss of single samples in its raw outputs; :math:`E[d d']` sums over the
-        first axis.
-    omega, root : array of shape (n, 1)
-        Weights of the samples, which sum to one, and their roots.
-    """
-
-    coef: slice
-    intercept: slice
-    a: Any
-    d: Any
-    omega: Any
-    root: Any
-
-
-@dataclass(frozen=True)
-class Image:
-    """A vector, the change of the raw outputs along it, and of the loss's derivatives there."""
-
-    v: Any
-    dot: Any
-    curved: Any
+from skopt_dl.problems.kronecker import Image, Layer
 
 
 class KroneckerModel:

@@ -9,8 +9,10 @@ from skopt_dl.linops import along_rows
 from skopt_dl.problems.agents import Agents
 from skopt_dl.problems.curvature import sample_curvature
 from skopt_dl.problems.dual import DualModel
+from skopt_dl.problems.kronecker import LinearKronecker
 from skopt_dl.problems.reasons import (
     no_dual_coordinates,
+    no_factors,
     no_lipschitz,
     no_sample_curvature,
     no_smooth_loss,
@@ -27,16 +29,23 @@ class BySamples:
 
         A smooth penalty is included; one without a gradient is left to the prox.
         """
-        value, rows, y, omega, z = self._batch(w, index)
+        value, *batch = self.on_batch(w, index)
+        return value, self.batch_grad(w, *batch)
+
+    def batch_grad(self: Any, w: Any, rows: Any, y: Any, omega: Any, z: Any) -> Any:
+        """The gradient at ``w`` on rows with these targets, weights and predictions."""
         grad = self.flat(rows.rmatvec(along_rows(omega, self.loss.slope(y, z))))
-        if Trait.SMOOTH in self.traits:
-            grad = grad + self.on_coef(self.penalty.grad, w)
-        return value, grad
+        return grad + self.on_coef(self.penalty.grad, w) if Trait.SMOOTH in self.traits else grad
+
+    @offers(Oracle.KRONECKER, lacks=no_factors)
+    def kronecker(self: Any, w: Any, index: Any) -> LinearKronecker:
+        """The Fisher matrix on the samples ``index`` as the Kronecker product of one layer."""
+        return LinearKronecker(self, w, index)
 
     @offers(Oracle.SAMPLE_VALUE, lacks=no_smooth_loss)
     def sample_value(self: Any, w: Any, index: Any) -> Any:
         """The value that `sample_grad` has the gradient of."""
-        return self._batch(w, index)[0]
+        return self.on_batch(w, index)[0]
 
     @offers(Oracle.SAMPLE_LOSSES)
     def sample_losses(self: Any, w: Any) -> Any:
@@ -46,9 +55,9 @@ class BySamples:
     @offers(Oracle.SAMPLE_CURVATURE, lacks=no_sample_curvature)
     def sample_curvature(self: Any, w: Any, index: Any) -> Any:
         """Diagonal of the Hessian of what `sample_value` returns, shape ``(size,)``."""
-        return sample_curvature(self, w, *self._batch(w, index)[1:])
+        return sample_curvature(self, w, *self.on_batch(w, index)[1:])
 
-    def _batch(self: Any, w: Any, index: Any) -> tuple[Any, Any, Any, Any, Any]:
+    def on_batch(self: Any, w: Any, index: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Value of the samples ``index``; their rows, targets, weights and predictions."""
         xp = self.xp
         rows = self.map.take_rows(index)

@@ -62,6 +62,13 @@ def no_gauss_newton(problem: Any) -> str | None:
     return no_curvature(problem) or _not_convex(problem)
 
 
+def no_factors(problem: Any) -> str | None:
+    reason = no_gauss_newton(problem)
+    if reason is None and problem.y.ndim != 1 and not hasattr(problem.loss, "curvature_root"):
+        return f"the {type(problem.loss).__name__} loss of several outputs has no curvature_root"
+    return reason
+
+
 def _not_convex(problem: Any) -> str | None:
     return None if problem.loss.convex else f"the {type(problem.loss).__name__} loss is not convex"
 

@@ -70,6 +70,10 @@ def _check_derivatives(loss: Loss, y: np.ndarray, z: np.ndarray, rng: Any) -> No
     if hasattr(loss, "curvature_map"):
         product = loss.curvature_map(y, z)(d)
         require_close("curvature_map = difference of slopes", product, bend, 1e-5, 1e-8)
+        if z.ndim == 2 and hasattr(loss, "curvature_root"):
+            roots = loss.curvature_root(y, z)
+            squared = sum(r * np.sum(r * d, axis=1, keepdims=True) for r in roots)
+            require_close("R R' = curvature_map", squared, product, 1e-10, 1e-12)
     far = z + 4 * rng.standard_normal(z.shape)
     moved, shift = loss.slope(y, far) - loss.slope(y, z), far - z
     bound = loss.smoothness * np.linalg.norm(shift) * (1 + 1e-12)

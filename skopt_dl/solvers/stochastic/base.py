@@ -115,6 +115,8 @@ class StochasticSolver(Solver):
         When the automatic schedule lowers an automatic rate on a linear model: where batches are
         noisy, or always (steps that do not shrink with the gradient), or never (steps that shrink
         by themselves).
+    decreasing : str or Schedule
+        What the automatic schedule lowers the rate by.
     by_model : bool
         Whether a batch's gradient comes from ``state.model``, what `Oracle.KRONECKER` makes of the
         batch: the pass forward is then done once for both.
@@ -128,6 +130,7 @@ class StochasticSolver(Solver):
     unit: ClassVar = "epoch"
     default_max_iter: ClassVar[int] = 1000
     decreases: ClassVar[Literal["never", "noise", "always"]] = "noise"
+    decreasing: ClassVar[str | Schedule] = "decreasing"
     by_model: ClassVar[bool] = False
     own_average: ClassVar[Average | None] = None
     coordinatewise: ClassVar[bool] = False
@@ -175,7 +178,7 @@ class StochasticSolver(Solver):
         decreasing = automatic and lowers and Trait.LINEAR_MODEL in problem.traits
         schedule = self.schedule
         if schedule == "auto":
-            schedule = "decreasing" if decreasing else "constant"
+            schedule = self.decreasing if decreasing else "constant"
         state = self._start(problem, w)
         state.schedule, average = schedule_of(schedule), self.average
         if average == "auto" and self.own_average is not None:

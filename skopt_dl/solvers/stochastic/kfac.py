@@ -1,6 +1,6 @@
 r"""K-FAC and EKFAC: natural gradients with a Fisher matrix of Kronecker products.
 
-Letters: V the gradient of a layer's matrix (the intercept its last row), A and G the two factors of
+Letters: V the gradient of a layer's matrix (an intercept its last row), A and G the two factors of
 its Fisher matrix, :math:`\lambda` the damping, :math:`\gamma` that of the factors, :math:`\pi` how
 it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step taken.
 """
@@ -79,6 +79,10 @@ class KFAC(DenseKFAC):
     The damping is judged every 5 updates, :math:`\\gamma` compared with a larger and a smaller one
     every 20; at the start it is :math:`\\sqrt{\\lambda + \\text{ridge}}`. :math:`\\pi` is that of
     the last inversion.
+
+    A linear model is a network of one layer, and of a squared error :math:`A \\otimes G` is its
+    Hessian. Where its batches are parts of the samples and the rate is automatic, steps are parts
+    of :math:`\\delta` that fall as one over the root of the epochs, with :math:`\\lambda` as it is.
 
     References
     ----------

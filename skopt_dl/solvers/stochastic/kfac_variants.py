@@ -1,13 +1,13 @@
 r"""K-FAC with cheaper factors, and with a memory of past models.
 
-Letters: V the gradient of a layer's matrix (the intercept its last row), A and G the two factors of
+Letters: V the gradient of a layer's matrix (an intercept its last row), A and G the two factors of
 its Fisher matrix, :math:`\lambda` the damping, :math:`\gamma` that of the factors, :math:`\pi` how
 it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step taken.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from skopt_dl.linops.kronecker import (
     BrandRandomizedSide,
@@ -203,6 +203,8 @@ class KLDWRM(KroneckerSolver):
     """
 
     own_rate: ClassVar[float] = 0.3
+    # Past models hold back steps that a noisy batch would make.
+    decreases: ClassVar[Literal["never", "noise", "always"]] = "never"
     # The past counts by its steps.
     learn_every: ClassVar[int] = 1
 

@@ -1,6 +1,6 @@
 r"""What Kronecker-factored natural gradients share: factors per layer, damping, the exact step.
 
-Letters: V the gradient of a layer's matrix (the intercept its last row), A and G the two factors of
+Letters: V the gradient of a layer's matrix (an intercept its last row), A and G the two factors of
 its Fisher matrix, :math:`\lambda` the damping, :math:`\gamma` that of the factors, :math:`\pi` how
 it is shared, :math:`\Delta` the preconditioned step, :math:`\delta` the step taken.
 """
@@ -11,16 +11,17 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Trait
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.kronecker import EigenSide, Side
+from skopt_dl.search.schedules import Decreasing, Schedule
 from skopt_dl.solvers.ratio import GOOD, POOR
 from skopt_dl.solvers.stochastic.averaging import EMA
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
 
-NEEDS = Needs.of(Oracle.SAMPLE_GRAD, Oracle.KRONECKER, Trait.SMOOTH, Trait.MATRICES)
+NEEDS = Needs.of(Oracle.SAMPLE_GRAD, Oracle.KRONECKER, Trait.SMOOTH)
 
 # Per update the damping changes by this factor at most; the paper's 19/20. It is judged every
 # JUDGE updates, the damping of the factors every COMPARE.
@@ -46,8 +47,8 @@ class KroneckerState(StochasticState):
     ----------
     metrics : list of Factored
         One a layer.
-    blocks : list of tuple of slice
-        Coefficients and intercept of each layer.
+    blocks : list of tuple of slice, slice and int
+        Coefficients and intercept of each layer, and its columns.
     model : KroneckerModel
         The Fisher matrix of the batch at hand.
     damping, gamma : float
@@ -63,7 +64,7 @@ class KroneckerState(StochasticState):
     """
 
     metrics: list[Any] = field(default_factory=list)
-    blocks: list[tuple[slice, slice]] = field(default_factory=list)
+    blocks: list[tuple[slice, slice, int]] = field(default_factory=list)
     model: Any = None
     damping: float = 1.0
     gamma: float = 0.0
@@ -159,12 +160,14 @@ class KroneckerSolver(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = NEEDS
-    decreases: ClassVar = "never"
+    decreases: ClassVar[Literal["never", "noise", "always"]] = "noise"
+    # Steps to the minimum of a batch's model are long: a slow fall is enough.
+    decreasing: ClassVar[str | Schedule] = Decreasing(power=0.5)
     by_model: ClassVar = True
     # The authors' way with the noise that is left: their decay is 0.99, of batches of thousands.
     # Of benchmarks.pass_lines autoencoder 0.8 to 0.95 save 6 of 64 passes, 0.98 saves 3.
     own_average: ClassVar = EMA(decay=0.9)
-    schedule = "constant"
+    schedule = "auto"
     own_rate: ClassVar[float] = 1.0
     # From each batch the factors are hardly better: 57 passes to the loss of benchmarks.pass_lines
     # autoencoder (mean of four seeds), and 59 from every other, in .95 of the time.
@@ -200,19 +203,21 @@ class KroneckerSolver(StochasticSolver):
 
     def _move(self, problem: Any, state: KroneckerState, g: Any) -> None:
         value = to_float(state.batch[1])
-        if self.wake is None and self.learning_rate == "auto" and _fell_off(state, value):
+        by_model = self.wake is None and self.learning_rate == "auto"
+        # A linear model has no cliffs, and values of its weighted batches differ by their weights.
+        if by_model and Trait.LINEAR_MODEL not in problem.traits and _fell_off(state, value):
             return
         if not math.isfinite(value):
             # Neither is the gradient, and there is no curvature: the next report ends the run.
             state.w = state.w - state.rate * g
             return
         self._learn(problem, state)
-        if self.wake is not None:
-            _move_in_the_wake(problem, state, g, self.wake)
-        elif self.learning_rate != "auto":
-            state.w += state.rate * preconditioned(problem, state, g, state.gamma)
-        else:
+        if by_model:
             _move_by_model(problem, state, g)
+        elif self.wake is not None:
+            _move_in_the_wake(problem, state, g, self.wake)
+        else:
+            state.w += state.rate * preconditioned(problem, state, g, state.gamma)
 
     def _learn(self, problem: Any, state: KroneckerState) -> None:
         """Bring the factors up to date with the batch at hand, every so often their inverses."""
@@ -223,7 +228,7 @@ class KroneckerSolver(StochasticSolver):
         layers = self._layers(state)
         if not state.metrics:
             state.metrics = [self._metric() for _ in layers]
-            state.blocks = [(layer.coef, layer.intercept) for layer in layers]
+            state.blocks = [(each.coef, each.intercept, each.d.shape[2]) for each in layers]
             state.gamma = math.sqrt(state.damping + state.model.ridge)
         state.n_learnt += 1
         kept = self.wake
@@ -246,17 +251,18 @@ class KroneckerSolver(StochasticSolver):
 
 
 def by_layer(problem: Any, state: KroneckerState, v: Any, act: Callable[[Any, Any], Any]) -> Any:
-    """``act(metric, V)`` for the matrix V of each layer, its intercept the last row; flat."""
+    """``act(metric, V)`` for the matrix V of each layer, an intercept its last row; flat."""
     xp, out = problem.xp, problem.xp.empty_like(v)
-    for metric, (coef, intercept) in zip(state.metrics, state.blocks, strict=True):
-        columns = intercept.stop - intercept.start
-        rows = (coef.stop - coef.start) // columns
-        V = xp.empty((rows + 1, columns), dtype=v.dtype, device=problem.device)
+    for metric, (coef, intercept, columns) in zip(state.metrics, state.blocks, strict=True):
+        rows, biased = (coef.stop - coef.start) // columns, intercept.stop > intercept.start
+        V = xp.empty((rows + biased, columns), dtype=v.dtype, device=problem.device)
         V[:rows, :] = xp.reshape(v[coef], (rows, columns))
-        V[rows, :] = v[intercept]
+        if biased:
+            V[rows, :] = v[intercept]
         moved = act(metric, V)
         out[coef] = xp.reshape(moved[:rows, :], (-1,))
-        out[intercept] = moved[rows, :]
+        if biased:
+            out[intercept] = moved[rows, :]
     return out
 
 
@@ -293,14 +299,19 @@ def _fell_off(state: KroneckerState, value: float) -> bool:
 
 
 def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
-    k, step, promised = state.n_updates, None, 0.0
+    k, promised = state.n_updates, 0.0
+    step: Any = None
     last = None if state.last is None else state.model.image(state.last)
     for gamma in _gammas(state, k):
         d = state.model.image(preconditioned(problem, state, g, gamma))
         trial, gain = _best_step(state, g, d, last)
         if step is None or gain > promised:
             step, promised, state.gamma = trial, gain, gamma
-    judged = k % JUDGE == 0 and promised > 0
+    # Where the rate falls, a part of the way to the minimum of the model. What comes of it speaks
+    # for less damping always, until single batches decide: the damping stays as it is then.
+    share = state.rate / state.initial_rate
+    step = share * step
+    judged = share == 1 and k % JUDGE == 0 and promised > 0
     before = to_float(state.model.value()) if judged else 0.0
     state.before, state.w, state.last = state.w, state.w + step, step
     if judged:
