@@ -9,7 +9,13 @@ from skopt_dl.engine import SolveResult
 
 
 def best_of(
-    estimator: Any, problem: Any, start: Callable[[int], Any], rng: Any, **settings: Any
+    estimator: Any,
+    problem: Any,
+    start: Callable[[int], Any],
+    rng: Any,
+    *,
+    quiet: bool = False,
+    **settings: Any,
 ) -> SolveResult:
     """The one of ``n_init`` solves with the least objective.
 
@@ -25,6 +31,8 @@ def best_of(
         From the number of the solve to where it starts.
     rng : RandomState
         Gives the seeds, and what a solver draws.
+    quiet : bool
+        Whether it is for the caller to warn.
     **settings
         Of the solves.
     """
@@ -41,5 +49,6 @@ def best_of(
             )
         )
     kept, stopping = min(attempts, key=lambda attempt: attempt[0].certificate.objective)
-    estimator._warn_unless_converged(kept, stopping)
+    if not quiet:
+        estimator._warn_unless_converged(kept, stopping)
     return kept  # type: ignore[no-any-return]

@@ -187,7 +187,7 @@ class BallFactors(BallProblem):
         """A projected gradient step from ``Z + beta (Z - Z before)``."""
         U, s, V = stepped(self, before, w, beta, V, turns)
         s, k = self._inside(s), self.k
-        return self.from_triplets(U[:, :k], s[:k], V[:, :k]), V
+        return self.from_triplets(U[:, :k], s[:k], V[:, :k]), V, self.xp.sum(s[k : k + 1])
 
     def certificate(self, w: Any) -> Certificate:
         return self.ball.certificate(self.observed.products(*self.unpack(w)))

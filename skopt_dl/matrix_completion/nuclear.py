@@ -105,12 +105,14 @@ def shrunk(problem: Any, before: Any, w: Any, beta: float, V: Any, turns: int) -
     -------
     w, V : arrays
         The new point and its right singular vectors.
+    cut : 0-d array
+        The largest singular value that the rank leaves out.
     """
     obs, k = problem.observed, problem.k
     U, s, V = stepped(problem, before, w, beta, V, turns)
     threshold = strength(problem) * obs.total / problem.xp.max(obs.weights)
     s = problem.xp.clip(s - threshold, 0.0, None)
-    return problem.from_triplets(U[:, :k], s[:k], V[:, :k]), V
+    return problem.from_triplets(U[:, :k], s[:k], V[:, :k]), V, problem.xp.sum(s[k : k + 1])
 
 
 def stepped(problem: Any, before: Any, w: Any, beta: float, V: Any, turns: int) -> Any:

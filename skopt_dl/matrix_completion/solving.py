@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from skopt_dl._sklearn.arrays import put_beside
@@ -21,6 +22,7 @@ from skopt_dl.matrix_completion.building import (
 from skopt_dl.matrix_completion.pairs import positions
 from skopt_dl.matrix_completion.pilot import Pilot
 from skopt_dl.matrix_completion.prepared import Prepared
+from skopt_dl.matrix_completion.recovery import recovered
 from skopt_dl.matrix_completion.training import Training
 
 Unpack = Callable[[Any, Any], dict[str, Any]]
@@ -37,9 +39,13 @@ def solved(estimator: Any, data: Prepared, rng: Any, interim: Unpack) -> tuple[A
         ball = ball_problem(estimator, data)
         return ball, _best(estimator, ball, data, rng, interim)
     if not learns(estimator):
+        problem = factor_problem(estimator, data, estimator.alpha)
         if estimator.alpha == 0:
             data.warn_if_undetermined(rank_of(estimator, data))
-        problem = factor_problem(estimator, data, estimator.alpha)
+            if estimator.solver == "auto":
+                return problem, recovered(
+                    estimator, problem, partial(_best, estimator, problem, data, rng, interim)
+                )
         return problem, _best(estimator, problem, data, rng, interim)
     learned = posterior_problem(estimator, data)
     if has_posterior(estimator) and _fits(estimator, learned):
@@ -81,6 +87,7 @@ def _best(
     interim: Unpack,
     solver: Any = None,
     start: Any = None,
+    **settings: Any,
 ) -> SolveResult:
     """The best of ``n_init`` solves; ``start(problem)`` is another first start."""
     chosen = resolve(estimator.solver if solver is None else solver, problem)[0]
@@ -99,6 +106,7 @@ def _best(
         tol=None if draws else estimator.tol,
         unpack=lambda w: interim(problem, w),
         solver=solver,
+        **settings,
     )
 
 

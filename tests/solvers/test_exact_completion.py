@@ -338,3 +338,31 @@ def test_another_start_finds_what_the_first_does_not():
     assert errors[0] > 0.1 and errors[1] < 1e-10
     # The start that fails is not the one that is kept: nothing to warn of.
     assert warned == [1, 0]
+
+
+# --- what "auto" does without a penalty ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("condition", "solver"), [(1e6, "irls"), (10.0, "gauss_newton")])
+def test_auto_asks_irls_where_gauss_newton_does_not_arrive(condition, solver):
+    X, full = exact(120, 100, 5, 2.6, condition)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model = MatrixCompletion(5, alpha=0, tol=1e-12, random_state=0).fit(X)
+    assert model.solver_ == solver
+    assert np.linalg.norm(model.transform(X) - full) <= 1e-9 * np.linalg.norm(full)
+    if solver == "irls":
+        assert model.solve_report_.reason == "gauss_newton found no exact fit"
+
+
+def test_auto_keeps_the_best_where_no_method_arrives():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 2)) @ rng.standard_normal((2, 30))
+    X += 0.1 * rng.standard_normal(X.shape)
+    X[rng.random(X.shape) < 0.4] = np.nan
+    named = MatrixCompletion(2, alpha=0, tol=1e-6, solver="gauss_newton", random_state=0).fit(X)
+    with pytest.warns(ConvergenceWarning, match="GaussNewton"):
+        model = MatrixCompletion(2, alpha=0, tol=0, random_state=0).fit(X)
+    assert model.solver_ == "gauss_newton"
+    least = named.solve_report_.objective
+    assert model.solve_report_.objective <= least * (1 + 1e-9)

@@ -177,3 +177,14 @@ def test_vertices_are_found_where_the_singular_values_of_the_gradient_are_near_e
     )
     model.fit(noisy)
     assert model.solve_report_.status == "converged"
+
+
+@pytest.mark.parametrize("solver", ["fista", "ista", "projected_gradient", "soft_impute"])
+@pytest.mark.parametrize("radius", [3.0, 100.0])
+def test_a_gap_that_the_rank_keeps_open_ends_soon(solver, radius):
+    with pytest.warns(ConvergenceWarning, match="stalled"):
+        model = ball(radius, rank=2, solver=solver).fit(X)
+    assert model.solve_report_.n_iter <= 500
+    # Nothing of note is gained by going on: the best matrix of this rank is found.
+    best = MatrixCompletion(2, alpha=0, solver="gauss_newton", random_state=0).fit(X)
+    assert model.solve_report_.objective <= 1.02 * best.solve_report_.objective
