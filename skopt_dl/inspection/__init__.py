@@ -12,6 +12,7 @@ from skopt_dl.inspection.displays import (
     SpectrumDisplay,
 )
 from skopt_dl.inspection.hidden_units import align_units
+from skopt_dl.inspection.jacobians import input_jacobians, log_gains
 from skopt_dl.inspection.landscape import Landscape, Saddle, SpectralDensity
 from skopt_dl.inspection.mode_curves import ModeCurve, connect
 from skopt_dl.inspection.table import SolverRow, SolverTable, solver_table
@@ -34,5 +35,7 @@ __all__ = [
     "align_units",
     "connect",
     "convergence_plot",
+    "input_jacobians",
+    "log_gains",
     "solver_table",
 ]
