@@ -215,20 +215,45 @@ class NetworkProblem(Problem):
         """The mean over agents that the objective is, agent i with the samples ``parts[i]``."""
         return SmoothAgents([self._share(part, len(parts)) for part in parts], w)
 
-    def _share(self, index: Any, n_agents: int) -> Callable[[Any], Any]:
-        """Gradient of ``n_agents`` times what the samples ``index`` add to the mean, with the
-        whole penalty."""
+    def shards(self, parts: list[Any]) -> list[tuple[float, NetworkProblem]]:
+        """Weights, which sum to one, and problems of parts of the samples: their mean is this one.
+
+        A part without weight is left out.
+        """
+        found = [(self._weight(part), part) for part in parts]
+        found = [(weight, part) for weight, part in found if weight > 0]
+        total = sum(weight for weight, _ in found)
+        # A problem divides its penalty by its own weight.
+        alpha = self.alpha / max(len(found), 1)
+        return [(weight / total, self._part(part, alpha)) for weight, part in found]
+
+    def _weight(self, index: Any) -> float:
+        s = self.sample_weight
+        return float(index.shape[0]) if s is None else to_float(self.xp.sum(self.xp.take(s, index)))
+
+    def _part(self, index: Any, alpha: float) -> NetworkProblem:
+        """The problem of the samples ``index`` alone, with a penalty of its own."""
         xp, s = self.xp, self.sample_weight
         X = self.X[index] if hasattr(self.X, "tocsc") else xp.take(self.X, index, axis=0)
         own = None if s is None else xp.take(s, index)
-        weight = index.shape[0] if own is None else to_float(xp.sum(own))
-        total = self.n_samples if s is None else to_float(xp.sum(s))
         y = xp.take(self.y, index, axis=0)
-        local = NetworkProblem(self.net, X, y, sample_weight=own, certified=False)
-        share, ridge, n_coef = n_agents * weight / total, self.alpha / total, self.net.n_coef
+        return NetworkProblem(
+            self.net, X, y, alpha=alpha, sample_weight=own, certified=False, description="a part"
+        )
+
+    def _share(self, index: Any, n_agents: int) -> Callable[[Any], Any]:
+        """Gradient of ``n_agents`` times what the samples ``index`` add to the mean, with the
+        whole penalty."""
+        total = (
+            self.n_samples
+            if self.sample_weight is None
+            else to_float(self.xp.sum(self.sample_weight))
+        )
+        local, share = self._part(index, 0.0), n_agents * self._weight(index) / total
+        ridge, n_coef = self.alpha / total, self.net.n_coef
 
         def gradient(v: Any) -> Any:
-            g = share * local.point(v).grad if share else xp.zeros_like(v)
+            g = share * local.point(v).grad if share else self.xp.zeros_like(v)
             g[:n_coef] += ridge * v[:n_coef]
             return g
 

@@ -110,6 +110,21 @@ class Agents:
         return self.problem.xp.stack(stacked)
 
 
+def shards_of(problem: LinearProblem, parts: list[Any]) -> list[tuple[float, LinearProblem]]:
+    """Weights, which sum to one, and problems of parts of the samples: their mean is ``problem``.
+
+    They answer for values, gradients and curvature alone.
+    """
+    shards = []
+    for index in parts:
+        part: Any = _part(problem, index, len(parts))
+        # What belongs to all samples.
+        part.base = part._known = part._at_zero = part._lipschitz = None
+        part._description = "a shard of a linear problem"
+        shards.append((1 / len(parts), part))
+    return shards
+
+
 def _part(problem: LinearProblem, index: Any, n_parts: int) -> LinearProblem:
     """The problem of the samples ``index`` alone, its loss times the number of parts."""
     xp, part = problem.xp, copy.copy(problem)

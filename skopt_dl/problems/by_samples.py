@@ -6,7 +6,7 @@ from typing import Any
 
 from skopt_dl.engine import Oracle, Trait, offers
 from skopt_dl.linops import along_rows
-from skopt_dl.problems.agents import Agents
+from skopt_dl.problems.agents import Agents, shards_of
 from skopt_dl.problems.curvature import sample_curvature
 from skopt_dl.problems.dual import DualModel
 from skopt_dl.problems.kronecker import LinearKronecker
@@ -81,6 +81,10 @@ class BySamples:
         Its constants are those of every point, not only of the start ``w``.
         """
         return Agents(self, parts)
+
+    def shards(self: Any, parts: Any) -> list[tuple[float, Any]]:
+        """See `skopt_dl.problems.agents.shards_of`."""
+        return shards_of(self, parts)
 
     @offers(Oracle.DUAL_COORDS, lacks=no_dual_coordinates)
     def dual_coordinates(self: Any, w: Any) -> DualModel:
