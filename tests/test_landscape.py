@@ -9,10 +9,12 @@ from smooth import quadratic, with_eigenvalues
 
 from skopt_dl import LogisticRegression, MLPClassifier, Ridge
 from skopt_dl.inspection import (
+    CurvatureDisplay,
     FlatnessDisplay,
     Landscape,
     LossLineDisplay,
     LossPlaneDisplay,
+    NoiseScaleDisplay,
     SpectrumDisplay,
 )
 from skopt_dl.kernels.namespace import to_numpy
@@ -251,6 +253,34 @@ def test_flatness_is_drawn_as_a_parabola_has_it():
     ball, longest, middle = shown.ax_.lines
     np.testing.assert_allclose(longest.get_xdata(), sides[:, 0], rtol=1e-3)
     np.testing.assert_allclose(ball.get_ydata(), middle.get_ydata())
+
+
+def test_the_ends_of_a_spectrum_are_drawn_with_the_trace():
+    problem, A = bowl()
+    shown = CurvatureDisplay.from_landscape(Landscape(problem), 2)
+    np.testing.assert_allclose(shown.top, [20.0, 8.0], rtol=1e-8)
+    assert shown.lowest == pytest.approx(-2.0, abs=1e-8)
+    assert shown.share == pytest.approx(28 / np.trace(A), rel=0.1)
+    bars = [bar.get_height() for bar in shown.ax_.patches]
+    np.testing.assert_allclose(bars, [20.0, 8.0, -2.0], rtol=1e-6)
+    # The saddle's bar has a colour of its own.
+    assert shown.ax_.patches[2].get_facecolor() != shown.ax_.patches[0].get_facecolor()
+    assert len(CurvatureDisplay.from_landscape(Landscape(bowl([1.0, 2.0])[0]), 5).top) == 2
+
+
+def test_the_noise_scale_halves_the_longest_step_at_its_batch_size():
+    problem = ridge()
+    landscape = Landscape(problem, np.ones(4))
+    shown = NoiseScaleDisplay.from_landscape(landscape)
+    assert shown.scale == pytest.approx(Landscape(problem, np.ones(4)).noise_scale())
+    sizes, share = shown.curve()
+    np.testing.assert_allclose(share, sizes / (sizes + shown.scale))
+    assert sizes[0] == 1 and sizes[-1] == 60
+    curve, mark = shown.ax_.lines
+    np.testing.assert_allclose(curve.get_ydata(), share)
+    np.testing.assert_allclose(mark.get_xdata(), shown.scale)
+    # At a minimum there is noise alone, and no mark.
+    assert len(NoiseScaleDisplay(np.inf, 60).plot().ax_.lines) == 1
 
 
 def test_on_another_device():

@@ -4,11 +4,13 @@ of the objective around a point and between points."""
 from skopt_dl.inspection.convergence import convergence_plot
 from skopt_dl.inspection.deep_linear import DeepLinear, DeepLinearTrace
 from skopt_dl.inspection.displays import (
+    CurvatureDisplay,
     DeepLinearDisplay,
     FlatnessDisplay,
     LossLineDisplay,
     LossPlaneDisplay,
     ModeCurveDisplay,
+    NoiseScaleDisplay,
     SpectrumDisplay,
 )
 from skopt_dl.inspection.hidden_units import align_units
@@ -18,6 +20,7 @@ from skopt_dl.inspection.mode_curves import ModeCurve, connect
 from skopt_dl.inspection.table import SolverRow, SolverTable, solver_table
 
 __all__ = [
+    "CurvatureDisplay",
     "DeepLinear",
     "DeepLinearDisplay",
     "DeepLinearTrace",
@@ -27,6 +30,7 @@ __all__ = [
     "LossPlaneDisplay",
     "ModeCurve",
     "ModeCurveDisplay",
+    "NoiseScaleDisplay",
     "Saddle",
     "SolverRow",
     "SolverTable",

@@ -179,6 +179,88 @@ class FlatnessDisplay(_Display):
         return self
 
 
+class CurvatureDisplay(_Display):
+    """The ends of the spectrum: the steepest directions, and the lowest one, that of a saddle.
+
+    Parameters
+    ----------
+    top : array of shape (k,)
+        The largest eigenvalues, the largest first (`Landscape.top`).
+    lowest : float
+        The least eigenvalue (`Landscape.saddle`).
+    trace : float
+        The sum of all (`Landscape.trace`).
+    """
+
+    def __init__(self, top: Any, lowest: float, trace: float) -> None:
+        self.top, self.lowest, self.trace = np.asarray(top), float(lowest), float(trace)
+
+    @classmethod
+    def from_landscape(cls, landscape: Landscape, k: int = 5, *, ax: Any = None) -> Any:
+        """Compute and draw the ``k`` largest, the least, and the trace."""
+        k = min(k, landscape.problem.size)
+        return cls(landscape.top(k)[0], landscape.saddle().lowest, landscape.trace()).plot(ax=ax)
+
+    @property
+    def share(self) -> float:
+        """The part of the trace that the largest eigenvalues have."""
+        return float(self.top.sum()) / self.trace if self.trace else float("nan")
+
+    def plot(self, *, ax: Any = None) -> CurvatureDisplay:
+        """Draw a bar for each of the largest and one for the least, red where it is negative."""
+        ax = self._axes(ax)
+        k = len(self.top)
+        ax.bar(range(1, k + 1), self.top)
+        ax.bar([k + 1], [self.lowest], color="tab:red" if self.lowest < 0 else "tab:gray")
+        ax.set_xticks(range(1, k + 2), [*map(str, range(1, k + 1)), "least"])
+        ax.axhline(0, linewidth=0.8, color="black")
+        ax.set_xlabel("direction")
+        ax.set_ylabel("eigenvalue")
+        ax.set_title(f"trace {self.trace:.3g}, of which {100 * self.share:.0f} % in {k}")
+        return self
+
+
+class NoiseScaleDisplay(_Display):
+    """What larger batches are worth: the longest useful step, by the batch size.
+
+    With the noise scale B a step may have the part :math:`1 / (1 + B / b)` of the length that the
+    gradient of all samples bears: below B twice the batch is nearly twice the step, above it hardly
+    more.
+
+    Parameters
+    ----------
+    scale : float
+        B (`Landscape.noise_scale`).
+    n_samples : int
+        The largest batch there is.
+    """
+
+    def __init__(self, scale: float, n_samples: int) -> None:
+        self.scale, self.n_samples = float(scale), int(n_samples)
+
+    @classmethod
+    def from_landscape(cls, landscape: Landscape, *, ax: Any = None, **kwargs: Any) -> Any:
+        """Compute ``landscape.noise_scale(**kwargs)`` and draw it."""
+        return cls(landscape.noise_scale(**kwargs), landscape.problem.n_samples).plot(ax=ax)
+
+    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Batch sizes and the part of the longest step that each of them bears."""
+        sizes = np.unique(np.geomspace(1, self.n_samples, 60).round())
+        return sizes, 1 / (1 + self.scale / sizes)
+
+    def plot(self, *, ax: Any = None) -> NoiseScaleDisplay:
+        """Draw the curve, and where the noise scale is."""
+        ax = self._axes(ax)
+        sizes, share = self.curve()
+        ax.semilogx(sizes, share)
+        if np.isfinite(self.scale):
+            ax.axvline(self.scale, linestyle="--", label=f"noise scale {self.scale:.3g}")
+            ax.legend()
+        ax.set_xlabel("batch size")
+        ax.set_ylabel("part of the longest step")
+        return self
+
+
 class ModeCurveDisplay(_Display):
     """The objective along a curve between two optima, beside the straight line.
 
