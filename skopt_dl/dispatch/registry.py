@@ -195,6 +195,7 @@ SOLVERS = Registry(
         "frank_wolfe": "skopt_dl.solvers.frank_wolfe:FrankWolfe",
         "gauss_newton": "skopt_dl.solvers.gauss_newton:GaussNewton",
         "gauss_newton_cg": "skopt_dl.solvers.gauss_newton_cg:GaussNewtonCG",
+        "giant": "skopt_dl.solvers.decentralised.giant:GIANT",
         "gibbs": "skopt_dl.solvers.gibbs:Gibbs",
         "gradient_descent": "skopt_dl.solvers.gradient_descent:GradientDescent",
         "gradient_tracking": "skopt_dl.solvers.decentralised.exact:GradientTracking",
@@ -233,6 +234,7 @@ SOLVERS = Registry(
         "prox_newton": "skopt_dl.solvers.prox_newton:ProxNewton",
         "proximal_point": "skopt_dl.solvers.modified_newton:ProximalPoint",
         "radam": "skopt_dl.solvers.stochastic.adam_variants:RAdam",
+        "regularized_newton": "skopt_dl.solvers.regularized_newton:RegularizedNewton",
         "riemannian_cg": "skopt_dl.solvers.riemannian:RiemannianCG",
         "riemannian_trust_region": (
             "skopt_dl.solvers.riemannian_trust_region:RiemannianTrustRegion"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
@@ -133,6 +134,18 @@ class NetworkProblem(Problem):
     @property
     def description(self) -> str:  # type: ignore[override]
         return self._description() if callable(self._description) else self._description
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        # The memory of the passes is made anew.
+        known = {
+            "alpha": self.alpha,
+            "sample_weight": self.sample_weight,
+            "initial": self.initial,
+            "dropout": self.dropout,
+            "certified": self.certified,
+            "description": self.description,
+        }
+        return partial(NetworkProblem, **known), (self.net, self.X, self.y)
 
     def start(self) -> Any:
         if self.initial is not None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         EXTRA as EXTRA,
         GradientTracking as GradientTracking,
     )
+    from skopt_dl.solvers.decentralised.giant import GIANT as GIANT
     from skopt_dl.solvers.decentralised.gossip import (
         DGD as DGD,
         DPSGD as DPSGD,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         ProjectedGradient as ProjectedGradient,
     )
     from skopt_dl.solvers.quasi_newton import BFGS as BFGS, LBFGS as LBFGS
+    from skopt_dl.solvers.regularized_newton import RegularizedNewton as RegularizedNewton
     from skopt_dl.solvers.riemannian import RiemannianCG as RiemannianCG
     from skopt_dl.solvers.riemannian_trust_region import (
         RiemannianTrustRegion as RiemannianTrustRegion,
@@ -212,6 +214,7 @@ _HOME = {
     "EXTRA": "decentralised.exact",
     "FISTA": "proximal_gradient",
     "FrankWolfe": "frank_wolfe",
+    "GIANT": "decentralised.giant",
     "GaussNewton": "gauss_newton",
     "GaussNewtonCG": "gauss_newton_cg",
     "Gibbs": "gibbs",
@@ -254,6 +257,7 @@ _HOME = {
     "RMSprop": "stochastic.rmsprop",
     "RMSpropNesterov": "stochastic.rmsprop",
     "RSKFAC": "stochastic.kfac_variants",
+    "RegularizedNewton": "regularized_newton",
     "RiemannianCG": "riemannian",
     "RiemannianTrustRegion": "riemannian_trust_region",
     "SAG": "variance_reduced",

@@ -129,7 +129,7 @@ class NewtonConsensus(ExactSolver):
         s.Z, s.Y, s.H, s.b = s.Z + H - s.H, s.Y + b - s.b, H, b
         _mix(problem, s)
         rows = range(s.network.n_agents)
-        ahead = xp.stack([_minimum(problem, s.Z[i, :, :], s.Y[i, :]) for i in rows])
+        ahead = xp.stack([minimum_of(problem, s.Z[i, :, :], s.Y[i, :]) for i in rows])
         s.X = s.X + s.step * (ahead - s.X)
 
 
@@ -148,7 +148,7 @@ def _mix(problem: Any, s: ModelState) -> None:
     s.Y, s.Z = both[:, :p], xp.reshape(both[:, p:], (N, p, p))
 
 
-def _minimum(problem: Any, Z: Any, y: Any) -> Any:
+def minimum_of(problem: Any, Z: Any, y: Any) -> Any:
     """``Z^-1 y``, with the least damping in tenfold steps that Z needs."""
     xp, p = problem.xp, y.shape[0]
     eps = float(xp.finfo(problem.dtype).eps)
