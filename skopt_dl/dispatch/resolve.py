@@ -39,7 +39,7 @@ def resolve(
     TypeError
         If ``solver`` is neither a string nor a `Solver`.
     """
-    reason = "given"
+    reason, fits = "given", False
     if isinstance(solver, str):
         name = solver
         if solver == "auto":
@@ -50,10 +50,10 @@ def resolve(
                     f"{_listing(sorted(problem.offers))}"
                 )
             name, reason = choice
+            fits = True
         factory = SOLVERS.get(name)
         instance = factory()
-        known = instance.get_params(deep=False)
-        instance.set_params(**{k: v for k, v in (defaults or {}).items() if k in known})
+        instance.adopt(defaults or {})
     elif isinstance(solver, Solver):
         # A copy: what a fit runs with must not change when the user's object does.
         name, instance = SOLVERS.name_of(solver), copy.copy(solver)
@@ -61,7 +61,7 @@ def resolve(
         raise TypeError(
             f"solver={solver!r}: expected 'auto', the name of a solver or a Solver instance"
         )
-    missing = instance.needs.missing(problem)
+    missing = [] if fits else instance.needs.missing(problem)
     if missing:
         raise IncompatibleSolverError(_message(name, problem, missing))
     return instance, reason

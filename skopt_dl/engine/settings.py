@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Mapping
 from typing import Any, Self
 
 
@@ -55,6 +56,13 @@ class Settings:
             else:
                 setattr(self, name, value)
         return self
+
+    def adopt(self, settings: Mapping[str, Any]) -> None:
+        """Set those of ``settings`` that are arguments of the constructor; leave out the others."""
+        valid = self._signature()
+        for name, value in settings.items():
+            if name in valid:
+                setattr(self, name, value)
 
     def __repr__(self) -> str:
         changed = []

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from skopt_dl.linops.base import LinearMap
-from skopt_dl.linops.design import nearly_centred
 from skopt_dl.linops.products import blocks_of, weighted_gram
 
 
@@ -66,7 +65,7 @@ class Centred(LinearMap):
         """Whether moments about zero would lose digits to those about the means."""
         if self.layout != "dense":
             return False
-        return not nearly_centred(self.mean, self.base.spread_of_few(self.mean))
+        return not self.base.is_nearly_centred(self.mean)
 
     def gram(self, weights: Any) -> Any:
         if self._is_far:

@@ -80,6 +80,7 @@ class Dense(LinearMap):
         self._near: Any = None
         self._means: tuple[Any, Any] | None = None
         self._spread: tuple[Any, Any] | None = None
+        self._centred: tuple[Any, bool] | None = None
         # The Gram matrix of the last weights, kept for targets that are solved one by one.
         self.kept_gram: tuple[Any, bool, Any] | None = None
 
@@ -169,6 +170,12 @@ class Dense(LinearMap):
             self._spread = mean, spread_of_few(self.X, mean)
         return self._spread[1]
 
+    def is_nearly_centred(self, mean: Any) -> bool:
+        """Whether no column's mean exceeds its spread, kept."""
+        if self._centred is None or self._centred[0] is not mean:
+            self._centred = mean, nearly_centred(mean, self.spread_of_few(mean))
+        return self._centred[1]
+
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2`` without a temporary of X's size where it can be avoided."""
         X = self.X
@@ -186,6 +193,8 @@ class Dense(LinearMap):
         xp, X, n = self.xp, self.X, self.shape[0]
         mean = self.column_means(weights)
         # Most designs need no closer look: no column is anywhere near.
+        if self.is_nearly_centred(mean):
+            return self, None
         if not bool(xp.any(FAR_FROM_ZERO**2 * self.spread_of_few(mean) < SAFETY * mean**2)):
             return self, None
         sample = X[:: max(1, n // FAR_ROWS), :]

@@ -66,7 +66,7 @@ class ElasticNet(Penalty):
         xp, (l1, l2) = namespace_of(w), self._terms(w)
         total = xp.sum(l1 * xp.abs(w))
         if is_array(l2) or l2 > 0:
-            total = total + 0.5 * xp.sum(l2 * w**2)
+            total = total + 0.5 * (w @ (l2 * w))
         if not self.positive:
             return total
         return xp.where(xp.any(w < 0), xp.full_like(total, xp.inf), total)

@@ -28,7 +28,7 @@ NEAR, NEAR_COLUMNS = 0.9, 4
 
 @dataclass
 class ActiveSetState(State):
-    """Adds the working set, its Gram solver (``fresh`` until it has seen the coefficients),
+    """Adds the working set, its Gram solver (``fresh`` while it knows nothing of the support),
     correlations, their slope, and the level."""
 
     work: Any = None
@@ -99,10 +99,10 @@ class ActiveSet(Solver):
         if not work.complete and work.outgrown_from(c):
             v = scatter(work.index, v, work.n_features)
             work.add_all()
-        level = xp.max(xp.where(work.l1 > 0, work.size_of(c) / work.positive_l1, 0 * c))
+        level = xp.max(work.size_of(c) / xp.where(work.l1 > 0, work.l1, xp.inf))
         # A start with a support is a warm start: it does not go back to the top of the path.
         s.level = 1.0 if support.shape[0] else max(1.0, float(level))
-        s.work, s.gram, s.v, s.c, s.fresh = work, work.solver(), v, c, True
+        s.work, s.gram, s.v, s.c, s.fresh = work, work.solver(), v, c, support.shape[0] > 0
 
     def advance(self, problem: Problem, state: ActiveSetState, n: int) -> Status:
         if state.work is None:
@@ -187,13 +187,15 @@ class ActiveSet(Solver):
     def _violation(self, work: Any, c: Any, v: Any) -> Any:
         """Largest violation of the optimality conditions, at zero and on the support."""
         xp = work.xp
-        at_zero = xp.max(work.size_of(c) - work.l1)
+        at_zero = work.size_of(c) - work.l1
         if not work.size:
-            return at_zero
+            return xp.max(at_zero)
         mine, a, b = work.of(c), work.of(work.l1), work.of(work.l2)
-        on_support = xp.where(v != 0, xp.abs(mine - b * v - a * xp.sign(v)), 0 * v)
+        on_support = xp.abs(mine - b * v - a * xp.sign(v))
+        if work.complete:
+            return xp.max(xp.where(v != 0, on_support, at_zero))
         # No component on the support is negative, and it is 0 where there is no support.
-        return xp.maximum(at_zero, xp.max(on_support))
+        return xp.maximum(xp.max(at_zero), xp.max(xp.where(v != 0, on_support, 0 * v)))
 
     def _expected(self, s: ActiveSetState, last: float) -> Any:
         """The sizes of the correlations that are foreseen at the present level."""

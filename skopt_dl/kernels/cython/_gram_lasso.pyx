@@ -49,11 +49,13 @@ cdef class GramLasso:
             return
         n = self.room = min(self.capacity, max(size, 2 * self.room))
         L, support = np.zeros((n, n)), np.zeros(n, dtype=np.intp)
-        L[:s, :s] = np.asarray(self.L)[:s, :s]
-        support[:s] = np.asarray(self.support)[:s]
+        if s:
+            L[:s, :s] = np.asarray(self.L)[:s, :s]
+            support[:s] = np.asarray(self.support)[:s]
         self.L, self.support = L, support
-        self.step, self.active_c, self.column = np.zeros((3, n))
-        self.cosines, self.sines = np.zeros((2, n))
+        cdef double[:, ::1] rows = np.zeros((5, n))
+        self.step, self.active_c, self.column = rows[0], rows[1], rows[2]
+        self.cosines, self.sines = rows[3], rows[4]
 
     def bind(self, G, b, w, c):
         """Attach a (grown) working set; the coordinates known so far keep their positions."""
@@ -61,8 +63,10 @@ cdef class GramLasso:
         self.G, self.b, self.w, self.c = G, b, w, c
         self.width = w.shape[0]
         self._reserve(self.width)
-        self.before, self.saved = np.empty((2, self.width))
-        self.place, self.order, self.new = np.full((3, max(self.width, 1)), -1, dtype=np.intp)
+        cdef double[:, ::1] values = np.empty((2, self.width))
+        cdef Py_ssize_t[:, ::1] places = np.full((3, max(self.width, 1)), -1, dtype=np.intp)
+        self.before, self.saved = values[0], values[1]
+        self.place, self.order, self.new = places[0], places[1], places[2]
         for k in range(self.size):
             self.place[self.support[k]] = k
 
