@@ -1,6 +1,7 @@
 """The active-set lasso against coordinate descent: the evidence for ``ACTIVE_SET_ABOVE`` in
-dispatch/auto.py, and (with ``--gram``) for ``GRAM_BELOW``, ``FORESEEN_BELOW`` and ``WHOLE_SHARE``
-in problems/working_set.py and ``THIN_ABOVE`` in solvers/active_set.py.
+dispatch/auto.py, (with ``--gram``) for ``GRAM_BELOW``, ``FORESEEN_BELOW`` and ``WHOLE_SHARE``
+in problems/working_set.py and ``THIN_ABOVE`` in solvers/active_set.py, and (with ``--sweeps``) for
+``SHARE`` and ``MANY`` in solvers/first_sweeps.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from benchmarks.datasets import gaussian, words
 from benchmarks.objectives import Lasso as Objective
 from skopt_dl.linear_model import Lasso, alpha_max
 from skopt_dl.problems import working_set
-from skopt_dl.solvers import active_set
+from skopt_dl.solvers import active_set, first_sweeps
+from skopt_dl.solvers.active_set import ActiveSet
 
 # Data, and what divides the largest useful alpha.
 CASES = {
@@ -32,6 +34,7 @@ CASES = {
     "text 5000x4000, hard": (words(5000, 4000), 300),
 }
 SHAPES = ((20_000, 200), (10_000, 1000), (6000, 2000), (500, 5000))
+SWEPT = ((20_000, 200), (4000, 300), (8000, 500), (4000, 1000), (5000, 2000))
 
 
 def with_constant(
@@ -90,13 +93,37 @@ def compare_constants(options: Any) -> None:
             show(f"{n} x {p}, rho {rho:g}, alpha max / {divisor}", timings, reference="cd")
 
 
+def compare_sweeps(options: Any) -> None:
+    """With sweeps before the Gram matrix and without: columns more and more alike."""
+    for n, p in SWEPT[:1] if options.smoke else SWEPT:
+        for rho, divisor in product((0.0, 0.5, 0.9, 0.99), (10, 100)):
+            X, y = gaussian(n, p, rho=rho)(options.smoke)
+            common = {"alpha": alpha_max(X, y) / divisor, "max_iter": 10**6}
+            swept = fitting(Lasso, X, y, solver=ActiveSet(), **common)
+            candidates = {
+                "without": fitting(Lasso, X, y, solver=ActiveSet(sweeps=False), **common),
+                "sweeps": swept,
+                "sweeps always": with_constant(first_sweeps, "MANY", 0, swept),
+            }
+            for target in (1e-4, 1e-8):
+                timings = compare(
+                    candidates, Objective(X, y, divisor).error, target=target, repeat=options.repeat
+                )
+                label = f"{n} x {p}, rho {rho:g}, alpha max / {divisor}, to {target:g}"
+                show(label, timings, reference="sweeps")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one of the comparisons."""
     commands = parser(__doc__, repeat=3)
     commands.add_argument("--gram", action="store_true", help="compare constants of the method")
+    commands.add_argument("--sweeps", action="store_true", help="compare with sweeps and without")
     options = commands.parse_args(arguments)
     options.repeat = 1 if options.smoke else options.repeat
-    (compare_constants if options.gram else compare_methods)(options)
+    if options.sweeps:
+        compare_sweeps(options)
+    else:
+        (compare_constants if options.gram else compare_methods)(options)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import scatter
+from skopt_dl.solvers.first_sweeps import FirstSweeps, sweeps_may_do
 
 # Candidates looked at in one pass; more than THIN_ABOVE are thinned by a coordinate sweep first,
 # or parallel columns would all come in (benchmarks/lasso_thresholds.py).
@@ -38,6 +39,12 @@ class ActiveSetState(State):
     c: Any = None
     slope: Any = None
     level: Any = 1.0
+    sweeps: FirstSweeps | None = None
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether all columns are swept for the time being."""
+        return self.sweeps is not None and self.sweeps.goes_on
 
 
 class ActiveSet(Solver):
@@ -55,6 +62,9 @@ class ActiveSet(Solver):
     ----------
     shrinkage : float
         The factor rho of the level from pass to pass, in (0, 1).
+    sweeps : bool
+        Whether to try sweeps of coordinate descent before the Gram matrix of all columns is formed.
+        They end at the tolerance; without them the answer is exact up to rounding.
 
     Notes
     -----
@@ -63,7 +73,9 @@ class ActiveSet(Solver):
     depends on the support is exchanged for one of it. The number of passes over X is about
     ``log(alpha_max / alpha) / log(1 / shrinkage)`` plus the passes that find what the prediction
     missed. An iteration is a pass. On tall data a set that becomes large is replaced by all
-    columns, whose Gram matrix goes all the way down without another pass.
+    columns, whose Gram matrix goes all the way down without another pass. With hundreds of columns
+    it is dear, and a few sweeps, which then count as an iteration, may be enough: they are made
+    first, and given up where their rate says that they take longer than the matrix.
 
     References
     ----------
@@ -74,8 +86,8 @@ class ActiveSet(Solver):
     needs: ClassVar[Needs] = Needs.of(Oracle.WORKING_SET)
     default_max_iter: ClassVar[int] = 1000
 
-    def __init__(self, *, shrinkage: float = 0.3) -> None:
-        self.shrinkage = shrinkage
+    def __init__(self, *, shrinkage: float = 0.3, sweeps: bool = True) -> None:
+        self.shrinkage, self.sweeps = shrinkage, sweeps
 
     def init(self, problem: Problem, w: Any, rng: Any) -> ActiveSetState:
         if not 0 < self.shrinkage < 1:
@@ -89,20 +101,31 @@ class ActiveSet(Solver):
         work = problem.working_set()  # type: ignore[attr-defined]
         xp, w = work.xp, s.w
         support = xp.nonzero(w != 0)[0]
+        s.work = work
         if work.outgrown(int(support.shape[0])):
-            work.add_all()
-            v = xp.astype(w, xp.float64)
+            self._take_all(problem, s, w)
         else:
             work.add(support)
-            v = xp.astype(xp.take(w, support), xp.float64)
-        (c,) = work.correlations(v)
-        if not work.complete and work.outgrown_from(c):
-            v = scatter(work.index, v, work.n_features)
-            work.add_all()
-        level = xp.max(work.size_of(c) / xp.where(work.l1 > 0, work.l1, xp.inf))
+            s.gram, s.v = work.solver(), xp.astype(xp.take(w, support), xp.float64)
+        if s.sweeping:
+            return
+        (s.c,) = work.correlations(s.v)
+        level = xp.max(work.size_of(s.c) / xp.where(work.l1 > 0, work.l1, xp.inf))
         # A start with a support is a warm start: it does not go back to the top of the path.
         s.level = 1.0 if support.shape[0] else max(1.0, float(level))
-        s.work, s.gram, s.v, s.c, s.fresh = work, work.solver(), v, c, support.shape[0] > 0
+        s.fresh = support.shape[0] > 0
+        if not work.complete and work.outgrown_from(s.c):
+            self._take_all(problem, s, w)
+
+    def _take_all(self, problem: Problem, s: ActiveSetState, w: Any) -> None:
+        """All columns from now on, from the coefficients ``w``; by their Gram matrix, unless sweeps
+        are to be tried before."""
+        xp = s.work.xp
+        if self.sweeps and s.sweeps is None and sweeps_may_do(problem):
+            s.sweeps = FirstSweeps(problem, xp.asarray(w, dtype=s.work.dtype, copy=True))
+            return
+        s.work.add_all()
+        s.v, s.gram, s.fresh = xp.astype(w, xp.float64), s.work.solver(), True
 
     def advance(self, problem: Problem, state: ActiveSetState, n: int) -> Status:
         if state.work is None:
@@ -114,18 +137,24 @@ class ActiveSet(Solver):
         return Status.RUNNING
 
     def _pass(self, problem: Problem, s: ActiveSetState) -> Status:
+        if s.sweeping:
+            return self._sweep(problem, s)
         work, xp = s.work, s.work.xp
         last, s.level = s.level, max(1.0, self.shrinkage * s.level)
         if not work.complete:
             expected = self._expected(s, last)
-            self._grow(s, self._candidates(s, expected, work.inside))
+            self._grow(problem, s, self._candidates(s, expected, work.inside))
+            if s.sweeping:
+                return self._sweep(problem, s)
         self._solve(s)
         while work.complete and s.level > 1:
             # Every column is inside: the way down needs no pass over X.
             s.level = max(1.0, self.shrinkage * s.level)
             s.gram.solve(s.level * work.l1)
         if s.level == 1 and not work.complete:
-            self._settle(s, expected)
+            self._settle(problem, s, expected)
+            if s.sweeping:
+                return self._sweep(problem, s)
         if s.level > 1:
             s.c, s.slope = work.correlations(s.v, s.gram.slope(work.of(work.l1)))
             s.indicator = float("inf")
@@ -153,7 +182,18 @@ class ActiveSet(Solver):
             s.fresh = False
         s.gram.solve(s.level * a)
 
-    def _settle(self, s: ActiveSetState, expected: Any) -> None:
+    def _sweep(self, problem: Problem, s: ActiveSetState) -> Status:
+        """Some sweeps over all columns; the Gram matrix is formed where they are too slow."""
+        sweeps: Any = s.sweeps
+        s.indicator = sweeps.advance(s.target)
+        s.w = sweeps.w
+        s.n_iter += 1
+        if not sweeps.goes_on:
+            self._take_all(problem, s, s.w)
+            (s.c,), s.level = s.work.correlations(s.v), 1.0
+        return Status.RUNNING
+
+    def _settle(self, problem: Problem, s: ActiveSetState, expected: Any) -> None:
         """Grow the set until no column near the border violates its condition any more."""
         work, xp = s.work, s.work.xp
         near = xp.nonzero((expected > NEAR * work.l1) | work.inside)[0]
@@ -167,18 +207,16 @@ class ActiveSet(Solver):
             chosen = self._candidates(s, work.size_of(s.c), work.inside | ~is_near)
             if chosen.shape[0] == 0:
                 return
-            self._grow(s, chosen)
-            if work.complete:
+            self._grow(problem, s, chosen)
+            if work.complete or s.sweeping:
                 return
             self._solve(s)
 
-    def _grow(self, s: ActiveSetState, chosen: Any) -> None:
+    def _grow(self, problem: Problem, s: ActiveSetState, chosen: Any) -> None:
         """Take ``chosen`` into the set, or all columns where the set becomes too large for that."""
         work, xp = s.work, s.work.xp
         if work.outgrown(work.size + int(chosen.shape[0])):
-            s.v = scatter(work.index, s.v, work.n_features)
-            work.add_all()
-            s.gram, s.fresh = work.solver(), True
+            self._take_all(problem, s, scatter(work.index, s.v, work.n_features))
         else:
             work.add(chosen)
             zeros = xp.zeros(chosen.shape[0], dtype=s.v.dtype, device=work.device)

@@ -199,6 +199,49 @@ def test_the_whole_gram_is_formed_at_once_where_the_start_foretells_a_large_set(
     assert sizes == wholes
 
 
+def tall_columns(rho):
+    """900 rows of 300 columns, neighbours correlated by ``rho``; 60 of them count."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, 300))
+    for j in range(1, 300):
+        X[:, j] = rho * X[:, j - 1] + np.sqrt(1 - rho**2) * X[:, j]
+    return X, X[:, ::5] @ rng.normal(size=60) + rng.normal(size=900)
+
+
+@pytest.mark.parametrize(
+    ("rho", "positive", "grams"), [(0.0, False, 0), (0.0, True, 0), (0.99, False, 1)]
+)
+def test_sweeps_spare_the_gram_matrix_where_columns_have_little_in_common(
+    rho, positive, grams, monkeypatch
+):
+    X, y = tall_columns(rho)
+    problem = LinearProblem(X, y, Squared(), L1(0.02, positive), fit_intercept=True)
+    formed, whole = [], WorkingSet.add_all
+    monkeypatch.setattr(WorkingSet, "add_all", lambda work: (formed.append(1), whole(work)))
+    stopping = Stopping(tol=1e-10, max_iter=100)
+    swept = run(problem, ActiveSet(), stopping=stopping)
+    assert swept.success
+    assert len(formed) == grams
+    exact = run(problem, ActiveSet(sweeps=False), stopping=stopping)
+    assert exact.success
+    assert len(formed) == grams + 1
+    np.testing.assert_allclose(swept.w, exact.w, atol=1e-4)
+    assert abs(swept.certificate.objective - exact.certificate.objective) <= (
+        1e-10 * exact.certificate.objective
+    )
+
+
+def test_sweeps_start_where_a_warm_start_has_a_large_support():
+    X, y = tall_columns(0.0)
+    at = [LinearProblem(X, y, Squared(), L1(s), fit_intercept=True) for s in (0.02, 0.018)]
+    stopping = Stopping(tol=1e-10, max_iter=100)
+    start = run(at[0], ActiveSet(), stopping=stopping).w
+    warm = run(at[1], ActiveSet(), start=start, stopping=stopping)
+    assert warm.success
+    assert at[1].base.kept_gram is None
+    np.testing.assert_array_equal(start, run(at[0], ActiveSet(), stopping=stopping).w)
+
+
 @pytest.mark.parametrize("whole_below", [0, 300])
 def test_a_warm_start_goes_on_from_its_support(whole_below, monkeypatch):
     monkeypatch.setattr("skopt_dl.problems.working_set.WHOLE_BELOW", whole_below)
