@@ -50,14 +50,23 @@ RULES = [
 ]
 
 
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in RULES),
+    *((name, {"max_grad_norm": 0.1}) for name in ("adam", "sgd", "sam", "batch_svrg")),
+    *(("adam", {"average": average}) for average in ("polyak", "ema", "swa")),
+]
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", RULES)
-def test_an_epoch_allocates_less_than_a_batch_or_the_weights_take(name: str, dtype: Any) -> None:
+@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=str)
+def test_an_epoch_allocates_less_than_a_batch_or_the_weights_take(
+    name: str, options: dict[str, Any], dtype: Any
+) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(N, P)).astype(dtype)
     model = MLPRegressor(hidden_layer_sizes=(WIDTH, WIDTH), random_state=0)
     problem = model._build_problem(X, X[:, :2].copy())
-    solver = SOLVERS.get(name)(batch_size=BATCH)
+    solver = SOLVERS.get(name)(batch_size=BATCH, **options)
     state = solver.init(problem, problem.start(), np.random.RandomState(0))
     solver.advance(problem, state, 2)
     tracemalloc.start()

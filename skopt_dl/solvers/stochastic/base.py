@@ -64,6 +64,8 @@ class StochasticState(State):
     average : Average, optional
         How the answer is averaged; the iterate that the rule moves is then ``iterate`` between
         epochs, and ``w`` is ``mean``.
+    spare : array, optional
+        What a shortened gradient is kept in.
     """
 
     rng: Any = None
@@ -80,6 +82,7 @@ class StochasticState(State):
     average: Average | None = None
     iterate: Any = None
     mean: Any = None
+    spare: Any = None
 
 
 class StochasticSolver(Solver):
@@ -184,6 +187,8 @@ class StochasticSolver(Solver):
         if average == "auto" and self.own_average is not None:
             average = self.own_average if automatic else None
         state.average = average_of(average)
+        if self.max_grad_norm is not None:
+            state.spare = problem.xp.empty_like(w)
         initial = self._auto_rate(problem, w) if automatic else float(self.learning_rate)
         state.rate = state.schedule.after_epoch(initial, initial, 0, 0)
         state.initial_rate = initial
@@ -226,9 +231,9 @@ class StochasticSolver(Solver):
             total = total + value * index.shape[0]
             state.n_updates += 1
             state.batch = index, value
-            self._step(problem, state, g if limit is None else clipped(problem.xp, g, limit))
+            self._step(problem, state, clipped(problem.xp, g, limit, state.spare))
             if state.average is not None:
-                _average(problem.xp, state)
+                _average(problem, state)
         state.batch = None
         if state.average is not None:
             state.iterate, state.w = state.w, state.mean
@@ -241,22 +246,26 @@ class StochasticSolver(Solver):
         )
 
 
-def clipped(xp: Any, g: Any, limit: float | None) -> Any:
-    """``g``, shortened to the length ``limit`` if it is longer."""
+def clipped(xp: Any, g: Any, limit: float | None, out: Any = None) -> Any:
+    """``g``, shortened to the length ``limit`` if it is longer; in ``out``, new memory without."""
     if limit is None:
         return g
-    norm = xp.linalg.vector_norm(g)
+    norm = xp.sqrt(g @ g)
+    out = xp.empty_like(g) if out is None else out
+    out[...] = g
     # The limit in the denominator too: nothing is divided by zero, and short gradients stay.
-    return g * (limit / xp.where(norm > limit, norm, xp.full_like(norm, limit)))
+    out *= limit / xp.where(norm > limit, norm, xp.full_like(norm, limit))
+    return out
 
 
-def _average(xp: Any, state: Any) -> None:
+def _average(problem: Any, state: Any) -> None:
     share = state.average.share(state.n_updates)
-    if state.mean is None or share == 1:
-        state.mean = xp.asarray(state.w, copy=True)
+    if state.mean is None:
+        state.mean = problem.xp.asarray(state.w, copy=True)
+    elif share == 1:
+        state.mean[...] = state.w
     elif share > 0:
-        # A new array: the old one may be the answer of the epoch before.
-        state.mean = state.mean + share * (state.w - state.mean)
+        problem.kernels.mean_update(state.mean, state.w, 1 - share)
 
 
 def curvature_step(problem: Any, w: Any, setting: Any) -> tuple[float, float]:

@@ -87,5 +87,5 @@ class SAM(StochasticSolver):
                 state.near = xp.zeros_like(g)
             near = problem.kernels.shifted(state.w, g, share, state.near)
             g = problem.sample_grad(near, state.batch[0])[1]
-            g = clipped(xp, g, self.max_grad_norm)
+            g = clipped(xp, g, self.max_grad_norm, state.spare)
         problem.kernels.momentum_update(state.w, g, state.v, state.rate, self.momentum, False)

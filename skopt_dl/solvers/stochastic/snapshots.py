@@ -100,6 +100,6 @@ class BatchSVRG(StochasticSolver):
                 share = index.shape[0] / n
                 update(state.mean_grad, problem.sample_grad(state.snapshot, index)[1], -share)
         there = problem.sample_grad(state.snapshot, state.batch[0])[1]
-        there = clipped(xp, there, self.max_grad_norm)
+        there = clipped(xp, there, self.max_grad_norm, state.spare)
         update(state.w, there, -state.rate)
         update(state.w, state.mean_grad, state.rate)
