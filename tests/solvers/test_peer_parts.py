@@ -12,6 +12,7 @@ from rules import ridge
 from sklearn.datasets import load_digits
 
 from skopt_dl import MLPClassifier
+from skopt_dl.linops.quasi_newton import InverseHessian
 from skopt_dl.search.schedules import Cosine, Exponential, OneCycle, Step, WarmUp
 from skopt_dl.solvers import SAM, PolyakStep
 from skopt_dl.solvers.stochastic.averaging import EMA
@@ -117,6 +118,32 @@ def test_sharpness_aware_steps_are_optax_s() -> None:
             step, state = rule.update(value_and_slope(problem, w)[1], state, w)
             w = np.asarray(w + step)
         np.testing.assert_allclose(ours, w, rtol=0, atol=1e-12)
+
+
+def test_l_bfgs_steps_are_pytorch_s() -> None:
+    """A step of a fixed length along the two-loop direction, on the whole gradient."""
+    torch = pytest.importorskip("torch")
+    problem, H = ridge(), InverseHessian(10)
+    start, rate = np.ones(problem.size), 0.1
+    w = torch.tensor(start.copy(), requires_grad=True)
+    rule = torch.optim.LBFGS([w], lr=rate, max_iter=1, history_size=10)
+
+    def closure() -> Any:
+        value, g = value_and_slope(problem, w.detach().numpy())
+        w.grad = torch.tensor(g)
+        return torch.tensor(value)
+
+    ours, before = start.copy(), None
+    for k in range(40):
+        rule.step(closure)
+        g = value_and_slope(problem, ours)[1]
+        if before is not None:
+            H.push(ours - before[0], g - before[1])
+        # The first step of PyTorch's is shortened by the sum of the gradient.
+        t = min(1.0, 1 / np.abs(g).sum()) * rate if k == 0 else rate
+        d = -g if k == 0 else -H.apply(g)
+        before, ours = (ours, g), ours + t * d
+        np.testing.assert_allclose(ours, w.detach().numpy(), rtol=0, atol=1e-12)
 
 
 ACTIVATIONS = {

@@ -155,6 +155,29 @@ def test_vsgd_is_near_the_oracle_on_a_noisy_parabola(h):
     assert np.mean(ours) < 8 * np.mean(oracle)
 
 
+def test_vsgd_is_nearly_a_hand_set_rate_and_does_not_see_units():
+    """At most 2.1 times what ``1/(h t)`` leaves, and as much where noise and curvature go along."""
+
+    def left(h, noise, rule):
+        squares = []
+        for seed in range(40):
+            problem = Parabola(h, noise, seed)
+            state = VSGD(guard=False)._start(problem, np.array([5.0]))
+            state.batch = (None, 0.0)
+            for t in range(2000):
+                g = problem.sample_grad(state.w, None)[1]
+                if rule is None:
+                    state.w = state.w - g / (h * (1 + t))
+                else:
+                    rule._step(problem, state, g)
+            squares.append(h * state.w[0] ** 2)
+        return np.mean(squares)
+
+    plain = left(1.0, 1.0, VSGD(guard=False))
+    assert plain <= 2.1 * left(1.0, 1.0, None)
+    assert left(100.0, 0.1, VSGD(guard=False)) == pytest.approx(plain, rel=0.03)
+
+
 def test_vsgd_needs_no_rate():
     problem = logistic()
     result = train(problem, VSGD(batch_size=8), 200)

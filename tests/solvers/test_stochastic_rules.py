@@ -53,6 +53,7 @@ from skopt_dl.solvers import (
     Momentum,
     Muon,
     NAdam,
+    Nesterov,
     PolyakStep,
     Prodigy,
     RMSprop,
@@ -259,6 +260,31 @@ def test_rmsprop_nesterov_without_momentum_is_rmsprop():
     settings = {"learning_rate": 0.02, "decay": 0.8, "batch_size": 16}
     one = train(ridge(), RMSpropNesterov(momentum=0.0, **settings), 5).w
     np.testing.assert_allclose(one, train(ridge(), RMSprop(**settings), 5).w, rtol=1e-14)
+
+
+def test_rmsprop_nesterov_with_a_second_moment_of_one_is_nesterov():
+    """Gradients of one and minus one keep it there, and the scale is then nothing."""
+    problem = ridge()
+    signs = np.sign(np.random.default_rng(0).standard_normal((30, problem.size)))
+    shared = {"learning_rate": 0.05, "momentum": 0.8}
+    paths = []
+    for rule in (RMSpropNesterov(decay=0.9, epsilon=0.0, **shared), Nesterov(**shared)):
+        state = rule.init(problem, np.ones(problem.size), np.random.RandomState(0))
+        if isinstance(rule, RMSpropNesterov):
+            state.r[...] = 1.0
+        path = []
+        for g in signs:
+            rule._step(problem, state, g.copy())
+            path.append(state.w.copy())
+        paths.append(np.array(path))
+    # One takes the gradient ahead, the other keeps the point ahead: apart by the velocity.
+    velocity, expected = np.zeros(problem.size), np.ones(problem.size)
+    for k, g in enumerate(signs):
+        velocity = 0.8 * velocity - 0.05 * g
+        expected = expected + 0.8 * velocity - 0.05 * g
+        np.testing.assert_allclose(paths[1][k], expected, rtol=0, atol=1e-12)
+    differences = np.abs(paths[0] - paths[1])
+    assert np.max(differences) < 1e-12
 
 
 def test_adadelta_does_not_see_the_scale_of_the_loss():
