@@ -57,3 +57,38 @@ def test_they_need_fewer_passes_than_descent_where_the_condition_is_twenty() -> 
         passes[type(solver)] = result.n_iter
     assert passes[LBFGS] < 0.5 * passes[GradientDescent]
     assert passes[NonlinearCG] < 0.5 * passes[GradientDescent]
+
+
+def test_alternating_least_squares_do_not_feel_the_condition() -> None:
+    for condition in (1, 5, 20, 100):
+        rng = np.random.default_rng(0)
+        U, V = (np.linalg.qr(rng.standard_normal((size, 5)))[0] for size in (300, 250))
+        full = (U * np.linspace(1, 1 / condition, 5)) @ V.T
+        X = np.where(rng.random(full.shape) < 0.3, full / full.std(), np.nan)
+        problem = MatrixCompletion(5, alpha=1e-8, random_state=0)._build_problem(X)
+        solver, n = ALS(), 0
+        state = solver.init(problem, problem.start(), np.random.default_rng(0))
+        goal = 1e-12 * float(problem.value(0 * problem.start()))
+        while float(problem.value(state.w)) > goal + 1e-7 and n < 40:
+            solver.advance(problem, state, 1)
+            n += 1
+        assert n <= 15
+
+
+@pytest.mark.parametrize("solver", [ALS(), LBFGS()], ids=repr)
+def test_every_start_ends_at_the_best_matrix_of_its_rank(solver: Any) -> None:
+    """Eckart and Young; of a full matrix no other minimum is local."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 9))
+    s = np.linalg.svd(X, compute_uv=False)
+    for seed in range(20):
+        problem = MatrixCompletion(3, alpha=0.0, random_state=seed)._build_problem(X)
+        result = run(
+            problem,
+            solver,
+            start=np.random.default_rng(seed).standard_normal(problem.size),
+            stopping=Stopping(tol=1e-12, max_iter=20_000),
+        )
+        P, Q = problem.unpack(result.w)
+        lost = np.sum((X - P @ Q.T) ** 2)
+        assert lost == pytest.approx(np.sum(s[3:] ** 2), rel=1e-10)
