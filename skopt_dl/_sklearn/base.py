@@ -40,6 +40,7 @@ from skopt_dl.engine import (
     Printer,
     Problem,
     Solver,
+    SolveReport,
     SolveResult,
     Status,
     Stopping,
@@ -257,6 +258,10 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = packed(self, super().__getstate__())
+        if "solve_report_" in state:
+            # In a file a report is a dict: then no other type of ours has to be trusted for it.
+            plain = _reports(state["solve_report_"], SolveReport, lambda report: {**vars(report)})
+            state = {**state, "solve_report_": plain}
         if type(self).__module__.startswith("skopt_dl."):
             state = {**state, "_skopt_dl_version": __version__}
         return state
@@ -271,4 +276,14 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=2,
             )
+        if "solve_report_" in state:
+            plain = state["solve_report_"]
+            state["solve_report_"] = _reports(plain, dict, lambda fields: SolveReport(**fields))
         super().__setstate__(unpacked(state, name))
+
+
+def _reports(value: Any, kind: type, convert: Callable[[Any], Any]) -> Any:
+    """``value``, a report or a list of them, with each of the given kind converted."""
+    if isinstance(value, list):
+        return [_reports(item, kind, convert) for item in value]
+    return convert(value) if isinstance(value, kind) else value
