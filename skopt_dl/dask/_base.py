@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,12 +12,24 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl._sklearn.arrays import is_cupy, model_beside
+from skopt_dl._sklearn.base import unchanged_on_failure
 from skopt_dl.dask._collections import Cluster, Rows, is_dask, is_frame
 from skopt_dl.dask._scores import accuracy, r2, several_labels
 from skopt_dl.dispatch import SOLVERS
 
 # Parameters that say how Dask computes, whether or not the plain estimator has one of that name.
 OWN = ("client", "verbose")
+
+
+def whole_or_not(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate ``fit``: one that raises, by Ctrl-C too, leaves the estimator as it was before."""
+
+    @wraps(fit)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with unchanged_on_failure(self):
+            return fit(self, *args, **kwargs)
+
+    return guarded
 
 
 class DaskEstimator(BaseEstimator):

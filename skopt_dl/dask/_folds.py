@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skopt_dl.dask._base import DaskEstimator, RegressionMixin
+from skopt_dl.dask._base import DaskEstimator, RegressionMixin, whole_or_not
 from skopt_dl.dask._collections import Cluster, Rows, counted, rows_of, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._moments import Part, fold_parts, moments_of, task_bytes
@@ -27,6 +27,7 @@ class FoldMomentsCV(RegressionMixin, DaskEstimator):
     def _choose(self, folds: Folds) -> tuple[Any, bool]:
         """The plain estimator of the best strength, and whether its objective is a mean."""
 
+    @whole_or_not
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the strength by cross-validation and fit all rows, in one pass over them.
 

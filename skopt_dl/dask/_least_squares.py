@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-from skopt_dl.dask._base import DaskEstimator, RegressionMixin
+from skopt_dl.dask._base import DaskEstimator, RegressionMixin, whole_or_not
 from skopt_dl.dask._collections import rows_of
 from skopt_dl.dask._moments import moments_of, task_bytes
 from skopt_dl.linear_model._small_problem import SmallProblem, fit_small
@@ -18,6 +18,7 @@ class LeastSquares(RegressionMixin, DaskEstimator):
 
     fit_intercept: bool
 
+    @whole_or_not
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit in one pass over the blocks.
 

@@ -26,7 +26,7 @@ from sklearn.utils import check_random_state
 
 from skopt_dl._sklearn.arrays import model_beside
 from skopt_dl._sklearn.parameters import check_number
-from skopt_dl.dask._base import DaskEstimator
+from skopt_dl.dask._base import DaskEstimator, whole_or_not
 from skopt_dl.dask._collections import Cluster, Rows, add_arrays, rows_of, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._task_memory import network_bytes
@@ -81,6 +81,7 @@ class LocalSGD(DaskEstimator):
     def _targets(self, cluster: Cluster, rows: Rows) -> tuple[Rows, Any]:
         """The rows with their blocks' lengths, and targets with every class among them."""
 
+    @whole_or_not
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the network.
 

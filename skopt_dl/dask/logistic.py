@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from skopt_dl.dask._base import ClassificationMixin, DaskEstimator
+from skopt_dl.dask._base import ClassificationMixin, DaskEstimator, whole_or_not
 from skopt_dl.dask._collections import BlockTotal, counted, rows_of, summed
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._task_memory import logistic_bytes
@@ -131,6 +131,7 @@ class LogisticRegression(ClassificationMixin, DaskEstimator):
     def _plain(self) -> type[PlainLogisticRegression]:
         return PlainLogisticRegression
 
+    @whole_or_not
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model.
 

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl._sklearn.parameters import check_number
-from skopt_dl.dask._base import DaskEstimator
+from skopt_dl.dask._base import DaskEstimator, whole_or_not
 from skopt_dl.dask._collections import Rows, parts_of, summed, values_beside
 from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_posterior import ColumnPosterior
@@ -175,6 +175,7 @@ class MatrixCompletion(DaskEstimator):
     def _plain(self) -> type[PlainMatrixCompletion]:
         return PlainMatrixCompletion
 
+    @whole_or_not
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the model to the observed entries.
 

@@ -10,7 +10,6 @@ from scipy.linalg import solve
 from skopt_dl.dask._folds import FoldMomentsCV, Folds
 from skopt_dl.linear_model import Ridge as PlainRidge
 from skopt_dl.linear_model._ridge_data import accurate
-from skopt_dl.linear_model._strengths import sorted_alphas
 
 
 class RidgeCV(FoldMomentsCV):
@@ -20,7 +19,7 @@ class RidgeCV(FoldMomentsCV):
 
     Parameters
     ----------
-    alphas : array-like of shape (n_alphas,), default=(0.1, 1.0, 10.0)
+    alphas : array-like of shape (n_alphas,) or float, default=(0.1, 1.0, 10.0)
         Strengths to try.
     fit_intercept : bool, default=True
         Fit the intercept ``b``, which is not penalised.
@@ -92,13 +91,14 @@ class RidgeCV(FoldMomentsCV):
 
     def _choose(self, folds: Folds) -> tuple[PlainRidge, bool]:
         # In the given order: of equal scores the first one stands.
-        sorted_alphas(self.alphas, f"skopt_dl.dask.{type(self).__name__}")
-        alphas = np.asarray(self.alphas, dtype=np.float64)
-        if np.min(alphas) <= 0:
+        alphas = np.atleast_1d(self.alphas)
+        numbers = alphas.dtype.kind in "fiu" and alphas.ndim == 1 and alphas.size > 0
+        if not (numbers and np.all(np.isfinite(alphas) & (alphas > 0))):
             raise ValueError(
                 f"skopt_dl.dask.{type(self).__name__}: the parameter alphas={self.alphas!r} is not "
-                "valid; every strength must be above 0"
+                "valid; it must hold numbers above 0"
             )
+        alphas = alphas.astype(np.float64)
         models = []
         for k in range(len(folds.blocks)):
             train = folds.training(k)

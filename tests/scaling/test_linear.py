@@ -20,6 +20,7 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 import skopt_dl.dask as ours  # noqa: E402
+from skopt_dl.dask._base import DaskEstimator  # noqa: E402
 
 N, P = 801, 8
 
@@ -254,14 +255,46 @@ def test_bad_input_is_named_and_leaves_nothing(
     assert vars(model) == before
 
 
+@pytest.mark.parametrize("name", ours.__all__)
+def test_an_interrupt_at_the_last_moment_leaves_the_earlier_fit(
+    name: str, data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = getattr(ours, name)()
+    settings = {"max_iter": 1, "alphas": 3, "random_state": 0}
+    model.set_params(**{k: v for k, v in settings.items() if k in model.get_params()})
+    X, y = (
+        there(data["X"][:400]),
+        there((data["y"][:400] > np.median(data["y"][:400])).astype(float)),
+    )
+
+    def fit(X: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, None if name == "MatrixCompletion" else y)
+
+    fit(X)
+    before = dict(vars(model))
+
+    def interrupted(self: Any, *args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DaskEstimator, "_adopt", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(X[:, :3])
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[key] is value for key, value in before.items())
+
+
 def test_folds_and_labels_that_cannot_be(data: dict[str, Any]) -> None:
     X, y = there(data["X"]), there(data["y"])
     with pytest.raises(ValueError, match="cv=1"):
         ours.LassoCV(cv=1).fit(X, y)
     with pytest.raises(ValueError, match="cv='five'"):
         ours.RidgeCV(cv="five").fit(X, y)
-    with pytest.raises(ValueError, match=r"alphas=\[0.0\].*above 0"):
-        ours.RidgeCV(alphas=[0.0]).fit(X, y)
+    for alphas in ([0.0], [], [1.0, np.inf], "all"):
+        with pytest.raises(ValueError, match=r"alphas=.* is not valid; it must hold numbers above"):
+            ours.RidgeCV(alphas=alphas).fit(X, y)
+    assert ours.RidgeCV(alphas=3).fit(X, y).alpha_ == 3.0
     with pytest.raises(ValueError, match="l1_ratio=0 no strength"):
         ours.ElasticNetCV(l1_ratio=0.0).fit(X, y)
     with pytest.raises(ValueError, match="at least 2 classes"):
