@@ -25,7 +25,7 @@ def check_pairs(name: str, X: Any) -> Any:
     ValueError
         If it has another shape, or numbers that are not integers.
     """
-    X = np.asarray(on_host(X))
+    X = _dense(name, X, "pairs (row, column)")
     if X.ndim != 2 or X.shape[1] != 2:
         raise ValueError(
             f"{name}: expected pairs (row, column), an array of shape (n_entries, 2), but got the "
@@ -50,7 +50,7 @@ def check_positions(name: str, X: Any) -> Any:
         takes="positions on the host",
         instead="MatrixCompletion for two modes, which fits where the values live",
     )
-    X = np.asarray(X)
+    X = _dense(name, X, "positions")
     if X.ndim != 2 or X.shape[1] < 2 or X.shape[0] == 0:
         raise ValueError(
             f"{name}: expected positions along two modes or more, an array of shape (n_entries, "
@@ -59,7 +59,19 @@ def check_positions(name: str, X: Any) -> Any:
     return _whole(name, X, "positions")
 
 
+def _dense(name: str, X: Any, what: str) -> Any:
+    """``X`` as an array on the host; a sparse matrix is no list of positions."""
+    if hasattr(X, "tocsr"):
+        raise TypeError(
+            f"{name}: {what} are rows of a dense array, but a sparse matrix was passed; its "
+            "entries are np.stack([X.row, X.col], axis=1) and X.data, in COO format"
+        )
+    return np.asarray(on_host(X))
+
+
 def _whole(name: str, X: Any, what: str) -> Any:
+    if X.dtype.kind == "f" and not np.all(np.isfinite(X)):
+        raise ValueError(f"{name}: {what} contain NaN or infinity; drop those entries first")
     whole = X.dtype.kind in "iu" or (X.dtype.kind == "f" and np.all(np.floor(X) == X))
     if not whole:
         raise ValueError(

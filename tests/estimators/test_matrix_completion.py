@@ -467,6 +467,8 @@ def test_the_methods_say_what_form_of_data_they_need():
     ("X", "y", "message"),
     [
         ([[0.5, 1], [1, 2]], [1.0, 2.0], "must be integers"),
+        ([[0.0, np.inf], [1, 2]], [1.0, 2.0], "contain NaN or infinity"),
+        ([[0.0, 1], [np.nan, 2]], [1.0, 2.0], "contain NaN or infinity"),
         ([["a", "b"], ["c", "d"]], [1.0, 2.0], "must be integers"),
         ([[0, 1, 2]], [1.0], "shape"),
         ([[0, 1], [1, 2]], None, "need their values y"),

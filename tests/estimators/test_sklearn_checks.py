@@ -18,6 +18,7 @@ from zoo import (
     sparse_solvers_of,
 )
 
+from skopt_dl import TableEncoder
 from skopt_dl.dispatch import SOLVERS
 from skopt_dl.engine import Oracle
 
@@ -224,7 +225,7 @@ def expected_of_the_others(estimator: Any) -> dict[str, str]:
 
 
 @parametrize_with_checks(
-    [exact(kind) for kind in APART],
+    [*(exact(kind) for kind in APART), TableEncoder()],
     expected_failed_checks=expected_of_the_others,
     xfail_strict=True,
 )

@@ -15,8 +15,10 @@ import skopt_dl
 from skopt_dl import MatrixCompletion, TensorCompletion
 from skopt_dl.inspection import solver_table
 
-# Those of scikit-learn's checks that bring no data of their own.
+# Those of scikit-learn's checks that bring no data of their own, or data to be refused.
 WITHOUT_DATA = (
+    checks.check_estimator_sparse_array,
+    checks.check_estimator_sparse_matrix,
     checks.check_do_not_raise_errors_in_init_or_set_params,
     checks.check_estimator_cloneable,
     checks.check_estimator_repr,

@@ -337,6 +337,7 @@ def test_single_precision():
     [
         ([[0], [1]], r"two modes or more.*\(2, 1\)"),
         ([[0.5, 1, 2], [1, 2, 3]], "positions must be integers"),
+        ([[1.0, np.inf, 2], [1, 2, 3]], "positions contain NaN or infinity"),
         (np.zeros((0, 3), dtype=int), r"two modes or more.*\(0, 3\)"),
     ],
 )
