@@ -16,7 +16,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 @pytest.fixture
 def cupy() -> Any:
-    """CuPy where it finds a device."""
+    """CuPy where it finds a device, or its stand-in where ``tests/standin`` is on the path."""
     module = pytest.importorskip("cupy")
     if not module.is_available():
         pytest.skip("CuPy finds no CUDA device")

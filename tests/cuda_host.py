@@ -39,19 +39,19 @@ def require_bound_on_cupy_alone(twin: Any, *names: str) -> None:
         assert getattr(bind(np, np.dtype("float32")), name) is not getattr(twin, name)
 
 
-def built(source: str, dtype: str, folder: Path) -> ctypes.CDLL:
-    """The kernels of ``source`` as functions ``call_<name>(blocks, threads, ...)``."""
+def library_of(path: Path, real: str) -> ctypes.CDLL:
+    """A source's kernels for the type ``real``: functions ``call_<name>(blocks, threads, ...)``."""
     compiler = shutil.which("g++") or shutil.which("c++")
     if compiler is None:
         pytest.skip("there is no C++ compiler")
-    path, calls = written(source, folder), ""
+    calls = ""
     for _, name, parameters in SIGNATURE.findall(path.read_text(encoding="utf-8")):
         names = ", ".join(re.findall(r"(\w+)\s*(?:,|$)", parameters))
         calls += f'extern "C" void call_{name}(int blocks, int threads, {parameters}) {{\n'
         calls += f"    launch(blocks, threads, [&] {{ {name}({names}); }});\n}}\n"
-    text, library = folder / f"{source}.cpp", folder / f"{source}_{dtype}.so"
+    text, library = path.with_suffix(".cpp"), path.with_name(f"{path.stem}_{real}.so")
     text.write_text(f'#include "{HEADER}"\n#include "{path}"\n{calls}')
-    flags = ["-O1", "-std=c++17", "-shared", "-fPIC", "-pthread", f"-DREAL={TYPES[dtype]}"]
+    flags = ["-O1", "-std=c++17", "-shared", "-fPIC", "-pthread", f"-DREAL={real}"]
     subprocess.run([compiler, *flags, "-o", str(library), str(text)], check=True, timeout=120)
     return ctypes.CDLL(str(library))
 
@@ -64,7 +64,7 @@ def bounded(source: str, name: str) -> bool:
     return bool(bounds)
 
 
-def _argument(value: Any) -> Any:
+def argument(value: Any) -> Any:
     kinds = {"float32": ctypes.c_float, "float64": ctypes.c_double, "int32": ctypes.c_int}
     kinds |= {"int64": ctypes.c_longlong, "uint32": ctypes.c_uint, "uint64": ctypes.c_void_p}
     if isinstance(value, np.ndarray):
@@ -89,14 +89,14 @@ class HostKernels:
     def __call__(self, source: str, name: str, like: Any) -> Any:
         key = source, str(like.dtype)
         if key not in self._libraries:
-            self._libraries[key] = built(*key, self.folder)
+            self._libraries[key] = library_of(written(source, self.folder), TYPES[key[1]])
         function = getattr(self._libraries[key], f"call_{name}")
         exact = bounded(source, name)
 
         def launch(grid: Any, block: Any, args: Any, shared_mem: int = 0) -> None:
             self.launched[name] = self.launched.get(name, 0) + 1
             threads = block[0] if exact else min(block[0], THREADS)
-            given = (min(grid[0], BLOCKS), threads, *map(_argument, args))
+            given = (min(grid[0], BLOCKS), threads, *map(argument, args))
             if self.tape is None:
                 function(*given)
             else:

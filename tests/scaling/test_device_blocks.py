@@ -234,10 +234,11 @@ def test_gpu_blocks(cupy: Any) -> None:
 @pytest.mark.parametrize("form", ["dense", "sparse", "pairs"])
 def test_gpu_completion_of_blocks(form: str, cupy: Any) -> None:
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((N, 2)) @ rng.standard_normal((2, 7))
-    X[rng.random(X.shape) < 0.5] = np.nan
+    X = rng.standard_normal((N, 2)) @ rng.standard_normal((2, 14))
+    X += 0.1 * rng.standard_normal(X.shape)
+    X[rng.random(X.shape) < 0.4] = np.nan
     at = np.argwhere(~np.isnan(X))
-    given: tuple[Any, ...] = (da.from_array(X, chunks=(ROWS, 7)),)
+    given: tuple[Any, ...] = (da.from_array(X, chunks=(ROWS, 14)),)
     if form == "sparse":
         given = (given[0].map_blocks(_stored),)
     elif form == "pairs":

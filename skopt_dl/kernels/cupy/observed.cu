@@ -6,25 +6,25 @@
 // One inner product per entry: out[e] = L[rows[e]] . R[cols[e]].
 extern "C" __global__ void entry_products(long long q, int k, const int* rows, const int* cols,
                                           const REAL* L, const REAL* R, REAL* out) {
-    long long e = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= q) return;
-    const REAL* a = L + (long long)rows[e] * k;
-    const REAL* b = R + (long long)cols[e] * k;
-    REAL sum = 0;
-    for (int c = 0; c < k; c++) sum += a[c] * b[c];
-    out[e] = sum;
+    EACH(e, q) {
+        const REAL* a = L + (long long)rows[e] * k;
+        const REAL* b = R + (long long)cols[e] * k;
+        REAL sum = 0;
+        for (int c = 0; c < k; c++) sum += a[c] * b[c];
+        out[e] = sum;
+    }
 }
 
 // out[i] = sum of A[order[l]] over starts[i] <= l < starts[i + 1], a thread for each column.
 extern "C" __global__ void segment_sum(long long m, int k, const long long* starts,
                                        const long long* order, const REAL* A, REAL* out) {
-    long long e = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= m * k) return;
-    long long i = e / k;
-    int c = (int)(e % k);
-    REAL sum = 0;
-    for (long long l = starts[i]; l < starts[i + 1]; l++) sum += A[order[l] * k + c];
-    out[e] = sum;
+    EACH(e, m * k) {
+        long long i = e / k;
+        int c = (int)(e % k);
+        REAL sum = 0;
+        for (long long l = starts[i]; l < starts[i + 1]; l++) sum += A[order[l] * k + c];
+        out[e] = sum;
+    }
 }
 
 // Lower triangle of G = sum_j w_j f_j f_j' and, where there are targets, b = sum_j t_j f_j, of the

@@ -1,0 +1,1 @@
+"""A stand-in for cupyx on the host; see the stand-in for CuPy."""
