@@ -5,7 +5,7 @@ import pytest
 from rules import logistic, network, ridge, train
 from sklearn.datasets import load_digits, make_blobs
 
-from skopt_dl import MLPClassifier
+from skopt_dl import MLPClassifier, MLPRegressor
 from skopt_dl.engine import Oracle, Stopping, run
 from skopt_dl.kernels import bind
 from skopt_dl.losses import Squared
@@ -116,6 +116,11 @@ def test_passed_back_curvature_is_the_diagonal_where_nothing_is_left_out(output,
         # Outputs that are not coupled, and a rectifier has no curvature: the estimate of the first
         # layer is exact too.
         np.testing.assert_allclose(found, exact, rtol=1e-9, atol=1e-12)
+    elif hidden:
+        # Coupled outputs are left out below: a gap, and of no more than the curvature's own size.
+        below = net.blocks["coef0"]
+        gap = np.abs(found[below] - exact[below])
+        assert 0 < np.max(gap) <= np.max(found[below])
     assert np.all(found >= 0)
 
 
@@ -237,6 +242,22 @@ def test_batch_svrg_has_no_noise_left_where_sgd_has():
         np.max(np.abs(train(problem, rule(**settings), 150).w - best)) for rule in (BatchSVRG, SGD)
     )
     assert near < 1e-6 < 1e-3 < far
+
+
+def test_growing_momentum_needs_fewer_passes_than_descent_on_an_autoencoder():
+    X = load_digits().data[:300] / 16
+    model = MLPRegressor(
+        hidden_layer_sizes=(24, 8, 24), activation="tanh", alpha=0.0, random_state=0
+    )
+    problem = model._build_problem(X, X)
+    lost = {}
+    for rule in (GrowingNesterov, SGD):
+        losses = [
+            float(problem.value(train(problem, rule(learning_rate=r, batch_size=50), 60).w))
+            for r in (0.01, 0.03, 0.1)
+        ]
+        lost[rule] = np.nanmin(losses)
+    assert lost[GrowingNesterov] < 0.95 * lost[SGD]
 
 
 def test_the_momentum_of_the_paper():

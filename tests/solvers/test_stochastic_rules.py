@@ -26,7 +26,7 @@ from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels.generic_updates import inverse_root, polar_factor
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import L2
-from skopt_dl.problems import LinearProblem
+from skopt_dl.problems import LinearProblem, SmoothProblem
 from skopt_dl.search.schedules import (
     Cosine,
     Exponential,
@@ -136,6 +136,18 @@ def test_sam_without_radius_is_momentum():
         train(network(), rule, 5).w for rule in (SAM(radius=0.0, **settings), Momentum(**settings))
     )
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("h", [0.5, 3.0])
+def test_sam_on_a_parabola_swings_in_a_known_distance(h):
+    """``w <- w - t h (w + r sign w)`` ends between plus and minus ``t h r / (2 - t h)``."""
+    problem = SmoothProblem(
+        batch=lambda w, i: (0.5 * h * np.sum(w**2), h * w), n_samples=1, start=np.ones(1)
+    )
+    rate, radius = 0.2, 0.3
+    solver = SAM(learning_rate=rate, radius=radius, momentum=0.0, schedule="constant")
+    path = np.abs(steps(problem, solver, 400)[-2:, 0])
+    np.testing.assert_allclose(path, rate * h * radius / (2 - rate * h), rtol=1e-9)
 
 
 def test_adafactor_follows_its_formula():
