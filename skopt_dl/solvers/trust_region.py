@@ -132,8 +132,9 @@ class SubsampledTrustRegion(DescentSolver):
         s \\approx \\operatorname{argmin}_{|s| \\le \\Delta}\\ g's + \\tfrac12 s'H_S s, \\qquad
         \\rho = \\frac{F(w) - F(w + s)}{-g's - \\tfrac12 s'H_S s}
 
-    The radius doubles for :math:`\\rho \\ge 0.8`, grows by 1.2 for a smaller :math:`\\rho` above
-    ``acceptance``, and halves where the step is refused.
+    The step is taken if :math:`\\rho` exceeds ``acceptance``. The radius doubles for
+    :math:`\\rho \\ge 0.8`, grows by 1.2 for a smaller one from 1/4 on, and below that shrinks to a
+    quarter of the step.
 
     Needs a gradient of the whole objective and Hessian products, of all samples and on batches.
 
@@ -156,8 +157,10 @@ class SubsampledTrustRegion(DescentSolver):
 
     Notes
     -----
-    Gradient, values and D are exact, so the certificate is too; only the model is sampled, anew
-    after each step. With all samples the steps are those of a trust region method without samples.
+    The paper lets the radius grow after every step that is taken: from a first radius that is far
+    too long it then takes many steps that bring next to nothing. Gradient, values and D are exact,
+    so the certificate is too; only the model is sampled, anew after each step. With all samples the
+    steps are those of a trust region method without samples.
 
     References
     ----------
@@ -205,9 +208,9 @@ class SubsampledTrustRegion(DescentSolver):
         space: Any = state.space
         s, promised, _ = _model_step(self, state)
         ratio, verdict = try_step(problem, state, s, promised, self.acceptance)
-        if ratio <= self.acceptance:
+        if ratio < POOR:
             # A radius far beyond the step would refuse the same step again and again.
-            state.radius = min(state.radius, space.length(s)) / 2
+            state.radius = SHRINK * min(state.radius, space.length(s))
         else:
             growth = GROW if ratio >= SURE else HESITANT
             state.radius = min(growth * state.radius, self.max_radius)

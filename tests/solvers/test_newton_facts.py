@@ -32,7 +32,9 @@ from skopt_dl.solvers import (
     ProximalPoint,
     SaddleFreeNewton,
     SubsampledNewton,
+    SubsampledTrustRegion,
     TrustRegion,
+    trust_region,
 )
 from skopt_dl.solvers.nonlinear_cg import BETAS
 
@@ -310,3 +312,22 @@ def test_the_hard_case_of_a_trust_step(p):
     assert mu == pytest.approx(1.0, rel=1e-8)
     assert np.linalg.norm(a) == pytest.approx(10.0, rel=1e-10)
     np.testing.assert_allclose(a[1:], -1 / (values[1:] + 1), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "factor"), [(0.9, 2.0), (0.5, 1.2), (0.1, 0.25), (1e-3, 0.25), (-1.0, 0.25)]
+)
+def test_the_radius_of_a_sampled_model_follows_what_a_step_brings(ratio, factor, monkeypatch):
+    """A radius far beyond what the model knows would bring next to nothing again and again."""
+    monkeypatch.setattr(trust_region, "try_step", lambda *args: (ratio, None))
+    problem = binary()
+    solver = SubsampledTrustRegion(initial_radius=0.01, preconditioner="none")
+    state = solver.init(problem, problem.start(), np.random.default_rng(0))
+    solver._iterate(problem, state)
+    # The step ends at the radius.
+    assert state.radius == pytest.approx(0.01 * factor)
+    # One that ends long before it shrinks the radius to a part of itself.
+    state = solver.init(problem, problem.start(), np.random.default_rng(0))
+    state.radius = 1e6
+    solver._iterate(problem, state)
+    assert (state.radius < 1e3) is (ratio < 0.25)
