@@ -16,10 +16,12 @@ import numpy as np
 from sklearn import get_config
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skopt_dl._sklearn.arrays import (
+    Place,
     check_same_place,
     host_dtype,
     is_foreign,
@@ -317,4 +319,21 @@ def _check_finite(a: Any, what: str, name: str, allow_nan: bool) -> None:
         kinds = "infinity" if allow_nan else "NaN or infinity"
         raise ValueError(
             f"Input {what} contains {kinds}. {name} does not accept missing or infinite values."
+        )
+
+
+def check_container(estimator: Any, X: Any) -> None:
+    """Raise where the answer to data on a device would become a frame, which is on the host.
+
+    Raises
+    ------
+    TypeError
+        With the way out.
+    """
+    frame = _get_output_config("transform", estimator)["dense"]
+    if is_foreign(X) and frame != "default":
+        raise TypeError(
+            f"{type(estimator).__name__}: set_output asks for {frame!r}, a frame on the host, but "
+            f"X is {Place.of(X)}: pass X.get() to a model on the host (to_device('cpu')), or "
+            "set_output(transform='default') for an answer where X is"
         )

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 
 from skopt_dl._sklearn.arrays import is_foreign, on_host, put_beside
 from skopt_dl._sklearn.base import EngineEstimator
-from skopt_dl._sklearn.validation import check_X
+from skopt_dl._sklearn.validation import check_container, check_X
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.observe import observe
@@ -108,6 +108,7 @@ class CompletionModel(TransformerMixin, EngineEstimator):
             Observed cells as they are, missing ones from the model. Dense for sparse X too, since
             every cell has a value then. Columns of an indicator follow if ``add_indicator``.
         """
+        check_container(self, X)
         X = self._new_rows(X, "transform")
         observed = self._entries(X)
         answer = self._columns.answer(self._columns.in_units(observed), lambda L, R: L @ R.T)

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn import get_config
+from sklearn import config_context, get_config
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from zoo import BY_NAME, KINDS, Kind, regression
 
@@ -198,6 +199,18 @@ def test_tensors_on_a_device_are_refused_with_the_way_out() -> None:
     tensor = type("Tensor", (), {"__module__": "torch", "device": place, "shape": (3, 2)})()
     with pytest.raises(TypeError, match=r"cupy\.from_dlpack\(X\).*or X\.cpu\(\)"):
         Lasso().fit(tensor, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_a_frame_of_data_on_a_device_is_refused_with_the_way_out(frame: str) -> None:
+    X, _ = BY_NAME["MatrixCompletion"].make_data(0)
+    model = fit(BY_NAME["MatrixCompletion"].make(), there(X), None)
+    message = rf"set_output asks for '{frame}'.*X\.get\(\).*set_output\(transform='default'\)"
+    with pytest.raises(TypeError, match=message):
+        model.set_output(transform=frame).transform(there(X))
+    with config_context(transform_output=frame), pytest.raises(TypeError, match=message):
+        clone(model).set_output(transform=None).fit_transform(there(X))
+    assert model.set_output(transform="default").transform(there(X)).device == AWAY
 
 
 @pytest.mark.gpu
