@@ -346,6 +346,22 @@ def orthogonalised(G: Any, n_steps: int, work: Any) -> Any:
     return G
 
 
+def matrix_product(
+    A: Any,
+    B: Any,
+    out: Any,
+    turn_a: bool = False,
+    turn_b: bool = False,
+    share: float = 1.0,
+    keep: float = 0.0,
+) -> Any:
+    """``out = share A B + keep out``, A and B as they are or transposed; ``out`` is returned."""
+    product = share * ((A.T if turn_a else A) @ (B.T if turn_b else B))
+    # What is not kept is not read either.
+    out[...] = product + keep * out if keep else product
+    return out
+
+
 def inverse_root(S: Any, power: int, floor: float) -> Any:
     """``S ** (-1 / power)`` of a symmetric matrix with eigenvalues of at least ``floor``."""
     xp = namespace_of(S)

@@ -12,7 +12,7 @@ from skopt_dl import MLPRegressor
 from skopt_dl.dispatch import SOLVERS
 
 N, P, WIDTH, BATCH = 512, 64, 128, 128
-# Every rule whose memory is vectors: those with matrices of curvature need others on the way.
+# Every rule whose memory is vectors, and Muon.
 RULES = [
     "adabelief",
     "adadelta",
@@ -54,6 +54,8 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in RULES),
     *((name, {"max_grad_norm": 0.1}) for name in ("adam", "sgd", "sam", "batch_svrg")),
     *(("adam", {"average": average}) for average in ("polyak", "ema", "swa")),
+    # Between two factorisations, which take memory of their own.
+    *((name, {"refresh": 7}) for name in ("shampoo", "soap")),
 ]
 
 

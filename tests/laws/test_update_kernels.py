@@ -44,7 +44,7 @@ SCALARS = {
     "scale": 0.8,
 }
 # Those of matrices are tested below.
-OF_MATRICES = ("factored_scale", "matrix_workspace", "orthogonalised")
+OF_MATRICES = ("factored_scale", "matrix_product", "matrix_workspace", "orthogonalised")
 NAMES = [*UPDATES._modules, *STEPS._modules]
 COMPILED = [n for n in NAMES if hasattr(generic_updates, n) and n not in OF_MATRICES]
 
@@ -129,6 +129,28 @@ def test_a_compiled_factored_scale_is_the_generic_one(dtype):
     for one, two in zip(*found, strict=True):
         assert one.dtype == dtype
         np.testing.assert_allclose(one, two, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("turns", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(("share", "keep"), [(1.0, 0.0), (0.1, 0.9), (1.0, 1.0)])
+@pytest.mark.parametrize("inner", [5, 0])
+def test_a_compiled_product_of_matrices_is_the_generic_one(dtype, turns, share, keep, inner):
+    kernels, rng = bind(np, np.dtype(dtype)), np.random.default_rng(0)
+    A, B = rng.standard_normal((4, inner)), rng.standard_normal((inner, 7))
+    A, B = (
+        np.ascontiguousarray(M.T if turn else M, dtype)
+        for M, turn in zip((A, B), turns, strict=True)
+    )
+    found = []
+    for module in (kernels, generic_updates):
+        # What is not kept may be anything.
+        out = np.full((4, 7), 0.5 if keep else np.nan, dtype)
+        assert module.matrix_product(A, B, out, *turns, share, keep) is out
+        found.append(out)
+    assert found[0].dtype == dtype
+    tol = 1e-14 if dtype is np.float64 else 1e-6
+    np.testing.assert_allclose(*found, rtol=tol, atol=tol)
 
 
 def test_a_rate_may_be_an_array_of_one_entry():

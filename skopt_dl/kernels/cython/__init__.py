@@ -41,6 +41,7 @@ STEPS = Compiled(
     distance="_steps",
     factored_scale="_matrices",
     gradient_update="_steps",
+    matrix_product="_matrices",
     matrix_workspace="_matrices",
     orthogonalised="_matrices",
     prodigy_update="_steps",

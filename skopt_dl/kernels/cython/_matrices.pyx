@@ -4,7 +4,7 @@ compiled twins of functions of ``generic_updates``."""
 
 from libc.math cimport sqrt
 
-from skopt_dl.kernels.cython._gemm cimport floating, gemm
+from skopt_dl.kernels.cython._gemm cimport floating, gemm, mixed_gemm
 
 import numpy as np
 
@@ -51,6 +51,27 @@ cdef _orthogonalised(floating[:, ::1] G, int n_steps, floating[::1] work):
             gemm(False, False, rows, columns, k, X, B, False, product)
         for i in range(size):
             X[i] = a * X[i] + product[i]
+
+
+def matrix_product(A, B, out, bint turn_a=False, bint turn_b=False, double share=1.0,
+                   double keep=0.0):
+    """See `skopt_dl.kernels.generic_updates.matrix_product`."""
+    if out.dtype == np.float32:
+        _product[float](A, B, out, turn_a, turn_b, <float>share, <float>keep)
+    else:
+        _product[double](A, B, out, turn_a, turn_b, share, keep)
+    return out
+
+
+cdef _product(const floating[:, ::1] A, const floating[:, ::1] B, floating[:, ::1] out, bint turn_a,
+              bint turn_b, floating share, floating keep):
+    cdef int inner = <int>(A.shape[0] if turn_a else A.shape[1])
+    if out.shape[0] and out.shape[1] and inner:
+        mixed_gemm[floating](turn_a, turn_b, <int>out.shape[0], <int>out.shape[1], inner, share,
+                             &A[0, 0], &B[0, 0], keep, &out[0, 0])
+    elif out.shape[0] and out.shape[1]:
+        whole = np.asarray(out)
+        whole[...] = keep * whole if keep else 0
 
 
 def factored_scale(G, rows, columns, double decay, double epsilon, out):

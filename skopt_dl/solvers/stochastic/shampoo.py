@@ -14,24 +14,28 @@ from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.adam_variants import corrections
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
-from skopt_dl.solvers.stochastic.matrices import on_matrices, the_rest
+from skopt_dl.solvers.stochastic.matrices import the_rest
 from skopt_dl.solvers.stochastic.rates import coordinate_rate, summed_rate
 
 
 @dataclass
 class ShampooState(StochasticState):
-    """Adds, by the names of the blocks, the two sums of a matrix and what follows from them."""
+    """Adds, by the names of the blocks, the two sums of a matrix, what follows from them, and
+    memory to work in."""
 
     left: dict[str, Any] = field(default_factory=dict)
     right: dict[str, Any] = field(default_factory=dict)
     left_root: dict[str, Any] = field(default_factory=dict)
     right_root: dict[str, Any] = field(default_factory=dict)
+    half: dict[str, Any] = field(default_factory=dict)
+    move: dict[str, Any] = field(default_factory=dict)
     r: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class SOAPState(StochasticState):
-    """Adds Adam's moments, the means of both products of a matrix, and their eigenvectors."""
+    """Adds Adam's moments, the means of both products of a matrix, their eigenvectors, and memory
+    to work in."""
 
     m: Any = None
     v: Any = None
@@ -39,6 +43,10 @@ class SOAPState(StochasticState):
     right: dict[str, Any] = field(default_factory=dict)
     left_basis: dict[str, Any] = field(default_factory=dict)
     right_basis: dict[str, Any] = field(default_factory=dict)
+    half: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, Any] = field(default_factory=dict)
+    turned: Any = None
+    root: Any = None
 
 
 class Shampoo(StochasticSolver):
@@ -99,6 +107,10 @@ class Shampoo(StochasticSolver):
         for name, shape in problem.shapes.items():
             for side, n in ((state.left, shape[0]), (state.right, shape[1])):
                 side[name] = self.epsilon * xp.eye(n, dtype=w.dtype, device=problem.device)
+            state.left_root[name] = xp.zeros_like(state.left[name])
+            state.right_root[name] = xp.zeros_like(state.right[name])
+            state.half[name] = xp.zeros(shape, dtype=w.dtype, device=problem.device)
+            state.move[name] = xp.zeros_like(state.half[name])
         state.r = {name: xp.zeros_like(w[part]) for name, part in the_rest(problem).items()}
         return state
 
@@ -106,21 +118,21 @@ class Shampoo(StochasticSolver):
         return summed_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: ShampooState, g: Any) -> None:
-        kernels, w = problem.kernels, state.w
+        xp, kernels, w = problem.xp, problem.kernels, state.w
         due = state.n_updates <= self.refresh or state.n_updates % self.refresh == 0
-
-        def precondition(name: str, G: Any) -> Any:
-            state.left[name] = state.left[name] + G @ G.T
-            state.right[name] = state.right[name] + G.T @ G
-            if due:
-                state.left_root[name] = kernels.inverse_root(state.left[name], 4, self.epsilon)
-                state.right_root[name] = kernels.inverse_root(state.right[name], 4, self.epsilon)
-            return state.left_root[name] @ G @ state.right_root[name]
-
-        move = on_matrices(problem, g, precondition)
-        for name in problem.shapes:
+        product = kernels.matrix_product
+        for name, shape in problem.shapes.items():
             part = problem.blocks[name]
-            w[part] -= state.rate * move[part]
+            own, G = w[part], xp.reshape(g[part], shape)
+            left = product(G, G, state.left[name], turn_b=True, keep=1.0)
+            right = product(G, G, state.right[name], turn_a=True, keep=1.0)
+            if due:
+                state.left_root[name][...] = kernels.inverse_root(left, 4, self.epsilon)
+                state.right_root[name][...] = kernels.inverse_root(right, 4, self.epsilon)
+            half = product(state.left_root[name], G, state.half[name])
+            move = product(half, state.right_root[name], state.move[name])
+            kernels.gradient_update(own, xp.reshape(move, (-1,)), state.rate)
+            w[part] = own
         for name, part in the_rest(problem).items():
             own = w[part]
             kernels.adagrad_update(own, g[part], state.r[name], state.rate, self.epsilon)
@@ -190,7 +202,8 @@ class SOAP(StochasticSolver):
 
     def _start(self, problem: Any, w: Any) -> SOAPState:
         xp = problem.xp
-        state = SOAPState(w=w, m=xp.zeros_like(w), v=xp.zeros_like(w))
+        zeros = xp.zeros_like
+        state = SOAPState(w=w, m=zeros(w), v=zeros(w), turned=zeros(w), root=zeros(w))
         for name, shape in problem.shapes.items():
             for side, basis, n in (
                 (state.left, state.left_basis, shape[0]),
@@ -198,39 +211,55 @@ class SOAP(StochasticSolver):
             ):
                 basis[name] = xp.eye(n, dtype=w.dtype, device=problem.device)
                 side[name] = xp.zeros_like(basis[name])
+            state.half[name] = xp.zeros(shape, dtype=w.dtype, device=problem.device)
+            state.whole[name] = xp.zeros_like(state.half[name])
         return state
 
     def _auto_rate(self, problem: Any, w: Any) -> float:
         return coordinate_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: SOAPState, g: Any) -> None:
-        kernels, t = problem.kernels, state.n_updates
+        xp, kernels, t = problem.xp, problem.kernels, state.n_updates
+        turned, root = state.turned, state.root
         if self.refresh is not None:
-            on_matrices(problem, g, lambda name, G: self._turn(problem, state, name, G))
-
-        def into(name: str, G: Any) -> Any:
-            return state.left_basis[name].T @ G @ state.right_basis[name]
-
-        def out_of(name: str, G: Any) -> Any:
-            return state.left_basis[name] @ G @ state.right_basis[name].T
-
-        turned = on_matrices(problem, g, into)
+            for name, shape in problem.shapes.items():
+                self._turn(problem, state, name, xp.reshape(g[problem.blocks[name]], shape))
         kernels.mean_update(state.m, g, self.beta_1)
-        kernels.mean_update(state.v, turned * turned, self.beta_2)
-        scaled = kernels.over_root(on_matrices(problem, state.m, into), state.v, self.epsilon)
+        self._rotate(problem, state, g, into=True)
+        turned *= turned
+        kernels.mean_update(state.v, turned, self.beta_2)
+        self._rotate(problem, state, state.m, into=True)
+        root[...] = state.v
+        root **= 0.5
+        # Where there was no slope so far it is 0/0, which is no move.
+        root += max(self.epsilon, float(xp.finfo(g.dtype).smallest_normal))
+        turned /= root
+        self._rotate(problem, state, turned, into=False)
         step = state.rate * corrections(self.beta_1, self.beta_2, t)
-        state.w -= step * on_matrices(problem, scaled, out_of)
+        kernels.gradient_update(state.w, turned, step)
 
-    def _turn(self, problem: Any, state: SOAPState, name: str, G: Any) -> Any:
+    def _rotate(self, problem: Any, state: SOAPState, flat: Any, *, into: bool) -> None:
+        """``flat`` in the eigenvectors of each matrix, or out of them, in ``state.turned``."""
+        xp, product, turned = problem.xp, problem.kernels.matrix_product, state.turned
+        if turned is not flat:
+            turned[...] = flat
+        for name, shape in problem.shapes.items():
+            part = problem.blocks[name]
+            G = xp.reshape(flat[part], shape)
+            half = product(state.left_basis[name], G, state.half[name], turn_a=into)
+            whole = product(half, state.right_basis[name], state.whole[name], turn_b=not into)
+            turned[part] = xp.reshape(whole, (-1,))
+
+    def _turn(self, problem: Any, state: SOAPState, name: str, G: Any) -> None:
         """Both means of a matrix and, where it is time, their eigenvectors."""
         linalg, first = problem.xp.linalg, state.n_updates == 1
-        for side, basis, product in (
-            (state.left, state.left_basis, G @ G.T),
-            (state.right, state.right_basis, G.T @ G),
+        keep = self.beta_3
+        for side, basis, turn in (
+            (state.left, state.left_basis, {"turn_b": True}),
+            (state.right, state.right_basis, {"turn_a": True}),
         ):
-            side[name] = self.beta_3 * side[name] + (1 - self.beta_3) * product
+            problem.kernels.matrix_product(G, G, side[name], **turn, share=1 - keep, keep=keep)
             if first:
-                basis[name] = linalg.eigh(side[name])[1]
+                basis[name][...] = linalg.eigh(side[name])[1]
             elif (state.n_updates - 1) % self.refresh == 0:  # type: ignore[operator]
-                basis[name] = linalg.qr(side[name] @ basis[name])[0]
-        return G
+                basis[name][...] = linalg.qr(side[name] @ basis[name])[0]
