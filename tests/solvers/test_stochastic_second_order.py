@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cases import CASES
 from rules import logistic, network, ridge, train
+from sklearn.datasets import load_breast_cancer
 from smooth import with_eigenvalues
 
 from skopt_dl.engine import Stopping, run
@@ -256,6 +257,15 @@ def test_a_sketch_of_every_direction_is_newtons_metric():
         if kind is SketchySGD:
             solver.set_params(schedule="constant")
         np.testing.assert_allclose(train(problem, solver, 1).w, best, atol=1e-4)
+
+
+def test_the_noise_of_batches_does_not_grow_in_what_a_sketch_leaves_out():
+    X, y = load_breast_cancer(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    problem = LinearProblem(X, y * 1.0, Logistic(), L2(1 / len(y)), fit_intercept=True)
+    best, first = optimum(problem).certificate.objective, float(problem.value(problem.start()))
+    left = train(problem, SketchySGD(), 100).certificate.objective - best
+    assert left <= 0.05 * (first - best)
 
 
 def test_untruncated_tonga_is_the_dense_formula():

@@ -46,6 +46,10 @@ class SketchySGD(StochasticSolver):
     schedule, batch_size, shuffle, max_grad_norm, average
         As for `SGD`.
 
+    Notes
+    -----
+    A much smaller regularization lets the noise of batches grow in flat directions.
+
     References
     ----------
     Z. Frangella, P. Rathore, S. Zhao, M. Udell, "SketchySGD: reliable stochastic optimization via
@@ -59,7 +63,7 @@ class SketchySGD(StochasticSolver):
         *,
         learning_rate: float | str = "auto",
         rank: int = 10,
-        regularization: float = 1e-3,
+        regularization: float = 1e-2,
         refresh: int = 2,
         schedule: str | Schedule = "auto",
         batch_size: int | str = "auto",
