@@ -188,6 +188,7 @@ SOLVERS = Registry(
         "d_psgd": "skopt_dl.solvers.decentralised.gossip:DPSGD",
         "dgd": "skopt_dl.solvers.decentralised.gossip:DGD",
         "dog": "skopt_dl.solvers.stochastic.distance:DoG",
+        "downpour": "skopt_dl.solvers.stochastic.downpour:Downpour",
         "ekfac": "skopt_dl.solvers.stochastic.kfac:EKFAC",
         "extra": "skopt_dl.solvers.decentralised.exact:EXTRA",
         "fista": "skopt_dl.solvers.proximal_gradient:FISTA",

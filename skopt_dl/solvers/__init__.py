@@ -106,6 +106,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
         DoG as DoG,
         Prodigy as Prodigy,
     )
+    from skopt_dl.solvers.stochastic.downpour import Downpour as Downpour
     from skopt_dl.solvers.stochastic.growing import (
         MultiBatchLBFGS as MultiBatchLBFGS,
         ProgressiveLBFGS as ProgressiveLBFGS,
@@ -210,6 +211,7 @@ _HOME = {
     "DGD": "decentralised.gossip",
     "DPSGD": "decentralised.gossip",
     "DoG": "stochastic.distance",
+    "Downpour": "stochastic.downpour",
     "EKFAC": "stochastic.kfac",
     "EXTRA": "decentralised.exact",
     "FISTA": "proximal_gradient",
