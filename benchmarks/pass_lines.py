@@ -34,6 +34,7 @@ from skopt_dl.solvers import (
     KFAC,
     LBFGS,
     RSKFAC,
+    SGD,
     SVRG,
     SVRGLBFGS,
     Adam,
@@ -347,6 +348,25 @@ def hessian_free(options: Any) -> None:
     )
     ok = reached.epochs < np.inf
     report(f"Hessian-free, iterations to loss {goal}", "it gets there", str(result.n_iter), ok)
+
+
+@line
+def from_nothing(options: Any) -> None:
+    """The same network from a start of a hundredth, beside the saddle of all weights zero."""
+    problem = narrow_network(0)
+    start = 0.01 * np.random.default_rng(0).standard_normal(problem.size)
+    epochs, steps = (20, 10) if options.smoke else (200, 150)
+    X = problem.X
+    plateau = 0.5 * float(np.mean(np.sum((X - X.mean(axis=0)) ** 2, axis=1)))
+    found = {}
+    for name, solver, most in (("sgd", SGD(), epochs), ("trust", TrustRegion(), steps)):
+        stopping, rng = Stopping(tol=None, max_iter=most), np.random.RandomState(0)
+        result = run(problem, solver, start=start, stopping=stopping, rng=rng)
+        found[name] = result.certificate.objective
+    sgd, trust = found["sgd"], found["trust"]
+    what = f"SGD stays at the mean alone ({plateau:.3f})"
+    report(what, "within 1 %", f"{sgd:.3f}", abs(sgd / plateau - 1) <= 0.01)
+    report("a trust region leaves it", "< 1.5", f"{trust:.3f}", trust < 1.5)
 
 
 @line
