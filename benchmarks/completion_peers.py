@@ -74,7 +74,11 @@ def _table(m: int, n: int, rank: int, gone: float) -> Case:
 
 
 def _non_negative(m: int, n: int, rank: int) -> Case:
-    ours = {"positive": _model(rank, positive=True), "vb": _model(rank)}
+    ours = {
+        "positive": _model(rank, positive=True),
+        "positive, tol 0.01": _model(rank, positive=True, tol=1e-2),
+        "vb": _model(rank),
+    }
     rivals = ("cmfrec non-negative", "IterativeSVD")
     return Case(partial(non_negative, m, n, rank), rank, ours, rivals, grid=(0.01, 0.1, 1, 10))
 

@@ -18,8 +18,7 @@ from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_tasks import Sums, beliefs
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels import bind
-from skopt_dl.matrix_completion.posterior import NOISE_FLOOR
-from skopt_dl.matrix_completion.turns import ahead, first_noise
+from skopt_dl.matrix_completion.turns import Sizes, ahead, first_noise
 
 # Sums that are kept: those of a point, and of the one that its certificate has looked at.
 KEPT = 2
@@ -52,10 +51,7 @@ class ColumnPosterior(Problem):
         self.size = ends[-1]
         self.blocks = {"scales": slice(ends[4], ends[7]), "cols": slice(0, ends[4])}
         self.seen = (data.col_weight > 0).astype(np.float64)
-        self._tiny = max(
-            NOISE_FLOOR * float(np.finfo(np.float64).eps) * data.squares / data.total,
-            float(np.finfo(np.float64).smallest_normal) ** 0.45,
-        )
+        self._sizes = Sizes(data.squares / data.total, "float64")
         self._known: list[tuple[Any, Sums]] = []
 
     def unpack(self, w: Any) -> Any:
@@ -70,11 +66,12 @@ class ColumnPosterior(Problem):
         """Means from leading singular vectors, no variance, the noise of `first_noise`."""
         w = np.zeros(self.size)
         w[self._slices[0]] = np.ravel(self.data.start())
-        w[self._slices[3]] = 1.0
-        w[self.blocks["scales"]] = 1.0
+        w[self._slices[3]] = self._sizes.first_priors(self.data.k, self.data.row_width)
+        for i, width in ((5, self.data.row_width), (6, self.data.column_shape[1])):
+            w[self._slices[i]] = self._sizes.first_priors(self.data.k, width)
         # The pass of these sums is the one that the value of this point needs anyway.
         square, left = (a / self.data.total for a in (self.data.squares, self.sums(w)[3][0]))
-        w[self._slices[4]] = 1 / first_noise(np, square, left, self._tiny)
+        w[self._slices[4]] = 1 / first_noise(np, square, left, self._sizes.noise)
         return w
 
     def sums(self, w: Any) -> Sums:
@@ -106,10 +103,11 @@ class ColumnPosterior(Problem):
         b, d = self.unpack(w), self.data
         grams, sides, spreads, error, power = self.sums(w)[:5]
         if block == "scales":
-            noise = max(float(error[0]) / d.total, self._tiny)
+            noise = max(float(error[0]) / d.total, self._sizes.noise)
             mine = np.sum(self.seen[:, None] * (b.Q * b.Q + b.T), axis=0)
-            gamma = d.n_seen / np.maximum(power, self._tiny)
-            delta = np.sum(self.seen) / np.maximum(mine, self._tiny)
+            rows, cols = (self._sizes.least_powers(d.k, len(a)) for a in (power, mine))
+            gamma = d.n_seen / np.maximum(power, rows)
+            delta = np.sum(self.seen) / np.maximum(mine, cols)
             w[self.blocks[block]] = np.concatenate([[1 / noise], gamma, delta])
             return
         known = self.seen[:, None] > 0
@@ -123,8 +121,8 @@ class ColumnPosterior(Problem):
     def penalty_per_entry(self, w: Any) -> float:
         """The strength of a ridge that weighs as much as the priors, as `PosteriorProblem` has."""
         b, k = self.unpack(w), self.data.k
-        s = 1 / np.sqrt(b.gamma[:k] * b.delta[:k])
-        s = np.where(s > 0, s, self._tiny)
+        s = 1 / (np.sqrt(b.gamma[:k]) * np.sqrt(b.delta[:k]))
+        s = np.where(s > 0, s, self._sizes.power)
         root = math.sqrt(self.data.n_seen * float(np.sum(self.seen)))
         return float(np.sum(s) / np.sum(s * s)) * root / (float(b.tau[0]) * self.data.total)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from skopt_dl.dispatch import SOLVERS
@@ -13,6 +14,7 @@ from skopt_dl.matrix_completion.prepared import Prepared
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.matrix_completion.rank import rank_for
 from skopt_dl.matrix_completion.robust import RobustLoss
+from skopt_dl.matrix_completion.turns import Sizes
 
 
 def rank_of(estimator: Any, data: Prepared) -> int:
@@ -53,6 +55,7 @@ def ball_problem(estimator: Any, data: Prepared) -> BallFactors | BallEntries:
 
 def posterior_problem(estimator: Any, data: Prepared, observed: Any = None) -> PosteriorProblem:
     """The free energy, of other entries at the same places if ``observed`` has them."""
+    check_size(estimator, data)
     return PosteriorProblem(
         data.centred(estimator.fit_bias) if observed is None else observed,
         rank_of(estimator, data),
@@ -71,6 +74,20 @@ def has_posterior(estimator: Any) -> bool:
     """Whether the model is that of the posterior: Gaussian factors without bounds."""
     ridge = bool(estimator.penalty == "ridge")
     return ridge and not estimator.positive and bool(estimator.loss == "squared")
+
+
+def check_size(estimator: Any, data: Prepared) -> None:
+    """Refuse entries so small or large that nothing could be learned from their squares."""
+    sizes = Sizes.of(data.observed)
+    low, high = sizes.range(bool(estimator.fit_bias))
+    size = math.sqrt(sizes.square)
+    if size == 0 or low <= size <= high:
+        return
+    raise ValueError(
+        f"{type(estimator).__name__}: the entries have a root mean square of {size:.2g}, and with "
+        f"fit_bias={estimator.fit_bias!r} alpha='auto' learns from {sizes.dtype} entries between "
+        f"{low:.0e} and {high:.0e}. Bring them to a size of about one, or use scale=True"
+    )
 
 
 def _describe(estimator: Any, data: Prepared) -> str:

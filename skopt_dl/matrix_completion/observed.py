@@ -164,14 +164,16 @@ class ObservedMatrix(ABC):
         return other
 
     def column_deviations(self) -> Any:
-        """Weighted standard deviation of each column; one where it is zero or nothing is known."""
+        """Weighted standard deviation of each column; one where rounding is all of it."""
         xp, ones = self.xp, self.xp.ones_like(self.row_weight)
         safe = xp.where(self.col_weight > 0, self.col_weight, xp.ones_like(self.col_weight))
         centre = (self.matrix_t(self.values) @ ones) / safe
         one = xp.ones((self.shape[0], 1), dtype=self.dtype, device=self.device)
         E = self.values - self.products(one, centre[:, None])
         spread = xp.sqrt((self.matrix_t(E * E) @ ones) / safe)
-        return xp.where(spread > 0, spread, xp.ones_like(spread))
+        # The mean of equal values is off by rounding, which is no deviation of theirs.
+        least = self.shape[0] * xp.finfo(self.dtype).eps * xp.abs(centre)
+        return xp.where(spread > least, spread, xp.ones_like(spread))
 
     def without(self, hidden: Any) -> Self:
         """The same entries with the weights ``hidden`` taken away from theirs."""

@@ -10,11 +10,17 @@ from skopt_dl._sklearn.arrays import on_host, refuse_foreign
 
 
 def looks_like_pairs(X: Any) -> bool:
-    """Whether ``X`` has exactly two columns of an integer type."""
+    """Whether ``X`` has exactly two columns, of an integer type or with names among them.
+
+    Names are no numbers of a matrix: as pairs they get an answer that helps.
+    """
     if hasattr(X, "tocsr"):
         return False
     X = np.asarray(on_host(X))
-    return X.ndim == 2 and X.shape[1] == 2 and X.dtype.kind in "iu"
+    if X.ndim != 2 or X.shape[1] != 2:
+        return False
+    named = X.dtype.kind == "O" and any(isinstance(a, str) for a in X[:1].flat)
+    return X.dtype.kind in "iuUS" or named
 
 
 def check_pairs(name: str, X: Any) -> Any:

@@ -32,10 +32,8 @@ from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.problem import FactorProblem
-from skopt_dl.matrix_completion.turns import ahead, first_noise
+from skopt_dl.matrix_completion.turns import Sizes, ahead, first_noise
 
-# The noise variance stays above this many units of rounding of the values' mean square.
-NOISE_FLOOR = 100.0
 # What `Columns` calls the parts that it keeps.
 KEPT = ("Q", "spread", "tau", "gamma", "delta")
 
@@ -142,8 +140,7 @@ class PosteriorProblem(Problem):
             "cols": slice(ends[2], ends[4]),
         }
         self.traits = frozenset({Trait.FINITE_SUM})
-        square = to_float(observed.dot(observed.values, observed.values) / observed.total)
-        self._least_noise = NOISE_FLOOR * float(xp.finfo(self.dtype).eps) * square
+        self._sizes = Sizes.of(observed)
 
     @property
     def seed(self) -> int:
@@ -180,16 +177,15 @@ class PosteriorProblem(Problem):
         xp = self.xp
         P, Q = self.factor.unpack(w)
         flat = [P, xp.zeros_like(P), Q, xp.zeros_like(Q)]
-        ends = [xp.ones_like(w[:1]), xp.ones_like(P[0, :]), xp.ones_like(Q[0, :])]
+        ends = [xp.ones_like(w[:1])]
+        for width in (P.shape[1], Q.shape[1]):
+            priors = self._sizes.first_priors(self.factor.k, width)
+            ends.append(xp.asarray(priors, dtype=self.dtype, device=self.device))
         whole = xp.concat([*(xp.reshape(a, (-1,)) for a in flat), *ends])
         obs, E = self.observed, self.factor.residual(w)
         square, left = (obs.dot(a, a) / obs.total for a in (obs.values, E))
-        whole[self._slices[4]] = 1 / first_noise(xp, square, left, self._tiny())
+        whole[self._slices[4]] = 1 / first_noise(xp, square, left, self._sizes.noise)
         return whole
-
-    def _tiny(self) -> float:
-        # Of its inverse, a precision, the square is no overflow yet.
-        return max(self._least_noise, float(self.xp.finfo(self.dtype).smallest_normal) ** 0.45)
 
     def rows_given(self, Q: Any, T: Any, tau: Any, gamma: Any) -> tuple[Any, ...]:
         """Means and variances of the rows for these columns; factors, variances of the left ones.
@@ -244,8 +240,8 @@ class PosteriorProblem(Problem):
         :math:`\sqrt{mn} / (	au s_l \sum\omega)`; the mean with weights :math:`s_l^2`.
         """
         xp, k = self.xp, self.factor.k
-        s = 1 / xp.sqrt(b.gamma[:k] * b.delta[:k])
-        s = xp.where(s > 0, s, xp.full_like(s, self._tiny()))
+        s = 1 / (xp.sqrt(b.gamma[:k]) * xp.sqrt(b.delta[:k]))
+        s = xp.where(s > 0, s, xp.full_like(s, self._sizes.power))
         m, n = (to_float(xp.sum(a)) for a in (self.row_copies, self.col_copies))
         mean = to_float(xp.sum(s)) / to_float(xp.sum(s * s))
         return mean * math.sqrt(m * n) / (to_float(b.tau[0]) * to_float(self.observed.total))
@@ -341,14 +337,16 @@ class PosteriorProblem(Problem):
 
     def _scales(self, b: Beliefs) -> Any:
         xp, total = self.xp, self.observed.total
-        noise = xp.clip(self._square_error(b) / total, self._tiny(), None)
+        noise = xp.clip(self._square_error(b) / total, self._sizes.noise, None)
         parts = [xp.reshape(1 / noise, (1,))]
         for copies, mean, variance in (
             (self.row_copies, b.P, b.S),
             (self.col_copies, b.Q, b.T),
         ):
             power = xp.sum(copies[:, None] * (mean * mean + variance), axis=0)
-            parts.append(xp.sum(copies) / xp.clip(power, self._tiny(), None))
+            least = self._sizes.least_powers(self.factor.k, power.shape[0])
+            least = xp.asarray(least, dtype=self.dtype, device=self.device)
+            parts.append(xp.sum(copies) / xp.maximum(power, least))
         return xp.concat(parts)
 
     def _drawn_scales(self, b: Beliefs, rng: Any) -> Any:

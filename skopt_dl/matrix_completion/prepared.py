@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -48,6 +49,7 @@ class Prepared:
             scale = observed.column_deviations()
             observed = observed.divided(scale)
         observed.n_threads = effective_n_jobs(estimator.n_jobs)
+        _check_squares(estimator, observed)
         return cls(training, observed, scale, centre_of(observed, estimator.loss))
 
     def without(self, hidden: Any, loss: str) -> Self:
@@ -98,6 +100,18 @@ class Prepared:
             high = xp.where(known, obs.values, xp.full_like(obs.values, -float("inf")))
             return to_float(xp.min(low)), to_float(xp.max(high))
         return float(clip[0]), float(clip[1])
+
+
+def _check_squares(estimator: Any, observed: ObservedMatrix) -> None:
+    """Refuse entries whose squares are no numbers of their precision any more."""
+    square = to_float(observed.dot(observed.values, observed.values))
+    lost = square == 0 and bool(observed.xp.any(observed.values != 0))
+    if lost or not math.isfinite(square):
+        raise ValueError(
+            f"{type(estimator).__name__}: the squares of the entries are "
+            f"{'zero' if lost else 'infinite'} in {observed.dtype}. Bring them to a size of about "
+            "one"
+        )
 
 
 def centre_of(observed: ObservedMatrix, loss: str) -> float:

@@ -2,12 +2,80 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from skopt_dl.kernels.namespace import to_float
 
 # A component that grows by this share in a turn is on its way.
 GROWING = 0.05
+# The noise variance stays above this many units of rounding of the values' mean square.
+NOISE_FLOOR = 100.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What follows from the size of the entries, so that other units change nothing.
+
+    Products of factors are entries: factors have the square root of their unit, biases all of it.
+
+    Attributes
+    ----------
+    square : float
+        Mean square of the entries.
+    dtype : str
+        Precision, by name.
+    """
+
+    square: float
+    dtype: str
+
+    @classmethod
+    def of(cls, observed: Any) -> Sizes:
+        """Those of observed entries."""
+        square, total = observed.dot(observed.values, observed.values), to_float(observed.total)
+        # Namespaces name their dtypes differently; these two are all there are.
+        precise = observed.xp.finfo(observed.dtype).bits == 64
+        share = to_float(square) / total if total > 0 else 0.0
+        return cls(share, "float64" if precise else "float32")
+
+    @property
+    def _least(self) -> float:
+        # Of its inverse, a precision, the square is no overflow yet.
+        return float(np.finfo(self.dtype).smallest_normal) ** 0.45
+
+    def range(self, biased: bool) -> tuple[float, float]:
+        """Least and largest root mean square whose squares and products keep their digits.
+
+        A bias stands beside a component whose features have the square root of the entries' unit:
+        in the equations of a row that unit must not vanish beside one.
+        """
+        info = np.finfo(self.dtype)
+        least = float(info.eps) ** 0.75 if biased else float(info.smallest_normal) ** 0.2
+        return least, float(info.max) ** 0.45
+
+    @property
+    def noise(self) -> float:
+        """The least variance of the noise."""
+        return max(NOISE_FLOOR * float(np.finfo(self.dtype).eps) * self.square, self._least)
+
+    @property
+    def power(self) -> float:
+        """The least sum of squares of a component's factors."""
+        share = NOISE_FLOOR * float(np.finfo(self.dtype).eps)
+        return max(share * math.sqrt(self.square), self._least)
+
+    def least_powers(self, k: int, width: int) -> list[float]:
+        """Least sums of squares of ``k`` components, and of a bias if the ``width`` has one."""
+        return [self.power] * k + [self.noise] * (width - k)
+
+    def first_priors(self, k: int, width: int) -> list[float]:
+        """Precisions of ``k`` components, and of a bias if the ``width`` has one, to begin with."""
+        size = math.sqrt(self.square) if self.square > 0 else 1.0
+        return [1 / size] * k + [1 / size / size] * (width - k)
 
 
 def ahead(xp: Any, gain: float, before: Any, after: Any) -> float:
@@ -29,5 +97,5 @@ def first_noise(xp: Any, square: Any, left: Any, tiny: float) -> Any:
     Half-way from the mean square to what the start leaves of it: the one kills components that
     share the columns of a table, the other may overfit.
     """
-    rough = xp.sqrt(square * left)
+    rough = xp.sqrt(square) * xp.sqrt(left)
     return xp.maximum(rough, xp.ones_like(rough) * tiny)

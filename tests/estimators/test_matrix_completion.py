@@ -481,6 +481,14 @@ def test_bad_pairs(X, y, message):
         penalised(input="pairs").fit(X, y)
 
 
+@pytest.mark.parametrize("kind", ["array", "frame"])
+def test_names_are_pairs_and_are_told_how_to_become_numbers(kind):
+    X = np.array([["ann", "tea"], ["bob", "milk"], ["ann", "milk"]])
+    X = X if kind == "array" else pd.DataFrame(X, columns=["who", "what"])
+    with pytest.raises(ValueError, match="OrdinalEncoder"):
+        penalised(1).fit(X, [1.0, 2.0, 3.0])
+
+
 # --- robustness ---------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import array_api_strict
 import numpy as np
@@ -382,3 +383,61 @@ def test_no_component_of_a_table_is_lost(seed):
         size = np.linalg.norm(model.components_, axis=1)
         alive.append(int(np.sum(size > 1e-3 * size.max())))
     assert alive == [8, 8]
+
+
+# --- units --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [False, "cols", "both"])
+@pytest.mark.parametrize("solver", ["vb", "gibbs"])
+@pytest.mark.parametrize(("dtype", "unit"), [("float64", 2.0**33), ("float32", 2.0**13)])
+def test_other_units_change_nothing_but_the_units(bias, solver, dtype, unit):
+    X = noisy()[0].astype(dtype)
+    models = [
+        MatrixCompletion(5, solver=solver, fit_bias=bias, random_state=0).fit(c * X)
+        for c in (1.0, unit)
+    ]
+    one, other = (model.transform(X * c) / c for model, c in zip(models, (1.0, unit), strict=True))
+    gaps = np.isnan(X)
+    apart = np.linalg.norm((one - other)[gaps]) / np.linalg.norm(one[gaps])
+    # Without biases to the last digits; a bias and a component share the digits of a row.
+    assert apart <= (1e-4 if not bias else 0.05)
+    ratio = models[1].noise_variance_ / models[0].noise_variance_ / unit**2
+    np.testing.assert_allclose(ratio, 1.0, rtol=0.02)
+
+
+def test_entries_that_cannot_be_squared_are_refused():
+    X = noisy()[0]
+    for size, options, message in [
+        (1e-100, {}, "root mean square of .*e-100"),
+        (1e-20, {"fit_bias": "both"}, "with fit_bias='both'"),
+        (1e150, {}, "and 5e"),
+        (1e200, {"alpha": 0}, "are infinite in float64"),
+        (1e-200, {"alpha": 0.1}, "are zero in float64"),
+    ]:
+        with np.errstate(over="ignore"), pytest.raises(ValueError, match=message):
+            MatrixCompletion(2, **options).fit(size * X)
+    # In units of their own columns they are of no particular size.
+    scaled = MatrixCompletion(2, scale=True, random_state=0)
+    expected = scaled.fit_transform(X)
+    np.testing.assert_allclose(scaled.fit_transform(X * 2.0**-400) * 2.0**400, expected, rtol=1e-6)
+
+
+def test_a_row_without_entries_is_completed_without_a_warning():
+    model = MatrixCompletion(2, random_state=0).fit(noisy()[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filled = model.transform(np.full((1, 40), np.nan))
+    np.testing.assert_allclose(filled, model.mean_)
+
+
+@pytest.mark.parametrize("value", [7e-6, 0.1, 1e9 / 3])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_constant_column_is_not_divided_by_its_rounding(value, dtype):
+    X = noisy()[0]
+    X[:, 3] = np.where(np.isnan(X[:, 3]), np.nan, value)
+    filled = MatrixCompletion(2, scale=True, fit_bias="cols", random_state=0).fit_transform(
+        X.astype(dtype)
+    )
+    # In its own unit, which is one, as near as the other columns let its gaps come.
+    np.testing.assert_allclose(filled[:, 3], value, rtol=1e-2, atol=0.2)

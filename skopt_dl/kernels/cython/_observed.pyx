@@ -158,14 +158,20 @@ cdef extern from "_gram.h" nogil:
     void s_gram_update(long, long, const float*, float*)
 
 
+cdef extern from "_descent.h" nogil:
+    void d_descend(long, double, double, long, double, const double*, const double*, double*,
+                   double*)
+    void s_descend(long, float, double, long, double, const float*, const float*, float*, float*)
+
+
 cdef inline int _padded(int k) noexcept nogil:
     """Numbers from one gathered row to the next, zeros behind the first k."""
     return k if k > GRAM_LAST else (k + GRAM_STEP - 1) // GRAM_STEP * GRAM_STEP
 
 
 def _workspace(k, dtype):
-    """Room for gathered rows, then for one Gram matrix."""
-    return np.zeros(DEPTH * _padded(k) + k * k, dtype=dtype)
+    """Room for gathered rows, for one Gram matrix, and for a descent."""
+    return np.zeros(DEPTH * _padded(k) + k * k + 2 * k, dtype=dtype)
 
 
 cdef inline void _rank_update(int k, int depth, floating* P, floating* G) noexcept nogil:
@@ -211,28 +217,17 @@ cdef inline void _solve(int k, const floating* ridge, int each, double eps, floa
 
 
 cdef inline void _descend(int k, const floating* ridge, double tiny, floating* G,
-                          const floating* b, floating* u) noexcept nogil:
+                          const floating* b, floating* u, floating* room) noexcept nogil:
     """Lower ``u'(G + ridge I) u / 2 - b'u`` over ``u >= 0``, G in its lower triangle, in place."""
-    cdef int c, d, sweep
-    cdef floating slope, moved, bend, change, size, rho = ridge[0]
+    cdef int c, d
     for c in range(k):
         u[c] = max(u[c], <floating>0)
         for d in range(c + 1, k):
             G[d * k + c] = G[c * k + d]
-    for sweep in range(SWEEPS):
-        change, size = 0, 0
-        for c in range(k):
-            bend, moved = G[c * k + c] + rho, 0
-            if bend > tiny:
-                slope = rho * u[c] - b[c]
-                for d in range(k):
-                    slope += G[c * k + d] * u[d]
-                moved = max(u[c] - slope / bend, <floating>0)
-            change = max(change, moved - u[c], u[c] - moved)
-            size = max(size, moved)
-            u[c] = moved
-        if not change > ENOUGH * size:
-            break
+    if floating is float:
+        s_descend(k, ridge[0], tiny, SWEEPS, ENOUGH, G, b, u, room)
+    else:
+        d_descend(k, ridge[0], tiny, SWEEPS, ENOUGH, G, b, u, room)
 
 
 cdef inline void _gather(int k, double weight, double target, const floating* f, floating* p,
@@ -325,7 +320,7 @@ def _csr(Py_ssize_t low, Py_ssize_t high, const integer[::1] ptr, const integer[
             if depth:
                 _rank_update(k, depth, P, G)
             if positive:
-                _descend(k, &ridge[i, 0], eps, G, &sides[i, 0], &out[i, 0])
+                _descend(k, &ridge[i, 0], eps, G, &sides[i, 0], &out[i, 0], G + k * k)
             else:
                 _solve(k, &ridge[i, 0], each, eps, G, &out[i, 0])
             done += (ptr[i + 1] - ptr[i] + k) * k
@@ -358,7 +353,7 @@ def _dense(const floating[:, :] W, const floating[:, :] T, const floating[:, ::1
             if depth:
                 _rank_update(k, depth, P, G)
             if found and positive:
-                _descend(k, &ridge[i, 0], eps, G, &sides[i, 0], &out[i, 0])
+                _descend(k, &ridge[i, 0], eps, G, &sides[i, 0], &out[i, 0], G + k * k)
             elif found:
                 _solve(k, &ridge[i, 0], each, eps, G, &out[i, 0])
             else:
