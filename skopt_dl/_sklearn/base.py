@@ -85,10 +85,11 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
     def placed(self: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
         works_at, home = workplace(self, X), Place.of(X)
         warn_in_worker(self, works_at)
-        if works_at != home:
+        moves = works_at is not home and works_at != home
+        if moves:
             check_room(type(self).__name__, works_at, {"a copy of X": floating_bytes(X)})
         answer = method(self, X, y, *args, **kwargs)
-        if works_at != home:
+        if moves:
             bring_home(self, home)
         return answer
 

@@ -117,4 +117,6 @@ def check_strength(
 
 def is_array(setting: Any) -> bool:
     """Whether a setting has entries, as an array of any namespace or as a list."""
+    if isinstance(setting, (float, int)):
+        return False  # nearly every call
     return bool(getattr(setting, "ndim", 0)) or isinstance(setting, (list, tuple))
