@@ -112,11 +112,14 @@ def rows() -> list[Row]:
 
 
 def as_markdown(table: list[Row]) -> str:
-    """The short table of the README: name, method, estimators."""
-    lines = ["| `solver=` | method | fits |", "|---|---|---|"]
-    for row in table:
-        summary = row.summary.replace("`", "").rstrip(".")
-        lines.append(f"| `{row.name}` | {summary} | {', '.join(row.fits)} |")
+    """The short table of the README: estimators that take the same names, and these."""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for model in estimators():
+        names = tuple(row.name for row in table if model in row.fits)
+        together.setdefault(names, []).append(model)
+    lines = ["| estimator | `solver=` |", "|---|---|"]
+    for names, models in together.items():
+        lines.append(f"| {', '.join(models)} | {', '.join(f'`{name}`' for name in names)} |")
     return "\n".join(lines)
 
 
