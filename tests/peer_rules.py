@@ -113,6 +113,12 @@ def first_distance(w: Any) -> float:
     return NEAR * (1 + math.sqrt(sum(float((part.detach() ** 2).sum()) for part in w)))
 
 
+def first_squared_distance() -> float:
+    """Of the start of the pair "dowg"."""
+    _, start = PAIRS["dowg"].stream()
+    return (NEAR * (1 + float(np.linalg.norm(start)))) ** 2
+
+
 def soap(module: Any, w: Any) -> Any:
     """After the first gradient, by which it does not move."""
     rule = module.SOAP(w, lr=RATE, weight_decay=0.0, precondition_frequency=1000, eps=1e-2)
@@ -230,6 +236,12 @@ PAIRS = {
         {"initial_distance": NEAR},
         "optax",
         lambda o: o.contrib.dog(1.0, ("heuristic", NEAR), eps=0.0),
+    ),
+    "dowg": Pair(
+        "DoWG",
+        {"initial_distance": NEAR},
+        "optax",
+        lambda o: o.contrib.dowg(1.0, first_squared_distance(), eps=0.0),
     ),
     "prodigy": Pair(
         "Prodigy",

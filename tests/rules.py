@@ -31,9 +31,11 @@ from skopt_dl.solvers import (
     BatchSVRG,
     DAdaptation,
     DoG,
+    DoWG,
     GrowingNesterov,
     LineSearchSGD,
     Lion,
+    MoMo,
     Muon,
     NAdam,
     PolyakStep,
@@ -252,6 +254,14 @@ def dog(own, g, t, w, initial_distance):
     return -own["far"] / np.sqrt(own["sum"]) * g
 
 
+def dowg(own, g, t, w, initial_distance):
+    origin = own.setdefault("origin", w)
+    first = initial_distance * (1 + np.linalg.norm(origin))
+    own["far"] = max(own.get("far", first), np.linalg.norm(w - origin))
+    own["sum"] = own.get("sum", 0.0) + own["far"] ** 2 * (g @ g)
+    return -(own["far"] ** 2) / np.sqrt(own["sum"]) * g
+
+
 def d_adaptation(own, g, t, w, initial_distance, beta_1, beta_2, epsilon, max_growth):
     d, keep = own.get("d", initial_distance * (1 + np.linalg.norm(w))), math.sqrt(beta_2)
     m, root = mean(own, "m", d * g, beta_1), np.sqrt(mean(own, "v", g**2, beta_2)) + epsilon
@@ -274,6 +284,15 @@ def prodigy(own, g, t, w, initial_distance, beta_1, beta_2, epsilon):
 
 def polyak_step(own, g, t, w, max_step, lower_bound, scale):
     return -min(scale * (own["value"](w) - lower_bound) / (g @ g), max_step) * g
+
+
+def momo(own, g, t, w, max_step, lower_bound, momentum):
+    """By the means of values, of gradients and of their products with the iterates."""
+    new = {"f": own["value"](w), "m": g, "gw": g @ w}
+    for name, value in new.items():
+        own[name] = value if t == 1 else momentum * own[name] + (1 - momentum) * value
+    excess = own["f"] + own["m"] @ w - own["gw"] - lower_bound
+    return -min(max(excess, 0.0) / (own["m"] @ own["m"]), max_step) * own["m"]
 
 
 def line_search(own, g, t, w, max_step, decrease, shrink, grow):
@@ -444,6 +463,7 @@ REFERENCES = [
         {"learning_rate": 0.1, **MOMENTS, "weight_decay": 0.1},
     ),
     (DoG, dog, {"initial_distance": 1e-2}),
+    (DoWG, dowg, {"initial_distance": 1e-2}),
     (DAdaptation, d_adaptation, {"initial_distance": 1e-3, **MOMENTS, "max_growth": 1.3}),
     (Prodigy, prodigy, {"initial_distance": 1e-3, **MOMENTS}),
     (Adamax, adamax, {"learning_rate": 0.05, **MOMENTS}),
@@ -458,6 +478,7 @@ REFERENCES = [
     (VSGD, vsgd, {"n_start": 2, "caution": 1.5, "guard": False}),
     (SAM, sam, {"learning_rate": 0.03, "radius": 0.2, "momentum": 0.8}),
     (PolyakStep, polyak_step, {"max_step": 0.3, "lower_bound": 0.1, "scale": 0.5}),
+    (MoMo, momo, {"max_step": 0.3, "lower_bound": 0.1, "momentum": 0.8}),
     (LineSearchSGD, line_search, {"max_step": 2.0, "decrease": 0.3, "shrink": 0.8, "grow": 3.0}),
 ]
 FACTORS = {"learning_rate": 0.1, "decay_power": 0.7, "epsilon": 1e-6, "max_rms": 0.8}

@@ -104,6 +104,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.distance import (
         DAdaptation as DAdaptation,
         DoG as DoG,
+        DoWG as DoWG,
         Prodigy as Prodigy,
     )
     from skopt_dl.solvers.stochastic.downpour import Downpour as Downpour
@@ -126,6 +127,7 @@ if TYPE_CHECKING:  # "as" marks a name as exported
     from skopt_dl.solvers.stochastic.own_rates import VSGD as VSGD
     from skopt_dl.solvers.stochastic.polyak import (
         LineSearchSGD as LineSearchSGD,
+        MoMo as MoMo,
         PolyakStep as PolyakStep,
     )
     from skopt_dl.solvers.stochastic.preconditioned import (
@@ -211,6 +213,7 @@ _HOME = {
     "DGD": "decentralised.gossip",
     "DPSGD": "decentralised.gossip",
     "DoG": "stochastic.distance",
+    "DoWG": "stochastic.distance",
     "Downpour": "stochastic.downpour",
     "EKFAC": "stochastic.kfac",
     "EXTRA": "decentralised.exact",
@@ -249,6 +252,7 @@ _HOME = {
     "NystromCG": "nystrom_cg",
     "OnlineBFGS": "stochastic.quasi_newton",
     "PROMISE": "stochastic.promise",
+    "MoMo": "stochastic.polyak",
     "PolyakStep": "stochastic.polyak",
     "Prodigy": "stochastic.distance",
     "ProgressiveLBFGS": "stochastic.growing",

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from skopt_dl import MLPClassifier
 from skopt_dl.linops.quasi_newton import InverseHessian
 from skopt_dl.search.schedules import Cosine, Exponential, OneCycle, Step, WarmUp
-from skopt_dl.solvers import SAM, PolyakStep
+from skopt_dl.solvers import SAM, MoMo, PolyakStep
 from skopt_dl.solvers.stochastic.averaging import EMA
 from skopt_dl.solvers.stochastic.base import clipped
 
@@ -97,6 +97,22 @@ def test_polyak_s_step_is_optax_s(bound: float) -> None:
         PolyakStep(max_step=bound, batch_size=48, shuffle=False, schedule="constant"), 60
     )
     rule, w = o.polyak_sgd(max_learning_rate=bound), problem.start()
+    state = rule.init(w)
+    for ours in path:
+        value, g = value_and_slope(problem, w)
+        step, state = rule.update(g, state, w, value=value)
+        w = np.asarray(w + step)
+        np.testing.assert_allclose(ours, w, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bound", [0.05, 5.0])
+def test_polyak_s_step_on_momentum_is_optax_s(bound: float) -> None:
+    o = optax()
+    problem, path = on_all_samples(
+        MoMo(max_step=bound, lower_bound=0.1, batch_size=48, shuffle=False, schedule="constant"),
+        60,
+    )
+    rule, w = o.contrib.momo(bound, lower_bound=0.1), problem.start()
     state = rule.init(w)
     for ours in path:
         value, g = value_and_slope(problem, w)

@@ -7,6 +7,7 @@ m and v moments, s and r weighted sums.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,34 +30,8 @@ class DistanceState(StochasticState):
     v: Any = None
 
 
-class DoG(StochasticSolver):
-    """DoG, distance over gradients: SGD whose rate is read off the path.
-
-    .. math::
-
-        d_t = \\max_{i \\le t} \\|w_i - w_0\\|, \\qquad
-        w \\leftarrow w - \\frac{d_t}{\\sqrt{\\sum_{i \\le t} \\|g_i\\|^2}}\\, g
-
-    Needs gradients on batches of samples and a smooth objective.
-
-    Parameters
-    ----------
-    initial_distance : float
-        Where the estimate starts, as a share of :math:`1 + \\|w_0\\|`, positive; too small costs a
-        few updates only.
-    batch_size, shuffle, max_grad_norm, average
-        As for `SGD`; the authors advise an average.
-
-    Notes
-    -----
-    The distance is never taken smaller than the initial one. Without a gradient nothing moves (0/0
-    is 0).
-
-    References
-    ----------
-    M. Ivgi, O. Hinder, Y. Carmon, "DoG is SGD's best friend: a parameter-free dynamic step size
-    schedule", ICML 2023.
-    """
+class RateOfPath(StochasticSolver):
+    """SGD whose rate is read off the path."""
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH)
     learning_rate = 1.0
@@ -88,8 +63,77 @@ class DoG(StochasticSolver):
     def _step(self, problem: Any, state: DistanceState, g: Any) -> None:
         xp, kernels = problem.xp, problem.kernels
         state.d = xp.maximum(state.d, kernels.distance(state.w, state.origin))
-        state.squares = state.squares + g @ g
-        kernels.gradient_update(state.w, g, kernels.over_root(state.d, state.squares, 0.0))
+        weight = self._weight(state.d)
+        state.squares = state.squares + weight**2 * (g @ g)
+        rate = kernels.over_root(weight * state.d, state.squares, 0.0)
+        kernels.gradient_update(state.w, g, rate)
+
+    @abstractmethod
+    def _weight(self, d: Any) -> Any:
+        """What a gradient at distance ``d`` counts."""
+
+
+class DoG(RateOfPath):
+    """DoG, distance over gradients: SGD whose rate is read off the path.
+
+    .. math::
+
+        d_t = \\max_{i \\le t} \\|w_i - w_0\\|, \\qquad
+        w \\leftarrow w - \\frac{d_t}{\\sqrt{\\sum_{i \\le t} \\|g_i\\|^2}}\\, g
+
+    Needs gradients on batches of samples and a smooth objective.
+
+    Parameters
+    ----------
+    initial_distance : float
+        Where the estimate starts, as a share of :math:`1 + \\|w_0\\|`, positive; too small costs a
+        few updates only.
+    batch_size, shuffle, max_grad_norm, average
+        As for `SGD`; the authors advise an average.
+
+    Notes
+    -----
+    The distance is never taken smaller than the initial one. Without a gradient nothing moves (0/0
+    is 0).
+
+    References
+    ----------
+    M. Ivgi, O. Hinder, Y. Carmon, "DoG is SGD's best friend: a parameter-free dynamic step size
+    schedule", ICML 2023.
+    """
+
+    def _weight(self, d: Any) -> Any:
+        return 1.0
+
+
+class DoWG(RateOfPath):
+    """DoWG, distance over weighted gradients: early gradients count less than in `DoG`.
+
+    .. math::
+
+        d_t = \\max_{i \\le t} \\|w_i - w_0\\|, \\qquad
+        w \\leftarrow w - \\frac{d_t^2}{\\sqrt{\\sum_{i \\le t} d_i^2 \\|g_i\\|^2}}\\, g
+
+    Needs gradients on batches of samples and a smooth objective.
+
+    Parameters
+    ----------
+    initial_distance, batch_size, shuffle, max_grad_norm, average
+        As for `DoG`.
+
+    Notes
+    -----
+    Gradients from before the distance was known weigh by the distance of then, so that the rate is
+    not kept small by them.
+
+    References
+    ----------
+    A. Khaled, K. Mishchenko, C. Jin, "DoWG unleashed: an efficient universal parameter-free
+    gradient descent method", NeurIPS 2023.
+    """
+
+    def _weight(self, d: Any) -> Any:
+        return d
 
 
 class DAdaptation(StochasticSolver):

@@ -96,15 +96,87 @@ class PolyakStep(StochasticSolver):
         return longest(self.max_step, problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: StochasticState, g: Any) -> None:
-        xp = problem.xp
         excess = problem.sample_value(state.w, state.batch[0]) - self.lower_bound
-        square = g @ g
-        step = (
-            self.scale
-            * xp.clip(excess, 0, None)
-            / xp.where(square > 0, square, xp.ones_like(square))
+        step = polyak_length(problem.xp, self.scale * excess, g @ g, state.rate)
+        problem.kernels.gradient_update(state.w, g, step)
+
+
+@dataclass
+class MomentumState(StochasticState):
+    """Adds the mean of the gradients, and that of the values of their tangents at the origin."""
+
+    m: Any = None
+    a: Any = None
+
+
+class MoMo(StochasticSolver):
+    """MoMo: Polyak's step on the mean of the tangents of the last batches.
+
+    .. math::
+
+        m \\leftarrow \\beta m + (1 - \\beta) g, \\qquad
+        a \\leftarrow \\beta a + (1 - \\beta) (f(w) - g'w), \\qquad
+        w \\leftarrow w - \\min\\Big(\\frac{[a + m'w - f^*]_+}{\\|m\\|^2}, \\eta\\Big)\\, m
+
+    from m = g and a = f(w) - g'w on the first batch. Needs values and gradients on batches of
+    samples and a smooth objective.
+
+    Parameters
+    ----------
+    max_step, lower_bound, schedule, batch_size, shuffle, max_grad_norm, average
+        As for `PolyakStep`.
+    momentum : float
+        :math:`\\beta`, in [0, 1]; 0 is `PolyakStep`.
+
+    Notes
+    -----
+    :math:`a + m'v` is the mean of the tangents at the point v, below the mean of the batches where
+    they are convex. The step goes to where it meets the lower bound.
+
+    References
+    ----------
+    F. Schaipp, R. Ohana, M. Eickenberg, A. Defazio, R. Gower, "MoMo: momentum models for adaptive
+    learning rates", ICML 2024.
+    """
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE, Trait.SMOOTH)
+    learning_rate = "auto"
+
+    def __init__(
+        self,
+        *,
+        max_step: float | str = "auto",
+        lower_bound: float = 0.0,
+        momentum: float = 0.9,
+        schedule: str | Schedule = "auto",
+        batch_size: int | str = "auto",
+        shuffle: bool | str = True,
+        max_grad_norm: float | None = None,
+        average: str | Average | None = None,
+    ) -> None:
+        self.schedule = schedule
+        self.max_step, self.lower_bound, self.momentum = max_step, lower_bound, momentum
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.max_grad_norm, self.average = max_grad_norm, average
+
+    def _start(self, problem: Any, w: Any) -> MomentumState:
+        return MomentumState(w=w)
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        return longest(self.max_step, problem, w, self.batch_size)
+
+    def _step(self, problem: Any, state: MomentumState, g: Any) -> None:
+        xp, kernels = problem.xp, problem.kernels
+        tangent = problem.sample_value(state.w, state.batch[0]) - g @ state.w
+        if state.m is None:
+            state.m, state.a = xp.asarray(g, copy=True), tangent
+        else:
+            kernels.mean_update(state.m, g, self.momentum)
+            state.a = self.momentum * state.a + (1 - self.momentum) * tangent
+        excess = state.a + state.m @ state.w - self.lower_bound
+        kernels.gradient_update(
+            state.w, state.m, polyak_length(xp, excess, state.m @ state.m, state.rate)
         )
-        problem.kernels.gradient_update(state.w, g, xp.clip(step, None, state.rate))
 
 
 class LineSearchSGD(StochasticSolver):
@@ -191,6 +263,12 @@ class LineSearchSGD(StochasticSolver):
                 state.w, state.trial, state.step = trial, state.w, step
                 return
             step *= self.shrink
+
+
+def polyak_length(xp: Any, excess: Any, square: Any, most: float) -> Any:
+    """``excess / square``, from 0 to ``most``; 0 where nothing has a slope."""
+    length = xp.clip(excess, 0, None) / xp.where(square > 0, square, xp.ones_like(square))
+    return xp.clip(length, None, most)
 
 
 def longest(setting: Any, problem: Any, w: Any, size: Any) -> float:
