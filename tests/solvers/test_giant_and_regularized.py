@@ -12,7 +12,7 @@ from smooth import after, binary, rosenbrock, solve, with_eigenvalues
 from skopt_dl.dispatch import IncompatibleSolverError, resolve
 from skopt_dl.engine import Status, Stopping, run
 from skopt_dl.linear_model import LogisticRegression
-from skopt_dl.losses import Logistic, Multinomial, Squared
+from skopt_dl.losses import Logistic, Multinomial, Quantile, Squared
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem
 from skopt_dl.solvers import GIANT, NewtonCholesky, RegularizedNewton
@@ -79,6 +79,9 @@ def test_an_estimator_takes_it_by_name() -> None:
         LogisticRegression(solver=name, tol=1e-8).fit(X, y) for name in ("giant", "newton_cholesky")
     )
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
+    jumping = LinearProblem(X, y * 1.0, Quantile(), L2(0.1), fit_intercept=True)
+    with pytest.raises(IncompatibleSolverError, match="curvature has no jumps"):
+        resolve("giant", jumping)
     for options, words in (({"n_agents": 0}, "n_agents=0"), ({"split": "rows"}, "split='rows'")):
         with pytest.raises(ValueError, match=words):
             LogisticRegression(solver=GIANT(**options)).fit(X, y)

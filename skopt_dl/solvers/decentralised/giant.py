@@ -49,8 +49,8 @@ class GIANT(DescentSolver):
 
     .. math:: d = -\\frac1N \\sum_{i=1}^{N} H_i^{-1} g, \\qquad w \\leftarrow w + t d
 
-    Needs gradients of parts of the samples, a Hessian matrix, a linear model and a smooth and
-    convex objective.
+    Needs gradients of parts of the samples, a Hessian matrix, a linear model, a loss whose
+    curvature has no jumps, and a smooth and convex objective.
 
     Parameters
     ----------
@@ -83,6 +83,7 @@ class GIANT(DescentSolver):
         Trait.LINEAR_MODEL,
         Trait.SMOOTH,
         Trait.CONVEX,
+        Trait.CONTINUOUS_CURVATURE,
     )
     default_max_iter: ClassVar[int] = 1000
 
