@@ -1,4 +1,4 @@
-"""Fits on a CUDA device against the same fits on the host; and against PyTorch on that device.
+"""Fits on a CUDA device against the same fits on the host; and PyTorch's and cuML's there.
 
 Wall-clock seconds of a second fit (the first one loads the device's libraries), with the host's
 BLAS on all its cores, beside what the device can do: the bytes a second of a copy and the float32
@@ -88,6 +88,12 @@ def network(batch: int) -> Callable[[Any, Any], dict[str, Any]]:
     }
 
 
+# By the rows of a batch.
+NETWORKS = {
+    256: Case("network, small batches", (20_000, 100), (200, 10), classes, network(256)),
+    4096: Case("network, large batches", (100_000, 100), (200, 10), classes, network(4096)),
+}
+
 CASES = (
     Case("lasso", (100_000, 10_000), (300, 50), regression, lassos),
     Case(
@@ -118,8 +124,7 @@ CASES = (
         labelled,
         lambda X, y: {s: LogisticRegression(solver=s) for s in ("auto", "lbfgs")},
     ),
-    Case("network, small batches", (20_000, 100), (200, 10), classes, network(256)),
-    Case("network, large batches", (100_000, 100), (200, 10), classes, network(4096)),
+    *NETWORKS.values(),
     Case(
         "completion",
         (50_000, 20_000),
@@ -190,7 +195,7 @@ def torch_epoch(smoke: bool) -> None:
 
     if not torch.cuda.is_available():
         return
-    for case, batch in ((CASES[3], 256), (CASES[4], 4096)):
+    for batch, case in NETWORKS.items():
         data, labels = case.make(*(case.small if smoke else case.full))
         X, y = torch.tensor(data, device="cuda"), torch.tensor(labels, device="cuda")
         sizes = [X.shape[1], 512, 512, 512]
@@ -213,6 +218,28 @@ def torch_epoch(smoke: bool) -> None:
         print(f"{case.name:<24} PyTorch      device {spent:9.4f} s an epoch")
 
 
+def cuml_fits(smoke: bool) -> None:
+    """Seconds of cuML's estimators of the same names on the device, at their own tolerances."""
+    if find_spec("cuml") is None:
+        print("cuML is not installed")
+        return
+    import cuml.linear_model as theirs
+
+    xp = cupy()
+    for case in CASES:
+        X, y = case.make(*(case.small if smoke else case.full))
+        ours = next(iter(case.models(X, y).values()))
+        # One fit of each kind: of a path or a search cuML has no counterpart.
+        kind = getattr(theirs, type(ours).__name__, None)
+        if kind is None or case.name == "ridge, by samples":
+            continue
+        strength = "C" if hasattr(ours, "C") else "alpha"
+        model, there = kind(**{strength: getattr(ours, strength)}), (xp.asarray(X), xp.asarray(y))
+        for _ in range(2):
+            spent, _ = seconds(model, *there, xp.cuda.Device().synchronize)
+        print(f"{case.name:<24} cuML         device {spent:9.4f} s", flush=True)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the cases."""
     p = argparse.ArgumentParser(description=__doc__)
@@ -231,6 +258,7 @@ def main(arguments: list[str] | None = None) -> None:
             run(case, options.smoke, xp is None or not options.no_host, options.patience)
     if xp is not None:
         torch_epoch(options.smoke)
+        cuml_fits(options.smoke)
 
 
 if __name__ == "__main__":
