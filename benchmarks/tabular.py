@@ -71,6 +71,7 @@ MODELS: dict[str, Callable[[int], Any]] = {
     "MLPClassifier": standardised,
     "HistGradientBoosting": Boosting,
     "TabularMLPClassifier": lambda seed: TabularMLPClassifier(random_state=seed),
+    "the same with ReLU": lambda seed: TabularMLPClassifier(activation="relu", random_state=seed),
     "the same by Adam": lambda seed: TabularMLPClassifier(solver="adam", random_state=seed),
     "the same by Muon": lambda seed: TabularMLPClassifier(solver="muon", random_state=seed),
 }

@@ -69,8 +69,10 @@ class TabularPerceptron(EngineEstimator):
     """What the classifier and the regressor share."""
 
     _output: ClassVar[str]
-    # The automatic solvers of tables that are not small: members take turns.
+    # The automatic solvers of tables that are not small, where members take turns, and their
+    # automatic activation.
     _auto_solvers: ClassVar[tuple[str, ...]]
+    _auto_activation: ClassVar[Any]
 
     @abstractmethod
     def _check_target(self, y: Any) -> np.ndarray:
@@ -94,7 +96,8 @@ class TabularPerceptron(EngineEstimator):
     # --- parameters -----------------------------------------------------------------------------
 
     def _check_parameters(self) -> None:
-        activations_of(self.activation, len(self._hidden_sizes()))
+        if not self._is_auto("activation"):
+            activations_of(self.activation, len(self._hidden_sizes()))
         check_number(self, "alpha", low=0)
         if not self._is_auto("learning_rate_init"):
             check_number(self, "learning_rate_init", low=0, open_low=True)
@@ -254,9 +257,26 @@ class TabularPerceptron(EngineEstimator):
 
     def _network(self, rows: Rows) -> Network:
         sizes = [rows.X.shape[1], *self._hidden_sizes(), rows.targets.shape[1]]
+        net = Network(sizes, self._chosen_activation(sizes, rows), self._output)
         # Raw outputs are what the held-out loss, the temperature and the average start from.
-        self._raw = Network(sizes, self.activation, "identity")
-        return Network(sizes, self.activation, self._output)
+        self._raw = Network(sizes, net.activation, "identity")
+        return net
+
+    def _chosen_activation(self, sizes: list[int], rows: Rows) -> Any:
+        if not self._is_auto("activation"):
+            return self.activation
+        # On few rows the shares of a trained one learn the noise.
+        if rows.n_rows < FEW_ROWS:
+            return "relu"
+        if not self._is_auto("solver"):
+            # Solvers that want curvature have none of shares.
+            one = Network(sizes, self._auto_activation, self._output)
+            problem = NetworkProblem(one, rows.X[:1], rows.targets[:1])
+            named = isinstance(self.solver, str)
+            rule = SOLVERS.get(self.solver)() if named else self.solver
+            if rule.needs.missing(problem):
+                return "relu"
+        return self._auto_activation
 
     def _member(self, net: Network, train: Rows, held: Rows | None, rng: Any) -> Any:
         """The problem of one member and the rule that keeps its best epoch."""

@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skopt_dl._sklearn.arrays import on_host
 from skopt_dl._sklearn.parameters import check_flag, check_number
+from skopt_dl.activations import SELU, Parametric
 from skopt_dl.kernels.generic_network import respond
 from skopt_dl.neural_network._tabular import Rows, TabularPerceptron
 from skopt_dl.neural_network.held_out import (
@@ -45,9 +46,10 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
         Units of each hidden layer.
-    activation : str, Activation or sequence of these, default="relu"
+    activation : str, Activation or sequence of these, default="auto"
         What the hidden layers apply to their inputs, see `skopt_dl.activations`: one for all
-        layers, or one a layer. `Parametric` ones are trained with the weights.
+        layers, or one a layer. `Parametric` ones are trained with the weights; "auto" is
+        ``Parametric(SELU())``, and "relu" below 1500 rows and for solvers that need curvature.
     solver : str or Solver, default="auto"
         ``"auto"`` (Muon and Adam in turns, and Adam alone below 1500 rows), the name of a solver
         or an instance with options of its own.
@@ -151,12 +153,13 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
 
     _output: ClassVar[str] = "softmax"
     _auto_solvers: ClassVar[tuple[str, ...]] = ("muon", "adam")
+    _auto_activation: ClassVar[Any] = Parametric(SELU())
     _host_attributes: ClassVar[frozenset[str]] = frozenset({"classes_"})
 
     def __init__(
         self,
         hidden_layer_sizes: Any = (128, 128),
-        activation: str = "relu",
+        activation: Any = "auto",
         *,
         solver: Any = "auto",
         alpha: float = 0.0,

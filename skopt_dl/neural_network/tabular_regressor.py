@@ -28,9 +28,9 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
         Units of each hidden layer.
-    activation : str, Activation or sequence of these, default="relu"
+    activation : str, Activation or sequence of these, default="auto"
         What the hidden layers apply to their inputs, see `skopt_dl.activations`: one for all
-        layers, or one a layer. `Parametric` ones are trained with the weights.
+        layers, or one a layer; "auto" is "relu". `Parametric` ones are trained with the weights.
     solver : str or Solver, default="auto"
         ``"auto"`` (Adam), the name of a solver or an instance with options of its own.
     alpha : float, default=0.0
@@ -114,11 +114,12 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
 
     _output: ClassVar[str] = "identity"
     _auto_solvers: ClassVar[tuple[str, ...]] = ("adam",)
+    _auto_activation: ClassVar[Any] = "relu"
 
     def __init__(
         self,
         hidden_layer_sizes: Any = (128, 128),
-        activation: str = "relu",
+        activation: Any = "auto",
         *,
         solver: Any = "auto",
         alpha: float = 0.0,

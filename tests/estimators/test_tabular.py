@@ -16,6 +16,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skopt_dl import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
+from skopt_dl.activations import SELU, Parametric
 from skopt_dl.neural_network._numbers import edges_of
 from skopt_dl.neural_network.held_out import (
     fitted_sharpness,
@@ -327,6 +328,27 @@ def test_the_plan_follows_solver_and_rows() -> None:
     assert (real.solver_, real._rate, real.n_iter_) == ("adam", 0.1, 2)
     by_object = TabularMLPClassifier(**given, solver=Adam(learning_rate=0.01)).fit(X[:50], y[:50])
     assert (by_object.solver_, by_object.n_iter_) == ("adam", 64)
+
+
+def test_the_automatic_activation_follows_rows_and_solver() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1600, 3))
+    y = X[:, 0] > 0
+    given = {"hidden_layer_sizes": (4,), "n_ensemble": 1, "random_state": 0, "max_iter": 1}
+    trained, plain = Parametric(SELU()), "relu"
+    for model, n, expected in (
+        (TabularMLPClassifier(**given), 1600, trained),
+        (TabularMLPClassifier(**given), 1400, plain),
+        (TabularMLPClassifier(**given, solver="nadam"), 1600, trained),
+        (TabularMLPClassifier(**given, solver="lbfgs"), 1600, trained),
+        (TabularMLPClassifier(**given, solver="kfac"), 1600, plain),
+        (TabularMLPClassifier(**given, solver=Adam(learning_rate=0.01)), 1600, trained),
+    ):
+        by_hand = clone(model).set_params(activation=expected).fit(X[:n], y[:n])
+        found = model.fit(X[:n], y[:n])
+        assert found._raw.activation == expected
+        np.testing.assert_array_equal(found.members_[0], by_hand.members_[0])
+    assert TabularMLPRegressor(**given).fit(X, X[:, 0])._raw.activation == "relu"
 
 
 def test_parts_are_balanced() -> None:
