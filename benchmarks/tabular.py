@@ -67,9 +67,11 @@ class Boosting:
         return self.model.predict_proba(self.rows.transform(X))
 
 
+# The model that the others are measured by.
+KNOWN = "HistGradientBoosting"
 MODELS: dict[str, Callable[[int], Any]] = {
     "MLPClassifier": standardised,
-    "HistGradientBoosting": Boosting,
+    KNOWN: Boosting,
     "TabularMLPClassifier": lambda seed: TabularMLPClassifier(random_state=seed),
     "the same with ReLU": lambda seed: TabularMLPClassifier(activation="relu", random_state=seed),
     "the same by Adam": lambda seed: TabularMLPClassifier(solver="adam", random_state=seed),
@@ -95,9 +97,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser(__doc__, repeat=1)
     options.add_argument("--folds", type=int, default=5, help="folds of the cross-validation")
     options.add_argument("--sets", nargs="*", default=None, help="names of sets")
+    options.add_argument("--models", nargs="*", default=None, help="names of models")
     given = options.parse_args(arguments)
     names = given.sets or (BUNDLED if given.smoke else list(SETS))
-    found: dict[str, dict[str, np.ndarray]] = {model: {} for model in MODELS}
+    chosen_models = {KNOWN, *(given.models or MODELS)}
+    models = {model: make for model, make in MODELS.items() if model in chosen_models}
+    found: dict[str, dict[str, np.ndarray]] = {model: {} for model in models}
     enough = []
     for name in names:
         try:
@@ -109,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
         splits = splits[: 1 if given.smoke else given.repeat]
         if len(splits[0][0]) >= ENOUGH:
             enough.append(name)
-        for model, make in MODELS.items():
+        for model, make in models.items():
             found[model][name] = np.mean([trial(make, X, y, *split) for split in splits], axis=0)
             error, loss, seconds = found[model][name]
             print(
@@ -122,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     for model, rows in found.items():
         chosen = np.array([rows[name] for name in enough or rows])
         means[model] = (*(shifted_mean(chosen[:, k]) for k in (0, 1)), chosen[:, 2].sum())
-    known = means["HistGradientBoosting"]
+    known = means[KNOWN]
     for model, (error, loss, seconds) in means.items():
         print(
             f"  {model:<22} {error:.4f} / {loss:.4f}   {seconds:.0f} s   "
