@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 import skopt_dl.model_selection as ours
 from skopt_dl import MLPClassifier
+from skopt_dl.neural_network import _together
 
 MEMBERS = 16
 # Samples, features, hidden layers, batch, epochs.
@@ -94,6 +95,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Stacks, then searches."""
     options = parser(__doc__, repeat=5).parse_args(arguments)
     repeat = 1 if options.smoke else options.repeat
+    # Stacks of all sizes: this is what the threshold follows from.
+    _together.MOST_PRODUCTS = 2**62
     with threadpool_limits(1):
         for n, p, hidden, batch, epochs in STACKS[:1] if options.smoke else STACKS:
             for dtype in ("float32", "float64"):

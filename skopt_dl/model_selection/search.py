@@ -116,7 +116,7 @@ class GridSearchCV(Together, plain.GridSearchCV):
 
     Parameters, attributes and scores are scikit-learn's. Where the estimator is an `MLPClassifier`
     or an `MLPRegressor`, the candidates and splits that agree in layers, solver and number of
-    samples go through `fit_together`: on small networks that takes half of the time. Another
+    samples go through `fit_together`: small networks take about three quarters of the time. Another
     estimator, several scores, a callable ``refit``, ``n_jobs`` other than 1 and parameters of `fit`
     are left to scikit-learn, as it is.
 
