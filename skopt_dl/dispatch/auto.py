@@ -115,10 +115,10 @@ def _is_wide_and_smooth(problem: Any) -> bool:
 
 
 def _knows_curvature(problem: Any) -> bool:
-    """Whether L-BFGS starts from the Hessian of a sample."""
-    from skopt_dl.solvers.sampled_curvature import sample_pays
+    """Whether L-BFGS takes the Hessian of a sample, sooner or later."""
+    from skopt_dl.solvers.sampled_curvature import first_sample
 
-    return sample_pays(problem)
+    return first_sample(problem) is not None
 
 
 def _has_cheap_hessian(problem: Any) -> bool:

@@ -27,17 +27,16 @@ from skopt_dl.solvers.descent import (
     steepest,
     step_along,
 )
-from skopt_dl.solvers.sampled_curvature import NEEDED, sample_pays, sampled_factor
+from skopt_dl.solvers.sampled_curvature import NEEDED, first_sample, sampled_factor
 
 
 @dataclass
 class LBFGSState(DescentState):
-    """Adds the pairs of steps and gradient changes; whether they start from a sample's Hessian, and
-    the iteration at which that is taken next, of a sample so many times as large as the first."""
+    """Adds the pairs of steps and gradient changes; the iteration at which they next start from a
+    sample's Hessian, if ever, and how many times as large as the first that sample is."""
 
     H: InverseHessian | WhitenedInverseHessian = field(default_factory=lambda: InverseHessian(1))
-    sampled: bool = False
-    renew_at: int = 0
+    renew_at: int | None = None
     growth: int = 1
 
     @property
@@ -73,7 +72,8 @@ class LBFGS(DescentSolver):
     initial : {"auto", "identity", "sample"}
         What :math:`H_0` is a multiple of. The Hessian of a tenth of the samples, and of five for
         each column at least, sees the units and correlations of the columns beforehand; "auto"
-        takes it for linear models where it costs no more than some iterations.
+        takes it for linear models, at the start where it costs no more than some iterations, and
+        else after as many as it costs.
     renew : int
         Iterations after which that Hessian is taken anew, where the iterate then is, and the pairs
         are forgotten, as curvature may have changed on the way; then after twice as many, and so
@@ -122,24 +122,24 @@ class LBFGS(DescentSolver):
                 )
         check_choice(self, "initial", ("auto", "identity", "sample"))
         check_line_search(self)
-        state = LBFGSState(w=w, H=InverseHessian(self.memory), sampled=self._samples(problem))
+        state = LBFGSState(w=w, H=InverseHessian(self.memory), renew_at=self._first(problem))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
 
-    def _samples(self, problem: Problem) -> bool:
-        """Whether :math:`H_0` comes from a sample; raise where it cannot."""
+    def _first(self, problem: Problem) -> int | None:
+        """When :math:`H_0` comes from a sample, ``None`` for never; raise where it cannot."""
         if self.initial != "sample":
-            return self.initial == "auto" and sample_pays(problem)
+            return first_sample(problem) if self.initial == "auto" else None
         for oracle in NEEDED:
             if problem.why_not(oracle) is not None:
                 raise ValueError(
                     f"LBFGS: initial='sample' needs {oracle}, which {problem.description} does not "
                     "offer; take initial='identity'"
                 )
-        return True
+        return 0
 
     def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
-        if state.sampled and state.n_iter >= state.renew_at:
+        if state.renew_at is not None and state.n_iter >= state.renew_at:
             # At 0, renew, 2 renew, 4 renew, ..., each sample twice the last: what costs more and
             # more comes as rarely, and a hard problem ends with the Hessian of all samples.
             state.renew_at = max(2 * state.n_iter, self.renew)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from skopt_dl.engine import Oracle, Trait
@@ -18,13 +19,16 @@ from skopt_dl.solvers.curvature import LEAST_SAMPLE
 # (1 +- sqrt(1/5))^2), which ten pairs make up for.
 SHARE, ROWS = 0.1, 5
 NEEDED = (Oracle.HESSIAN, Oracle.SAMPLE_HESSIAN, Oracle.HESSIAN_DIAGONAL)
-# A sample's Hessian, with its factor, may cost as much as so many iterations. Cost, and time of
-# L-BFGS without it over that with it, columns alike and of scales 1/j, by n x columns (classes):
-# 10 000 x 100, .5: .73, 7.1; 1000 x 100, 3: .79, 2.3; 10 000 x 400, 4: .42, 7.1; 10 000 x 100 (10),
-# 22: .37, 3.2; 10 000 x 1000, 27: .28, 2.1; 10 000 x 2000, 107: .11, .95; with fewer samples,
-# scales 1, 10^+-1 and 10^+-2: 350 x 390, 27: .2, .7, 4.2; 100 x 390, 45: .3, .3, .3
+# A sample's Hessian, with its factor, may cost as much as so many iterations beforehand. Cost, and
+# time of L-BFGS without it over that with it, columns alike and of scales 1/j, by n x columns
+# (classes): 10 000 x 100, .5: .73, 7.1; 1000 x 100, 3: .79, 2.3; 10 000 x 400, 4: .42, 7.1; 10 000
+# x 100 (10), 22: .37, 3.2; 10 000 x 1000, 27: .28, 2.1; 10 000 x 2000, 107: .11, .95; with fewer
+# samples, scales 1, 10^+-1 and 10^+-2: 350 x 390, 27: .2, .7, 4.2; 100 x 390, 45: .3, .3, .3
 # (benchmarks/logistic_thresholds.py).
-WORTH = 30
+WORTH = 10
+# What costs more, up to so many iterations, is taken once there were as many of them: an easy
+# problem has ended by then, and a hard one takes at most twice as long as if one had known.
+LATER = 1000
 # A product with a vector waits for memory: it takes as long as so many times its operations do in a
 # product of matrices.
 VECTOR = 5
@@ -36,15 +40,20 @@ MISSED = 0.25
 GOLDEN = 0.6180339887498949
 
 
-def sample_pays(problem: Any) -> bool:
-    """Whether the Hessian of a sample of the problem is cheap beside the iterations it spares."""
+def first_sample(problem: Any) -> int | None:
+    """The iteration at which the Hessian of a sample is worth its cost: 0 where it is cheap beside
+    the iterations that it spares. ``None`` where it is not to be had, or never is."""
     if any(problem.why_not(oracle) is not None for oracle in NEEDED):
-        return False
+        return None
     d, n, K = problem.size, problem.n_samples, problem.n_outputs
     if Trait.CONVEX not in problem.traits or d > LARGEST:
-        return False
+        return None
     hessian = _sample_size(problem) * (d // K) ** 2 * K * (K + 1) / 2 + d**3 / 3
-    return bool(hessian <= WORTH * 4 * n * d * (VECTOR if K == 1 else 1))
+    cost = hessian / (4 * n * d * (VECTOR if K == 1 else 1))
+    if cost <= WORTH:
+        return 0
+    # Fewer samples than columns leave directions in which they know of no curvature.
+    return math.ceil(cost) if cost <= LATER and n >= d // K else None
 
 
 def _sample_size(problem: Any, growth: int = 1) -> int:

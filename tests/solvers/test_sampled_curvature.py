@@ -14,6 +14,7 @@ from skopt_dl.losses import Logistic, SquaredHinge
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem
 from skopt_dl.solvers import LBFGS, NewtonCholesky
+from skopt_dl.solvers.sampled_curvature import first_sample
 
 
 def uneven(n=3000, p=12, spread=3.0, loss=None):
@@ -47,6 +48,26 @@ def test_the_operator_is_bfgs_from_the_inverse_of_the_factorised_matrix():
     np.testing.assert_allclose(H.apply(y), s, rtol=1e-8)
     H.clear()
     np.testing.assert_allclose(H.apply(g), np.linalg.solve(G, g), rtol=1e-6)
+
+
+def test_a_dear_hessian_is_taken_once_it_is_seen_to_be_needed():
+    """For 200 columns and 500 rows it costs as much as some dozen iterations."""
+    easy, hard = uneven(500, 200, spread=0.0), uneven(500, 200, spread=2.0)
+    due = first_sample(hard)
+    assert due is not None
+    assert 10 < due < 50
+    plain, auto = LBFGS(initial="identity"), LBFGS()
+    np.testing.assert_array_equal(after(hard, auto, due), after(hard, plain, due))
+    assert not np.array_equal(after(hard, auto, due + 1), after(hard, plain, due + 1))
+    stopping = Stopping(tol=1e-6, max_iter=300)
+    assert run(hard, auto, stopping=stopping).success
+    assert not run(hard, plain, stopping=stopping).success
+    few = Stopping(tol=1e-1, max_iter=due)
+    np.testing.assert_array_equal(run(easy, auto, stopping=few).w, run(easy, plain, stopping=few).w)
+
+
+def test_fewer_samples_than_columns_know_too_little():
+    assert first_sample(uneven(100, 200)) is None
 
 
 def test_all_samples_make_the_first_step_newtons():
