@@ -99,6 +99,7 @@ OTHERS = (
         (solver, "LogisticRegression", ("check_class_weight_classifiers",), SHORT)
         for solver in (
             "adafactor",
+            "downpour",
             "lion",
             "rmsprop",
             "rmsprop_nesterov",
@@ -113,6 +114,8 @@ OTHERS = (
     ("rmsprop", "Ridge", WEIGHTS, NORMALISED),
     ("soap", "MLP", WEIGHTS, EIGENBASIS),
     ("extra", ("LogisticRegression", "Penalized"), WEIGHTS, LATE),
+    ("extra", "MLP", WEIGHTS, DEALT),
+    ("gradient_tracking", "MLP", WEIGHTS, DEALT),
     ("gradient_tracking", "LogisticRegression", WEIGHTS, LATE),
     *(
         row
