@@ -34,7 +34,23 @@ class SearchState(StochasticState):
     trial: Any = None
 
 
-class PolyakStep(StochasticSolver):
+class BoundedStep(StochasticSolver):
+    """SGD whose step is read off the values of the batch, and bounded by the rate."""
+
+    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE, Trait.SMOOTH)
+    learning_rate = "auto"
+
+    max_step: Any
+
+    def _auto_rate(self, problem: Any, w: Any) -> float:
+        if self.max_step == "auto":
+            return curvature_step(problem, w, self.batch_size)[0] / SAFETY
+        if not (is_number(self.max_step) and self.max_step > 0):
+            raise ValueError(f"max_step={self.max_step!r}, but it must be 'auto' or a number > 0")
+        return float(self.max_step)
+
+
+class PolyakStep(BoundedStep):
     """SGD with Polyak's step on the batch, bounded by the rate.
 
     .. math::
@@ -69,9 +85,6 @@ class PolyakStep(StochasticSolver):
     AISTATS 2021.
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE, Trait.SMOOTH)
-    learning_rate = "auto"
-
     def __init__(
         self,
         *,
@@ -92,9 +105,6 @@ class PolyakStep(StochasticSolver):
     def _start(self, problem: Any, w: Any) -> StochasticState:
         return StochasticState(w=w)
 
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return longest(self.max_step, problem, w, self.batch_size)
-
     def _step(self, problem: Any, state: StochasticState, g: Any) -> None:
         excess = problem.sample_value(state.w, state.batch[0]) - self.lower_bound
         step = polyak_length(problem.xp, self.scale * excess, g @ g, state.rate)
@@ -109,7 +119,7 @@ class MomentumState(StochasticState):
     a: Any = None
 
 
-class MoMo(StochasticSolver):
+class MoMo(BoundedStep):
     """MoMo: Polyak's step on the mean of the tangents of the last batches.
 
     .. math::
@@ -139,9 +149,6 @@ class MoMo(StochasticSolver):
     learning rates", ICML 2024.
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE, Trait.SMOOTH)
-    learning_rate = "auto"
-
     def __init__(
         self,
         *,
@@ -162,9 +169,6 @@ class MoMo(StochasticSolver):
     def _start(self, problem: Any, w: Any) -> MomentumState:
         return MomentumState(w=w)
 
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return longest(self.max_step, problem, w, self.batch_size)
-
     def _step(self, problem: Any, state: MomentumState, g: Any) -> None:
         xp, kernels = problem.xp, problem.kernels
         tangent = problem.sample_value(state.w, state.batch[0]) - g @ state.w
@@ -179,7 +183,7 @@ class MoMo(StochasticSolver):
         )
 
 
-class LineSearchSGD(StochasticSolver):
+class LineSearchSGD(BoundedStep):
     """SGD with an Armijo line search on each batch.
 
     .. math::
@@ -218,9 +222,6 @@ class LineSearchSGD(StochasticSolver):
     rates", NeurIPS 2019.
     """
 
-    needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Oracle.SAMPLE_VALUE, Trait.SMOOTH)
-    learning_rate = "auto"
-
     def __init__(
         self,
         *,
@@ -242,9 +243,6 @@ class LineSearchSGD(StochasticSolver):
 
     def _start(self, problem: Any, w: Any) -> SearchState:
         return SearchState(w=w)
-
-    def _auto_rate(self, problem: Any, w: Any) -> float:
-        return longest(self.max_step, problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: SearchState, g: Any) -> None:
         index = state.batch[0]
@@ -269,12 +267,3 @@ def polyak_length(xp: Any, excess: Any, square: Any, most: float) -> Any:
     """``excess / square``, from 0 to ``most``; 0 where nothing has a slope."""
     length = xp.clip(excess, 0, None) / xp.where(square > 0, square, xp.ones_like(square))
     return xp.clip(length, None, most)
-
-
-def longest(setting: Any, problem: Any, w: Any, size: Any) -> float:
-    """The bound of the steps: ``max_step``, or the inverse of the largest curvature."""
-    if setting == "auto":
-        return curvature_step(problem, w, size)[0] / SAFETY
-    if not (is_number(setting) and setting > 0):
-        raise ValueError(f"max_step={setting!r}, but it must be 'auto' or a number > 0")
-    return float(setting)
