@@ -1,9 +1,6 @@
 """What the second-order methods are held to: each line, its target and the figure measured now.
 
-Costs are counted, not timed, where a line is about passes: a value with its gradient is one pass
-over the samples, and so is a line with the gradient at its end (trials along it cost O(n)), a
-curvature product two passes over the samples it uses. A curvature matrix of p columns counts by its
-operations, p/4 passes over its samples: half of it is computed, the rest is symmetric. Times are
+Costs are counted, not timed, where a line is about passes (`benchmarks.counted`). Times are
 processor seconds of runs that alternate.
 """
 
@@ -14,7 +11,6 @@ from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: s
 import statistics
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,8 +18,8 @@ from scipy.optimize import minimize as scipy_minimize, rosen, rosen_der, rosen_h
 from scipy.special import expit
 from sklearn.datasets import load_digits
 
+from benchmarks.counted import Counted, passes_to
 from skopt_dl.engine import Stopping, run
-from skopt_dl.linops.quasi_newton import InverseHessian
 from skopt_dl.losses import Logistic, Loss, Squared
 from skopt_dl.matrix_completion import MatrixCompletion
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
@@ -61,79 +57,6 @@ def line(check: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def report(what: str, target: str, measured: str, ok: bool) -> None:
     print(f"  {'pass' if ok else 'MISS':<5} {what:<62} target {target:<16} {measured}", flush=True)
-
-
-# --- counted problems -------------------------------------------------------------------------
-
-
-class Counted(LinearProblem):
-    """Counts passes over the samples: see the head of this file."""
-
-    passes = 0.0
-
-    def point_of(self, w: Any, z: Any) -> Any:
-        self.passes += 1
-        return super().point_of(w, z)
-
-    def along(self, point: Any, d: Any) -> Any:
-        # The products X d and X' r of a line: trials along it cost O(n).
-        self.passes += 1
-        return super().along(point, d)
-
-    def hvp(self, point: Any) -> Any:
-        return self._counting(super().hvp(point), 1.0)
-
-    ggn = hvp
-
-    def hessian_diagonal(self, point: Any) -> Any:
-        self.passes += 1
-        return super().hessian_diagonal(point)
-
-    def sample_hvp(self, w: Any, index: Any, weights: Any = None) -> Any:
-        share = index.shape[0] / self.n_samples
-        return self._counting(super().sample_hvp(w, index, weights), share)
-
-    sample_ggn = sample_hvp
-
-    def sample_hessian(self, w: Any, index: Any, weights: Any = None) -> Any:
-        self.passes += self.size / 4 * index.shape[0] / self.n_samples
-        return super().sample_hessian(w, index, weights)
-
-    def sample_grad(self, w: Any, index: Any) -> Any:
-        self.passes += index.shape[0] / self.n_samples
-        return super().sample_grad(w, index)
-
-    def _counting(self, product: Any, share: float) -> Any:
-        def counted(d: Any) -> Any:
-            self.passes += 2 * share
-            return product(d)
-
-        return counted
-
-
-class Watch:
-    """Stops a solve when the objective is within ``rel`` of the optimum; notes the passes."""
-
-    def __init__(self, problem: Any, optimum: float, rel: float) -> None:
-        self.problem, self.goal, self.passes = problem, optimum + rel * abs(optimum), np.inf
-
-    def on_report(self, report: Any) -> bool:
-        if self.problem.plain_value(report.state.w) <= self.goal:
-            self.passes = self.problem.passes
-            return True
-        return False
-
-
-def passes_to(
-    problem: Any, solver: Any, start: Any, optimum: float, rel: float, budget: int, seed: int = 0
-) -> float:
-    problem.passes = 0.0
-    problem.plain_value = lambda w: float(problem.value(w))
-    watch = Watch(problem, optimum, rel)
-    stopping = Stopping(tol=None, max_iter=budget)
-    solver_rng = np.random.default_rng(seed)
-    run(problem, solver, start=start, stopping=stopping, observers=[watch], rng=solver_rng)
-    return watch.passes
 
 
 # --- non-linear least squares by sub-sampled curvature ----------------------------------------
@@ -436,6 +359,26 @@ def scipy_paths(options: Any) -> None:
         options={"gtol": 1e-6},
     )
     problem = SmoothProblem(rosen, rosen_der, hvp=rosen_hess_prod, start=start)
+    error = path_error(problem, TrustRegion(), theirs)
+    what = f"trust region against SciPy's trust-ncg, {len(theirs)} iterates"
+    report(what, "<= 1e-10", f"{error:.1e}", error <= 1e-10)
+
+    theirs = []
+    scipy_minimize(
+        rosen,
+        start,
+        jac=rosen_der,
+        method="L-BFGS-B",
+        callback=lambda w: theirs.append(np.array(w)),
+    )
+    solver = LBFGS(initial="identity", line_search="more_thuente", sufficient_decrease=1e-3)
+    error = path_error(problem, solver, theirs)
+    what = f"L-BFGS against SciPy's L-BFGS-B, {len(theirs)} iterates"
+    report(what, "<= 1e-8", f"{error:.1e}", error <= 1e-8)
+
+
+def path_error(problem: Any, solver: Any, theirs: list[np.ndarray]) -> float:
+    """How far the solver's iterates are from those of another program, at most."""
     ours: list[np.ndarray] = []
 
     class Path:
@@ -444,23 +387,8 @@ def scipy_paths(options: Any) -> None:
             return False
 
     stopping = Stopping(tol=None, max_iter=len(theirs))
-    run(problem, TrustRegion(), stopping=stopping, observers=[Path()])
-    error = max(float(np.max(np.abs(a - b))) for a, b in zip(ours, theirs, strict=False))
-    what = f"trust region against SciPy's trust-ncg, {len(theirs)} iterates"
-    report(what, "<= 1e-10", f"{error:.1e}", error <= 1e-10)
-
-    # Its line search is another; along its path our operator has to give its directions.
-    path = [start]
-    scipy_minimize(
-        rosen, start, jac=rosen_der, method="L-BFGS-B", callback=lambda w: path.append(np.array(w))
-    )
-    H, apart = InverseHessian(10), 0.0
-    for before, w in pairwise(path):
-        s, d = w - before, H.apply(rosen_der(before))
-        apart = max(apart, 1 + float(s @ d) / float(np.linalg.norm(s) * np.linalg.norm(d)))
-        H.push(s, rosen_der(w) - rosen_der(before))
-    what = f"L-BFGS against SciPy's L-BFGS-B, 1 - cosine of {len(path) - 1} directions"
-    report(what, "<= 1e-8", f"{apart:.1e}", apart <= 1e-8)
+    run(problem, solver, stopping=stopping, observers=[Path()])
+    return max(float(np.max(np.abs(a - b))) for a, b in zip(ours, theirs, strict=True))
 
 
 @line

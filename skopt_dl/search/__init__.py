@@ -7,6 +7,7 @@ from skopt_dl.search.model_steps import (
     model_decrease,
     trust_step,
 )
+from skopt_dl.search.more_thuente import more_thuente
 from skopt_dl.search.schedules import (
     Adaptive,
     Constant,
@@ -41,6 +42,7 @@ __all__ = [
     "backtrack",
     "cubic_step",
     "model_decrease",
+    "more_thuente",
     "rounding",
     "schedule_of",
     "strong_wolfe",

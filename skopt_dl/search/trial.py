@@ -81,5 +81,5 @@ class Decrease:
         start, c1 = self.start, self.fraction
         if trial.value <= start.value + c1 * trial.t * start.slope:
             return True
-        flat = trial.value <= start.value + self.noise
+        flat = abs(trial.value - start.value) <= self.noise
         return flat and trial.slope <= (2 * c1 - 1) * start.slope

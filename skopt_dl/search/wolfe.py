@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from skopt_dl.search.interpolation import cubic_fraction, secant_fraction
 from skopt_dl.search.trial import Decrease, Found, Trial
 
 # A trial outside the interval seen so far moves on by between these factors.
@@ -124,25 +125,9 @@ def _between(low: Trial, high: Trial, noise: float, *, bisect: bool) -> float:
         fraction = 0.1
     elif not bisect:
         if abs(high.value - low.value) > noise:
-            guess = _cubic_fraction(low, high, step)
+            guess = cubic_fraction(low, high)
         else:
-            bend = high.slope - low.slope
-            guess = -low.slope / bend if bend != 0 else math.nan
+            guess = secant_fraction(low, high)
         if math.isfinite(guess):
             fraction = min(max(guess, MARGIN), 1 - MARGIN)
     return low.t + fraction * step
-
-
-def _cubic_fraction(low: Trial, high: Trial, step: float) -> float:
-    """Where between ``low`` (0) and ``high`` (1) the cubic interpolant has its minimum, or nan."""
-    a, b = low.slope * step, high.slope * step
-    theta = a + b - 3 * (high.value - low.value)
-    square = theta * theta - a * b
-    if not square >= 0:
-        return math.nan
-    # Its slope is a - 2 m s + (a + b + 2 theta) s^2: the root where it rises, without cancellation.
-    m, root = a + theta, math.sqrt(square)
-    if m < 0:
-        return a / (m - root)
-    bottom = a + b + 2 * theta
-    return (m + root) / bottom if bottom != 0 else math.nan

@@ -8,17 +8,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from skopt_dl.engine import Point, Problem, Solver, State, Status
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.search import Found, rounding
+from skopt_dl.search import Found, more_thuente, rounding, strong_wolfe
 
 # How many digits a function loses inside is not known: where no step is found, the difference up to
 # which values count as equal grows by this factor, until half of the digits are in doubt.
 GROWTH = 1000.0
 # Iterations that may pass without progress, once rounding hides all changes of the value.
 PATIENCE = 100
+# Searches for the strong Wolfe conditions, by name.
+WOLFE_SEARCHES: dict[str, Callable[..., Found]] = {
+    "nocedal_wright": strong_wolfe,
+    "more_thuente": more_thuente,
+}
 
 
 @dataclass
@@ -114,6 +120,15 @@ def step_along(
         state.n_iter += 1
         progress.note(after, found.value, to_float(state.indicator), rounding(value, eps))
     return found
+
+
+def wolfe_search(solver: Any) -> Callable[..., Found]:
+    """The search that ``line_search`` names, with the solver's two constants."""
+    return partial(
+        WOLFE_SEARCHES[solver.line_search],
+        decrease=solver.sufficient_decrease,
+        curvature=solver.curvature,
+    )
 
 
 def first_step(slope: float) -> float:

@@ -7,13 +7,12 @@ of the last direction is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.search import strong_wolfe
 from skopt_dl.solvers.descent import (
+    WOLFE_SEARCHES,
     DescentSolver,
     DescentState,
     check_choice,
@@ -21,6 +20,7 @@ from skopt_dl.solvers.descent import (
     first_step,
     steepest,
     step_along,
+    wolfe_search,
 )
 
 
@@ -84,6 +84,8 @@ class NonlinearCG(DescentSolver):
     restart_every : int or None
         Iterations after which the direction starts anew from ``-g``; ``None`` for the number of
         parameters, after which a quadratic would be solved.
+    line_search : {"nocedal_wright", "more_thuente"}
+        How a step that meets the strong Wolfe conditions is looked for.
     sufficient_decrease, curvature : float
         The constants c1 and c2 of the strong Wolfe conditions. Conjugacy asks for a more exact
         search than quasi-Newton methods do.
@@ -110,14 +112,17 @@ class NonlinearCG(DescentSolver):
         *,
         beta: Literal["pr+", "fr", "hs", "dy"] = "pr+",
         restart_every: int | None = None,
+        line_search: Literal["nocedal_wright", "more_thuente"] = "nocedal_wright",
         sufficient_decrease: float = 1e-4,
         curvature: float = 0.1,
     ) -> None:
         self.beta, self.restart_every = beta, restart_every
+        self.line_search = line_search
         self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
 
     def init(self, problem: Problem, w: Any, rng: Any) -> NonlinearCGState:
         check_line_search(self)
+        check_choice(self, "line_search", WOLFE_SEARCHES)
         check_choice(self, "beta", BETAS)
         if self.restart_every is not None and self.restart_every < 1:
             raise ValueError(
@@ -130,7 +135,7 @@ class NonlinearCG(DescentSolver):
         return state
 
     def _iterate(self, problem: Any, state: NonlinearCGState) -> Status | None:
-        search = partial(strong_wolfe, decrease=self.sufficient_decrease, curvature=self.curvature)
+        search = wolfe_search(self)
         before: Any = state.point
         d, slope = state.d, to_float(before.grad @ state.d)
         t = state.gain / slope if state.gain < 0 and slope < 0 else first_step(slope)

@@ -7,7 +7,6 @@ approximate inverse Hessian, d the direction, t the length along it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Problem, Status
@@ -17,8 +16,8 @@ from skopt_dl.linops.quasi_newton import (
     InverseHessian,
     WhitenedInverseHessian,
 )
-from skopt_dl.search import strong_wolfe
 from skopt_dl.solvers.descent import (
+    WOLFE_SEARCHES,
     DescentSolver,
     DescentState,
     check_choice,
@@ -26,6 +25,7 @@ from skopt_dl.solvers.descent import (
     first_step,
     steepest,
     step_along,
+    wolfe_search,
 )
 from skopt_dl.solvers.sampled_curvature import NEEDED, first_sample, sampled_factor
 
@@ -78,6 +78,8 @@ class LBFGS(DescentSolver):
         Iterations after which that Hessian is taken anew, where the iterate then is, and the pairs
         are forgotten, as curvature may have changed on the way; then after twice as many, and so
         on. Each sample is twice as large as the last.
+    line_search : {"nocedal_wright", "more_thuente"}
+        How a step that meets the strong Wolfe conditions is looked for.
     sufficient_decrease, curvature : float
         The constants c1 and c2 of the strong Wolfe conditions.
 
@@ -86,8 +88,8 @@ class LBFGS(DescentSolver):
     The first step is tried at ``min(1, 1/|g|)``, later ones at 1. Where rounding hides the decrease
     the line search goes by slopes (Hager & Zhang), so gradients shrink to about the precision of
     the data, not to its square root. A search that fails is repeated once along ``-g`` without
-    memory before the method gives up. Without a sample's Hessian the path is that of SciPy, up to
-    its line search.
+    memory before the method gives up. With ``initial="identity"``, ``line_search="more_thuente"``
+    and ``sufficient_decrease=1e-3`` the path is that of SciPy's L-BFGS-B.
 
     References
     ----------
@@ -108,10 +110,12 @@ class LBFGS(DescentSolver):
         memory: int = 10,
         initial: Literal["auto", "identity", "sample"] = "auto",
         renew: int = 10,
+        line_search: Literal["nocedal_wright", "more_thuente"] = "nocedal_wright",
         sufficient_decrease: float = 1e-4,
         curvature: float = 0.9,
     ) -> None:
         self.memory, self.initial, self.renew = memory, initial, renew
+        self.line_search = line_search
         self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
 
     def init(self, problem: Problem, w: Any, rng: Any) -> LBFGSState:
@@ -122,6 +126,7 @@ class LBFGS(DescentSolver):
                 )
         check_choice(self, "initial", ("auto", "identity", "sample"))
         check_line_search(self)
+        check_choice(self, "line_search", WOLFE_SEARCHES)
         state = LBFGSState(w=w, H=InverseHessian(self.memory), renew_at=self._first(problem))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
@@ -164,6 +169,8 @@ class BFGS(DescentSolver):
     ----------
     initial_scaling : bool
         Start the matrix as :math:`(s'y / y'y) I` of the first step, not as the identity.
+    line_search : {"nocedal_wright", "more_thuente"}
+        How a step that meets the strong Wolfe conditions is looked for.
     sufficient_decrease, curvature : float
         The constants c1 and c2 of the strong Wolfe conditions.
 
@@ -188,14 +195,17 @@ class BFGS(DescentSolver):
         self,
         *,
         initial_scaling: bool = True,
+        line_search: Literal["nocedal_wright", "more_thuente"] = "nocedal_wright",
         sufficient_decrease: float = 1e-4,
         curvature: float = 0.9,
     ) -> None:
         self.initial_scaling = initial_scaling
+        self.line_search = line_search
         self.sufficient_decrease, self.curvature = sufficient_decrease, curvature
 
     def init(self, problem: Problem, w: Any, rng: Any) -> BFGSState:
         check_line_search(self)
+        check_choice(self, "line_search", WOLFE_SEARCHES)
         state = BFGSState(w=w, H=DenseInverseHessian(scaled=self.initial_scaling))
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
@@ -209,7 +219,7 @@ def _quasi_newton_step(solver: Any, problem: Any, state: Any, *, natural: bool) 
 
     ``natural`` says that H knows the length of a step: then 1 is tried first.
     """
-    search = partial(strong_wolfe, decrease=solver.sufficient_decrease, curvature=solver.curvature)
+    search = wolfe_search(solver)
     before: Any = state.point
     d = -state.H.apply(before.grad)
     slope = to_float(before.grad @ d)

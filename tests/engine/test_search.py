@@ -1,12 +1,13 @@
 """Line searches on functions of one variable, against their own conditions."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from skopt_dl.search import Decrease, Trial, backtrack, strong_wolfe
+from skopt_dl.search import Decrease, Trial, backtrack, more_thuente, strong_wolfe
 
 EPS = np.finfo(float).eps
 
@@ -26,12 +27,15 @@ functions = st.tuples(st.floats(1e-3, 1e3), st.floats(1e-2, 1e2), st.floats(-0.3
 )
 
 
+@pytest.mark.parametrize(
+    "search", [strong_wolfe, partial(more_thuente, decrease=1e-4, width=1e-12)], ids=["nw", "mt"]
+)
 @settings(max_examples=200, deadline=None)
 @given(phi=functions, t=st.floats(1e-4, 1e4), curvature=st.sampled_from([1e-3, 0.1, 0.9]))
-def test_a_step_found_meets_the_strong_wolfe_conditions(phi, t, curvature):
+def test_a_step_found_meets_the_strong_wolfe_conditions(search, phi, t, curvature):
     value, slope = phi(0.0)
     assert slope < 0
-    found = strong_wolfe(phi, value, slope, t, curvature=curvature)
+    found = search(phi, value, slope, t, curvature=curvature)
     assert found.ok
     assert (found.value, found.slope) == phi(found.t)
     assert found.value <= value + 1e-4 * found.t * slope
@@ -59,11 +63,42 @@ def test_a_parabola_is_minimised_exactly_by_interpolation(t):
     assert found.n_trials <= 12
 
 
+def rational(beta):
+    def phi(t):
+        return -t / (t * t + beta), (t * t - beta) / (t * t + beta) ** 2
+
+    return phi
+
+
+def power(beta):
+    def phi(t):
+        s = t + beta
+        return s**5 - 2 * s**4, 5 * s**4 - 8 * s**3
+
+    return phi
+
+
+# J. Moré, D. Thuente (1994), tables I and II: c1, c2, then for first steps of 1e-3, 1e-1, 1e1, 1e3
+# the trials made and the step found.
+PUBLISHED = [
+    (rational(2.0), 1e-3, 0.1, [(6, 1.4), (3, 1.4), (1, 10.0), (4, 37.0)]),
+    (power(0.004), 0.1, 0.1, [(12, 1.6), (8, 1.6), (8, 1.6), (11, 1.6)]),
+]
+
+
+@pytest.mark.parametrize(("phi", "c1", "c2", "table"), PUBLISHED, ids=["rational", "power"])
+def test_the_steps_of_more_and_thuente_are_those_they_published(phi, c1, c2, table):
+    for t, (trials, step) in zip([1e-3, 1e-1, 1e1, 1e3], table, strict=True):
+        found = more_thuente(phi, *phi(0.0), t, decrease=c1, curvature=c2, width=1e-10)
+        assert found.ok
+        assert (found.n_trials, float(f"{found.t:.2g}")) == (trials, step)
+
+
 def test_the_first_trial_is_taken_where_it_is_good():
     def phi(s):
         return (s - 1) ** 2, 2 * (s - 1)
 
-    for search in (strong_wolfe, backtrack):
+    for search in (strong_wolfe, more_thuente, backtrack):
         found = search(phi, 1.0, -2.0, 1.0)
         assert (found.t, found.n_trials, found.ok) == (1.0, 1, True)
 
@@ -74,7 +109,7 @@ def test_a_barrier_is_stepped_back_from():
             return math.inf, math.nan
         return -math.log(1 - s) - 5 * s, 1 / (1 - s) - 5
 
-    for search in (strong_wolfe, backtrack):
+    for search in (strong_wolfe, more_thuente, backtrack):
         found = search(phi, *phi(0.0), 50.0)
         assert found.ok
         assert 0 < found.t < 1
@@ -83,7 +118,7 @@ def test_a_barrier_is_stepped_back_from():
 def test_a_line_without_a_minimum_and_a_wrong_slope_are_failures():
     down = strong_wolfe(lambda s: (-s, -1.0), 0.0, -1.0, 1.0)
     assert not down.ok
-    for search in (strong_wolfe, backtrack):
+    for search in (strong_wolfe, more_thuente, backtrack):
         assert not search(lambda s: (s, 1.0), 0.0, -1.0, 1.0).ok
 
 
@@ -105,5 +140,6 @@ def test_the_approximate_condition_is_only_for_equal_values():
     enough = Decrease(Trial(0.0, 1.0, -1.0), 1e-4, 1e-12)
     assert enough(Trial(0.1, 1.0 + 5e-13, 0.0))
     assert not enough(Trial(0.1, 1.0 + 5e-12, 0.0))
+    assert not enough(Trial(0.1, 1.0 - 5e-12, 0.0))
     assert not enough(Trial(0.1, 1.0 + 5e-13, 1.0))
     assert not enough(Trial(0.1, math.nan, 0.0))

@@ -5,7 +5,14 @@ from itertools import pairwise
 import array_api_strict as strict
 import numpy as np
 import pytest
-from scipy.optimize import LbfgsInvHessProduct, rosen, rosen_der, rosen_hess, rosen_hess_prod
+from scipy.optimize import (
+    LbfgsInvHessProduct,
+    minimize,
+    rosen,
+    rosen_der,
+    rosen_hess,
+    rosen_hess_prod,
+)
 from sklearn.linear_model import LogisticRegression
 from smooth import binary, classes, quadratic, rosenbrock, solve, with_eigenvalues
 
@@ -155,6 +162,26 @@ def test_two_loops_give_scipy_s_inverse_hessian(memory):
         np.testing.assert_allclose(H.apply(g), gamma * theirs.matvec(g), rtol=1e-12, atol=1e-12)
     # The secant equation of the newest pair.
     np.testing.assert_allclose(H.apply(Y[-1]), S[-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "start", [[-1.2, 1.0, -0.5, 0.7, 1.3], [0.0] * 5, [3.0] * 5, [2.0, -2.0]], ids=str
+)
+def test_with_its_line_search_the_path_is_scipy_s(start):
+    theirs = []
+    minimize(
+        rosen,
+        start,
+        jac=rosen_der,
+        method="L-BFGS-B",
+        callback=lambda w: theirs.append(np.array(w)),
+        options={"ftol": 0, "gtol": 1e-8},
+    )
+    problem = SmoothProblem(rosen, rosen_der, start=np.array(start))
+    solver = LBFGS(initial="identity", line_search="more_thuente", sufficient_decrease=1e-3)
+    ours = [w for w, _ in iterates(problem, solver, len(theirs))[1:]]
+    assert len(theirs) >= 20
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
 
 
 def test_a_pair_without_positive_curvature_is_left_out():
