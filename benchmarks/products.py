@@ -1,0 +1,66 @@
+"""Products of matrices as a step of a network makes them: in tiles of wide vectors, and by BLAS.
+
+Microseconds of processor time on one thread, medians of interleaved rounds; the evidence for what
+``kernels/cython/_gemm.pyx`` leaves to a BLAS of several threads. A processor without 512-bit
+vectors shows BLAS twice.
+"""
+
+from __future__ import annotations
+
+from benchmarks.timing import parser, seconds_a_call  # first: pins BLAS  # isort: skip
+
+import statistics
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from skopt_dl.kernels import bind
+
+# Rows, inputs and outputs of a layer; the last of the first three is at the threshold.
+LAYERS = [
+    (32, 20, 100),
+    (200, 20, 100),
+    (200, 100, 100),
+    (200, 100, 10),
+    (256, 256, 256),
+    (1024, 512, 512),
+]
+
+
+def products(m: int, p: int, q: int, dtype: Any) -> dict[str, Any]:
+    """Forward, the gradient, and back: the arguments of `matrix_product`."""
+    rng = np.random.default_rng(0)
+    a, w, d = (rng.standard_normal(size).astype(dtype) for size in ((m, p), (p, q), (m, q)))
+    return {
+        "forward": (a, w, np.empty((m, q), dtype), False, False),
+        "gradient": (a, d, np.empty((p, q), dtype), True, False),
+        "back": (d, w, np.empty((m, p), dtype), False, True),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """All layers in both precisions."""
+    options = parser(__doc__, repeat=7).parse_args(arguments)
+    repeat, layers = (1, LAYERS[:1]) if options.smoke else (options.repeat, LAYERS)
+    for dtype in (np.float32, np.float64):
+        ours = bind(np, np.dtype(dtype)).matrix_product
+        for m, p, q in layers:
+            for name, given in products(m, p, q, dtype).items():
+                A, B, out, turn_a, turn_b = given
+                candidates = {
+                    "tiles": partial(ours, *given),
+                    "BLAS": partial(np.matmul, A.T if turn_a else A, B.T if turn_b else B, out=out),
+                }
+                times: dict[str, list[float]] = {kind: [] for kind in candidates}
+                for _ in range(repeat):
+                    for kind, call in candidates.items():
+                        times[kind].append(seconds_a_call(call))
+                median = {kind: 1e6 * statistics.median(t) for kind, t in times.items()}
+                speed = {kind: 2e-3 * m * p * q / t for kind, t in median.items()}
+                text = "  ".join(f"{k} {median[k]:8.1f} ({speed[k]:3.0f} GFLOP/s)" for k in median)
+                print(f"{m:>5}x{p:<4}x{q:<4} {name:<9}{dtype.__name__:<8} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

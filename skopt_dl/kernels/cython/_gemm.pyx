@@ -1,0 +1,72 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Products of C-ordered matrices: in tiles of wide vectors where the processor has them, else BLAS."""
+
+import ctypes
+
+from scipy.linalg import cython_blas
+from scipy.linalg.cython_blas cimport dgemm, sgemm
+
+cdef extern from "_products.h" nogil:
+    bint has_wide_vectors()
+    void s_product(bint, bint, long, long, long, float, const float*, const float*, float, float*)
+    void d_product(bint, bint, long, long, long, double, const double*, const double*, double, double*)
+
+# Multiplications from which a BLAS of several threads is faster than tiles, which have one: what
+# these take lasts as long as it takes to wake the threads (``python -m benchmarks.products``).
+DEF MOST_ALONE = 2_000_000
+# Threads of a BLAS that tiles can be as fast as.
+DEF FEW = 2
+
+ctypedef int (*counter)() noexcept nogil
+
+cdef bint _wide = has_wide_vectors()
+cdef counter _blas_threads = NULL
+
+
+def _find_counter():
+    """OpenBLAS says how many threads it would take; of others nothing is known."""
+    cdef size_t address
+    global _blas_threads
+    try:
+        # A symbol is looked for in what a library has loaded, too.
+        blas = ctypes.CDLL(cython_blas.__file__)
+    except OSError:
+        return
+    for name in ("scipy_openblas_get_num_threads", "openblas_get_num_threads"):
+        if hasattr(blas, name):
+            address = ctypes.cast(getattr(blas, name), ctypes.c_void_p).value
+            _blas_threads = <counter>address
+            return
+
+
+_find_counter()
+
+
+cdef bint _in_tiles(long rows, long columns, long inner) noexcept nogil:
+    if not _wide or rows * columns * inner <= MOST_ALONE:
+        return _wide
+    return _blas_threads != NULL and _blas_threads() <= FEW
+
+
+cdef void mixed_gemm(bint turn_a, bint turn_b, int rows, int columns, int inner, floating share,
+                     const floating* a, const floating* b, floating keep,
+                     floating* out) noexcept nogil:
+    """``out = share A B + keep out``, A and B as they are or turned."""
+    cdef int lda = rows if turn_a else inner, ldb = inner if turn_b else columns
+    cdef char* ta = b"T" if turn_a else b"N"
+    cdef char* tb = b"T" if turn_b else b"N"
+    if rows == 0 or columns == 0:
+        return
+    if _in_tiles(rows, columns, inner):
+        if floating is float:
+            s_product(turn_a, turn_b, rows, columns, inner, share, a, b, keep, out)
+        else:
+            d_product(turn_a, turn_b, rows, columns, inner, share, a, b, keep, out)
+        return
+    # BLAS is column-major: it computes ``out' = B' A'``.
+    if floating is float:
+        sgemm(tb, ta, &columns, &rows, &inner, &share, <float*>b, &ldb, <float*>a, &lda, &keep, out,
+              &columns)
+    else:
+        dgemm(tb, ta, &columns, &rows, &inner, &share, <double*>b, &ldb, <double*>a, &lda, &keep,
+              out, &columns)

@@ -1,0 +1,112 @@
+/* Products of C-ordered matrices, a tile of vectors at a time; included twice by _products.h, which sets
+   REAL, NAME(x) and the instructions of each precision. */
+
+/* C = keep C + share A B on `rows` rows and `vectors` vectors of columns, of the last of which only those
+   in `last` exist. Element (i, k) of A is a[i of_row + k of_k], rows of B lie `apart`. Both counts are
+   constants where it is called, so that the sums are registers. */
+WIDE_INLINE void NAME(tile)(const int rows, const int vectors, long inner, const REAL *a, long of_row,
+                            long of_k, const REAL *b, long apart, MASK last, REAL share, REAL keep,
+                            REAL *c, long width) {
+    VECTOR sum[TILE_ROWS][TILE_VECTORS];
+    const REAL *start[TILE_ROWS];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++) {
+        start[i] = a + i * of_row;
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++) sum[i][j] = SPREAD(0);
+    }
+    for (long k = 0; k < inner; k++) {
+        VECTOR row[TILE_VECTORS];
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++) row[j] = LOAD(j < vectors - 1 ? ALL : last, b + j * LANES);
+        b += apart;
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+            VECTOR t = SPREAD(start[i][k * of_k]);
+#pragma GCC unroll 3
+            for (int j = 0; j < vectors; j++) sum[i][j] = TIMES_PLUS(t, row[j], sum[i][j]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++) {
+            MASK some = j < vectors - 1 ? ALL : last;
+            REAL *to = c + i * width + j * LANES;
+            VECTOR before = keep == 0 ? SPREAD(0) : LOAD(some, to);
+            STORE(to, some, TIMES_PLUS(SPREAD(share), sum[i][j], TIMES(SPREAD(keep), before)));
+        }
+}
+
+/* The same for any number of rows; A is read along its rows (of_k is 1) or down its columns. */
+#define COLUMNS(name, vectors, OF_ROW, OF_K)                                                         \
+    WIDE void NAME(name)(long rows, long inner, const REAL *a, long width_a, const REAL *b,          \
+                         long apart, MASK last, REAL share, REAL keep, REAL *c, long width) {        \
+        const long of_row = (OF_ROW), of_k = (OF_K);                                                 \
+        long i = 0;                                                                                  \
+        for (; i + 8 <= rows; i += 8)                                                                \
+            NAME(tile)(8, vectors, inner, a + i * of_row, of_row, of_k, b, apart, last, share, keep, \
+                       c + i * width, width);                                                        \
+        for (; i + 4 <= rows; i += 4)                                                                \
+            NAME(tile)(4, vectors, inner, a + i * of_row, of_row, of_k, b, apart, last, share, keep, \
+                       c + i * width, width);                                                        \
+        for (; i < rows; i++)                                                                        \
+            NAME(tile)(1, vectors, inner, a + i * of_row, of_row, of_k, b, apart, last, share, keep, \
+                       c + i * width, width);                                                        \
+    }
+COLUMNS(along_1, 1, width_a, 1)
+COLUMNS(along_2, 2, width_a, 1)
+COLUMNS(along_3, 3, width_a, 1)
+COLUMNS(down_1, 1, 1, width_a)
+COLUMNS(down_2, 2, 1, width_a)
+COLUMNS(down_3, 3, 1, width_a)
+#undef COLUMNS
+
+/* Columns of B, row after row. */
+WIDE void NAME(pack_rows)(long inner, const REAL *b, long width_b, int vectors, MASK last,
+                          REAL *packed) {
+    for (long k = 0; k < inner; k++, b += width_b)
+        for (int j = 0; j < vectors; j++, packed += LANES)
+            STORE(packed, ALL, LOAD(j < vectors - 1 ? ALL : last, b + j * LANES));
+}
+
+/* The same of B', whose columns are `columns` rows of B. */
+WIDE void NAME(pack_turned)(long inner, const REAL *b, long width_b, int vectors, long columns,
+                            REAL *packed) {
+    const long width = vectors * LANES;
+    for (long j = 0; j < width; j++)
+        for (long k = 0; k < inner; k++) packed[k * width + j] = j < columns ? b[j * width_b + k] : 0;
+}
+
+/* C = keep C + share A B, A and B as they are or turned. Without keep C is not read. */
+WIDE void NAME(product)(int turn_a, int turn_b, long rows, long columns, long inner, REAL share,
+                        const REAL *a, const REAL *b, REAL keep, REAL *c) {
+    static void (*const of[2][TILE_VECTORS])(long, long, const REAL *, long, const REAL *, long, MASK,
+                                             REAL, REAL, REAL *, long) = {
+        {NAME(along_1), NAME(along_2), NAME(along_3)}, {NAME(down_1), NAME(down_2), NAME(down_3)}};
+    REAL packed[DEPTH * TILE_VECTORS * LANES] __attribute__((aligned(64)));
+    const long width_a = turn_a ? rows : inner, width_b = turn_b ? inner : columns;
+    /* Long rows would meet in a few sets of the nearest cache. */
+    const int packs = turn_b || columns * (long)sizeof(REAL) >= LONG_ROW;
+    long low = 0;
+    do {
+        const long depth = inner - low < DEPTH ? inner - low : DEPTH;
+        const REAL *left = a + (turn_a ? low * width_a : low);
+        for (long j = 0, count; j < columns; j += count) {
+            const long rest = (columns - j + LANES - 1) / LANES;
+            /* Two and two are faster than three and one. */
+            const int vectors = rest == 4 ? 2 : rest < TILE_VECTORS ? (int)rest : TILE_VECTORS;
+            count = vectors * LANES < columns - j ? vectors * LANES : columns - j;
+            const MASK last = (MASK)(ALL >> (vectors * LANES - count));
+            const REAL *right = turn_b ? b + j * width_b + low : b + low * width_b + j;
+            if (turn_b)
+                NAME(pack_turned)(depth, right, width_b, vectors, count, packed);
+            else if (packs)
+                NAME(pack_rows)(depth, right, width_b, vectors, last, packed);
+            of[turn_a][vectors - 1](rows, depth, left, width_a, packs ? packed : right,
+                                    packs ? vectors * LANES : width_b, last, share, low ? 1 : keep,
+                                    c + j, columns);
+        }
+        low += depth;
+    } while (low < inner);
+}

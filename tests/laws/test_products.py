@@ -1,0 +1,70 @@
+"""Compiled products of matrices against NumPy's in higher precision, whatever their shapes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from skopt_dl.kernels import bind
+
+# One, below and above a vector and a tile, a packed panel's columns, and more than it sums at once.
+SIZES = [1, 7, 8, 9, 33, 100]
+LONG = [(9, 40, 700), (8, 257, 256), (130, 20, 513), (300, 1, 3)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("turn_a", "turn_b"), list(product([False, True], repeat=2)))
+def test_products_of_all_shapes(dtype, turn_a, turn_b):
+    rng, xp_product = np.random.default_rng(0), bind(np, dtype).matrix_product
+    worst = 0.0
+    for rows, columns, inner in [*product(SIZES, repeat=3), *LONG]:
+        A = rng.standard_normal((inner, rows) if turn_a else (rows, inner)).astype(dtype)
+        B = rng.standard_normal((columns, inner) if turn_b else (inner, columns)).astype(dtype)
+        C = rng.standard_normal((rows, columns)).astype(dtype)
+        left, right = (A.T if turn_a else A), (B.T if turn_b else B)
+        exact = left.astype(np.float64) @ right.astype(np.float64)
+        size = np.abs(left).astype(np.float64) @ np.abs(right).astype(np.float64)
+        for share, keep in [(1.0, 0.0), (1.0, 1.0), (-0.5, 0.25)]:
+            # What is not kept may be anything.
+            out = C.copy() if keep else np.full_like(C, np.nan)
+            xp_product(A, B, out, turn_a, turn_b, share, keep)
+            wrong = np.abs(out - (share * exact + keep * C)) / (
+                abs(share) * size + np.abs(keep * C)
+            )
+            worst = max(worst, wrong.max())
+    # Errors of sums in any order are below their length in roundings; random ones far below.
+    assert worst < 20 * np.finfo(dtype).eps
+
+
+def test_nothing_beside_the_result_is_written():
+    rng = np.random.default_rng(0)
+    for rows, columns in [(5, 3), (12, 23), (9, 49)]:
+        whole = np.full(rows * columns + 64, 7.0)
+        out = whole[32 : 32 + rows * columns].reshape(rows, columns)
+        A, B = rng.standard_normal((rows, 11)), rng.standard_normal((11, columns))
+        bind(np, out.dtype).matrix_product(A, B, out)
+        np.testing.assert_allclose(out, A @ B, atol=1e-13)
+        assert (whole[:32] == 7).all() and (whole[32 + rows * columns :] == 7).all()
+
+
+def test_infinite_numbers_and_nan_spread_as_they_should():
+    A, B, out = np.ones((3, 4)), np.ones((4, 5)), np.empty((3, 5))
+    A[0, 1], B[2, 3], B[1, 0] = np.inf, np.nan, -np.inf
+    bind(np, A.dtype).matrix_product(A, B, out)
+    assert np.array_equal(out, A @ B, equal_nan=True)
+
+
+def test_large_products_with_many_threads_of_blas():
+    rng = np.random.default_rng(0)
+    A, B, out = (
+        rng.standard_normal((160, 150)),
+        rng.standard_normal((150, 140)),
+        np.empty((160, 140)),
+    )
+    for n_threads in (1, 4):
+        with threadpool_limits(n_threads):
+            bind(np, A.dtype).matrix_product(A, B, out)
+        np.testing.assert_allclose(out, A @ B, atol=1e-12)
