@@ -32,7 +32,7 @@ from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.problem import FactorProblem
-from skopt_dl.matrix_completion.turns import Sizes, ahead, first_noise
+from skopt_dl.matrix_completion.turns import Ahead, Sizes, ahead, first_noise
 
 # What `Columns` calls the parts that it keeps.
 KEPT = ("Q", "spread", "tau", "gamma", "delta")
@@ -141,6 +141,7 @@ class PosteriorProblem(Problem):
         }
         self.traits = frozenset({Trait.FINITE_SUM})
         self._sizes = Sizes.of(observed)
+        self._ahead = Ahead(self.xp, self.blocks)
 
     @property
     def seed(self) -> int:
@@ -282,6 +283,10 @@ class PosteriorProblem(Problem):
     @offers(Oracle.POSTERIOR)
     def posterior_step(self, w: Any, block: str) -> None:
         """Minimise the free energy over ``"rows"``, ``"cols"`` or ``"scales"``, in place."""
+        known = self._ahead.step(w, block)
+        if known is not None:
+            w[self.blocks[block]] = known
+            return
         b = self.unpack(w)
         if block == "scales":
             w[self.blocks[block]] = self._scales(b)
@@ -371,6 +376,7 @@ class PosteriorProblem(Problem):
         after = self.xp.asarray(w, copy=True)
         for block in reversed(list(self.blocks)):
             self.posterior_step(after, block)
+        self._ahead.remember(w, after)
         gain = max(0.0, value - to_float(self.value(after)))
         powers = [self._powers(self.unpack(a)) for a in (w, after)]
         return Certificate("evidence of a further turn", ahead(self.xp, gain, *powers), value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.kernels.namespace import to_float
+from skopt_dl.kernels.namespace import is_numpy, to_float
 
 # A component that grows by this share in a turn is on its way.
 GROWING = 0.05
@@ -89,6 +89,41 @@ def ahead(xp: Any, gain: float, before: Any, after: Any) -> float:
     ratio = xp.where(there, after, 1.0) / xp.where(there, before, 1.0)
     growth = 0.5 * (to_float(xp.max(ratio)) - 1)
     return max(gain, growth) if growth >= GROWING else gain
+
+
+class Ahead:
+    """The turn that a certificate has tried, for the solver that takes it next.
+
+    Only on the host: elsewhere to compare two points would wait for the device.
+
+    Parameters
+    ----------
+    xp : namespace
+        Of the points.
+    blocks : dict of str to slice
+        Of a point; a turn takes them last named first.
+    """
+
+    def __init__(self, xp: Any, blocks: dict[str, slice]) -> None:
+        self._kept, self._blocks = is_numpy(xp), blocks
+        self._turn: tuple[Any, Any] | None = None
+
+    def remember(self, before: Any, after: Any) -> None:
+        """A turn takes ``before`` to ``after``, which the caller leaves as it is."""
+        if self._kept:
+            self._turn = before.copy(), after
+
+    def step(self, w: Any, block: str) -> Any:
+        """What the turn makes of a block of ``w``, or None where ``w`` is not on its way."""
+        if self._turn is None:
+            return None
+        (before, after), done = self._turn, False
+        for name, part in self._blocks.items():
+            # Blocks named later than this one have had their turn.
+            if not np.array_equal(w[part], (after if done else before)[part]):
+                return None
+            done = done or name == block
+        return after[self._blocks[block]]
 
 
 def first_noise(xp: Any, square: Any, left: Any, tiny: float) -> Any:
