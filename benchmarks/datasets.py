@@ -111,6 +111,14 @@ def diabetes(degree: int = 1) -> Maker:
     return make
 
 
+def digits(small: bool) -> tuple[Any, Any]:
+    """scikit-learn's images of digits, ten classes."""
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(n_class=3 if small else 10, return_X_y=True)
+    return (X[::5], y[::5]) if small else (X, y)
+
+
 def labelled(make: Maker) -> Maker:
     """The same with labels 0 and 1: below or above the median."""
 

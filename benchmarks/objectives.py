@@ -7,11 +7,12 @@ at the optimum. Products run in float64 whatever the data are.
 from __future__ import annotations
 
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, StratifiedKFold
 
 import skopt_dl.linear_model as own
 
@@ -187,6 +188,22 @@ class Logistic(_Regression):
         grad = self.X.T @ slope / n + W.T / (self.C * n)
         null = self.X.T @ (one_hot.mean(axis=0) - one_hot) / n
         return float(max(np.abs(grad).max(), np.abs(slope.mean(axis=0)).max()) / np.abs(null).max())
+
+
+class LogisticSelection(_Regression):
+    """Ten strengths by five folds: the largest error, as that of `Logistic`, of any fold's path."""
+
+    def error(self, answer: Any) -> float:
+        worst = 0.0
+        splits = StratifiedKFold(5).split(np.zeros(len(self.y)), self.y)
+        for (train, _), paths in zip(splits, answer.coefs_paths_[:, 0], strict=True):
+            X, y = self.X[train], self.y[train]
+            for C, path in zip(answer.Cs_, paths, strict=True):
+                found = SimpleNamespace(
+                    coef_=path[:, :-1], intercept_=path[:, -1], classes_=answer.classes_
+                )
+                worst = max(worst, Logistic(X, y, float(C)).error(found))
+        return worst
 
 
 class Grid(Lasso):

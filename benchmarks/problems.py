@@ -14,6 +14,7 @@ from benchmarks.datasets import (
     Maker,
     descriptions,
     diabetes,
+    digits,
     gaussian,
     labelled,
     nci60,
@@ -72,6 +73,11 @@ def logistic(make: Maker, C: float = 1.0) -> Problem:
     return Problem("logistic", make, partial(objectives.Logistic, C=C))
 
 
+def logistic_selection(make: Maker) -> Problem:
+    """The strength chosen by five folds."""
+    return Problem("logistic_cv", make, objectives.LogisticSelection, (1e-3, 1e-6))
+
+
 def genes() -> Maker:
     """The tissues of `dslabs`: their first gene on the others."""
     return real("dslabs", "tissue_gene_expression", "x.MAML1")
@@ -123,6 +129,11 @@ PROBLEMS: dict[str, Problem] = {
     "logistic_wide": logistic(labelled(gaussian(500, 2000))),
     "logistic_text": logistic(labelled(words(20_000, 12_000))),
     "logistic_small": logistic(labelled(diabetes())),
+    "logisticcv_small": logistic_selection(labelled(diabetes())),
+    "logisticcv_digits": logistic_selection(digits),
+    "logisticcv_tall": logistic_selection(labelled(gaussian(5000, 300, order="C"))),
+    "logisticcv_wide": logistic_selection(labelled(gaussian(300, 800))),
+    "logisticcv_text": logistic_selection(labelled(words(10_000, 5000))),
     "grid_lasso": Problem(
         "grid_lasso", gaussian(5000, 300), partial(objectives.Grid, divisor=1), (1e-2, 1e-6)
     ),

@@ -237,6 +237,27 @@ def logistic(q: Any, solvers: list[str]) -> Iterator[tuple[str, Fit]]:
         yield f"scikit-learn {name}", made(peer, name)
 
 
+def logistic_cv(q: Any, solvers: list[str]) -> Iterator[tuple[str, Fit]]:
+    """Logistic regression with an L2 penalty, ten strengths and five folds."""
+
+    def made(module: Any, solver: str) -> Fit:
+        return lambda tol: module.LogisticRegressionCV(
+            cv=5,
+            l1_ratios=(0,),
+            scoring="accuracy",
+            use_legacy_attributes=False,
+            tol=tol,
+            solver=solver,
+            max_iter=10_000,
+        ).fit(q.X, q.y)
+
+    for name in solvers:
+        yield _label(name), made(own, name)
+    dense = [] if hasattr(q.X, "tocsc") else ["newton-cholesky"]
+    for name in ("lbfgs", *dense):
+        yield f"scikit-learn {name}", made(peer, name)
+
+
 def grid_lasso(q: Any, solvers: list[str]) -> Iterator[tuple[str, Fit]]:
     """A grid search over 50 strengths (fewer on few rows) and five folds: 250 fits and a refit."""
     grid = {"alpha": q.alpha * np.geomspace(1, 1e-3, max(5, min(50, len(q.y) // 100)))}
@@ -260,5 +281,6 @@ KINDS: dict[str, Callable[[Any, list[str]], Iterator[tuple[str, Fit]]]] = {
     "ridge": ridge,
     "ridge_cv": ridge_cv,
     "logistic": logistic,
+    "logistic_cv": logistic_cv,
     "grid_lasso": grid_lasso,
 }

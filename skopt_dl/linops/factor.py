@@ -37,6 +37,8 @@ class PositiveFactor:
     smallest : float
         The smallest squared pivot, at most 1: relative errors of a solve are about the precision
         over this.
+    ridge : float
+        As given.
 
     Raises
     ------
@@ -46,6 +48,7 @@ class PositiveFactor:
 
     def __init__(self, G: Any, ridge: float = 0.0, overwrite: bool = False) -> None:
         xp = self.xp = namespace_of(G)
+        self.ridge = ridge
         m = G.shape[0]
         diagonal = xp.linalg.diagonal(G)
         positive = diagonal > 0
@@ -108,9 +111,34 @@ class PositiveFactor:
         return (self._inverse.T @ s) / self.unit
 
 
-def nearest_factor(G: Any) -> PositiveFactor:
+class DiagonalFactor:
+    """The square root of a positive diagonal matrix, as `PositiveFactor` has one of any.
+
+    Parameters
+    ----------
+    diagonal : array of shape (m,)
+        Positive.
+    """
+
+    def __init__(self, diagonal: Any) -> None:
+        self.unit = namespace_of(diagonal).sqrt(diagonal)
+
+    def whiten(self, g: Any) -> Any:
+        """``C^-1 g`` of a vector, for ``C = diag(unit)``."""
+        return g / self.unit
+
+    def whitened_step(self, s: Any) -> Any:
+        """``C' s`` of a vector."""
+        return self.unit * s
+
+    def unwhitened_step(self, s: Any) -> Any:
+        """``C'^-1 s``: the step whose `whitened_step` is ``s``."""
+        return s / self.unit
+
+
+def nearest_factor(G: Any, ridge: float = 0.0) -> PositiveFactor:
     """The factor of ``G``; where rounding leaves none, as of parallel columns, that of ``G`` with a
-    multiple of rounding added to its unit diagonal.
+    multiple of rounding added to its unit diagonal. A ``ridge`` says that it is known to.
 
     Raises
     ------
@@ -118,7 +146,7 @@ def nearest_factor(G: Any) -> PositiveFactor:
         If there is none then, either.
     """
     try:
-        return PositiveFactor(G)
+        return PositiveFactor(G, ridge)
     except NotPositiveDefiniteError:
         eps = float(namespace_of(G).finfo(G.dtype).eps)
         return PositiveFactor(G, ridge=16 * G.shape[0] * eps)
@@ -128,7 +156,8 @@ def with_diagonal(G: Any, d: Any) -> Any:
     """``G + diag(d)`` for a number or a vector ``d``; in place where the namespace can."""
     xp, m = namespace_of(G), G.shape[0]
     if is_numpy(xp):
-        G.reshape(-1)[:: m + 1] += d
+        diagonal = np.einsum("ii->i", G)
+        diagonal += d
         return G
     return G + d * xp.eye(m, dtype=G.dtype, device=device_of(G))
 

@@ -35,10 +35,12 @@ def leaves_cache(X: Any) -> bool:
 def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
     """``(X - mean)' diag(weights) (X - mean)`` of an array, by blocks of rows: no copy of X.
 
-    Where no weight is negative it is a sum of ``B'B``, half the work; equal weights are taken out,
-    and without a mean there is nothing to be copied then.
+    Where all weights have one sign it is a sum of ``B'B``, half the work; equal weights are taken
+    out, and without a mean there is nothing to be copied then.
     """
     xp = namespace_of(X)
+    if X.shape[0] > 0 and bool(weights[0] < 0) and bool(xp.all(weights <= 0)):
+        return -weighted_gram(X, -weights, mean)
     equal = X.shape[0] > 0 and bool(xp.all(weights == weights[0]))
     if equal and mean is None:
         return weights[0] * (X.T @ X)

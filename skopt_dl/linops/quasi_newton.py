@@ -7,7 +7,7 @@ from typing import Any
 
 from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
-from skopt_dl.linops.factor import NotPositiveDefiniteError, PositiveFactor
+from skopt_dl.linops.factor import DiagonalFactor, NotPositiveDefiniteError, PositiveFactor
 
 
 def _bends(s: Any, curvature: Any, square: Any) -> bool:
@@ -74,11 +74,11 @@ class WhitenedInverseHessian:
     ----------
     memory : int
         Pairs kept; the oldest gives way.
-    factor : PositiveFactor
+    factor : PositiveFactor or DiagonalFactor
         Of G.
     """
 
-    def __init__(self, memory: int, factor: PositiveFactor) -> None:
+    def __init__(self, memory: int, factor: PositiveFactor | DiagonalFactor) -> None:
         self.factor, self.white = factor, InverseHessian(memory)
 
     def __len__(self) -> int:

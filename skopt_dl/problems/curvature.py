@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from skopt_dl.engine import Point, Trait
 from skopt_dl.linops import along_rows
+from skopt_dl.linops.factor import with_diagonal
 
 if TYPE_CHECKING:
     from skopt_dl.problems.linear import LinearProblem
@@ -105,9 +106,7 @@ def hessian_matrix(problem: LinearProblem, point: Point) -> Any:
 
 
 def _with_penalty(problem: LinearProblem, w: Any, H: Any) -> Any:
-    xp = problem.xp
-    diagonal = problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]
-    return H + diagonal[:, None] * xp.eye(problem.size, dtype=problem.dtype, device=problem.device)
+    return with_diagonal(H, problem.on_coef(problem.penalty.curvature, w))  # type: ignore[attr-defined]
 
 
 def loss_hessian(problem: LinearProblem, z: Any) -> Any:

@@ -264,7 +264,9 @@ class LinearProblem(ByColumns, BySamples, Problem):
     @offers(Oracle.GRAD, lacks=no_gradient)
     def point(self, w: Any) -> Point:
         """Value and gradient of the whole objective; the cache is ``z = A w``."""
-        z, loss_value, g = self.loss_at(w)
+        z, g, loss_value = self.known_at(w)
+        if z is None or g is None or loss_value is None:
+            z, loss_value, g = self.loss_at(w)
         return self.point_from(w, z, loss_value, g, self.nonsmooth_value(w))
 
     def point_of(self, w: Any, z: Any) -> Point:

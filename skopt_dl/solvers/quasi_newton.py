@@ -9,8 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from skopt_dl.engine import Needs, Oracle, Problem, Status
+from skopt_dl.engine import Needs, Oracle, Problem, Status, Trait
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.linops.factor import (
+    DiagonalFactor,
+    NotPositiveDefiniteError,
+    PositiveFactor,
+    nearest_factor,
+    with_diagonal,
+)
 from skopt_dl.linops.quasi_newton import (
     DenseInverseHessian,
     InverseHessian,
@@ -27,16 +34,32 @@ from skopt_dl.solvers.descent import (
     step_along,
     wolfe_search,
 )
-from skopt_dl.solvers.sampled_curvature import NEEDED, first_sample, sampled_factor
+from skopt_dl.solvers.newton import positive_diagonal
+from skopt_dl.solvers.sampled_curvature import NEEDED, first_sample, sampled_hessian
 
 
 @dataclass
 class LBFGSState(DescentState):
-    """Adds the pairs of steps and gradient changes; the iteration at which they next start from a
-    sample's Hessian, if ever, and how many times as large as the first that sample is."""
+    """Adds the pairs of steps and gradient changes, and the metric that they start from.
+
+    Attributes
+    ----------
+    G : array of shape (d, d) or (d,), optional
+        The metric; ``None`` is the identity.
+    ridge : float
+        What its factor has needed, see `nearest_factor`.
+    renew_at, sample_at : int or None
+        The iterations at which the metric is next taken anew, and from which on it is the Hessian
+        of a sample; ``None`` is never.
+    growth : int
+        How many times as large as the first the next sample is.
+    """
 
     H: InverseHessian | WhitenedInverseHessian = field(default_factory=lambda: InverseHessian(1))
+    G: Any = None
+    ridge: float = 0.0
     renew_at: int | None = None
+    sample_at: int | None = None
     growth: int = 1
 
     @property
@@ -60,8 +83,8 @@ class LBFGS(DescentSolver):
         d = -H g, \\qquad w \\leftarrow w + t d, \\qquad
         H \\leftarrow (I - \\rho s y') H (I - \\rho y s') + \\rho s s', \\quad \\rho = 1/s'y
 
-    with the last ``memory`` pairs only, from :math:`H_0 = (s'y / y'y) I` or, with the Hessian
-    :math:`G_S` of a sample of the data, from :math:`H_0 = (s'y / y'G_S^{-1}y)\\, G_S^{-1}`.
+    with the last ``memory`` pairs only, from :math:`H_0 = (s'y / y'y) I` or, with the diagonal G of
+    the Hessian or the Hessian G of a sample, from :math:`H_0 = (s'y / y'G^{-1}y)\\, G^{-1}`.
 
     Needs a gradient of the whole objective.
 
@@ -69,15 +92,16 @@ class LBFGS(DescentSolver):
     ----------
     memory : int
         Pairs kept. More cost 4 vector operations each and pay on ill-conditioned problems.
-    initial : {"auto", "identity", "sample"}
-        What :math:`H_0` is a multiple of. The Hessian of a tenth of the samples, and of five for
-        each column at least, sees the units and correlations of the columns beforehand; "auto"
-        takes it for linear models, at the start where it costs no more than some iterations, and
+    initial : {"auto", "identity", "diagonal", "sample"}
+        What :math:`H_0` is a multiple of. The diagonal of the Hessian sees the units of the columns
+        beforehand, the Hessian of a tenth of the samples, and of five for each column at least,
+        their correlations as well. "auto" takes the diagonal on convex problems that know it, and
+        on linear models the sample, at the start where it costs no more than some iterations, and
         else after as many as it costs.
     renew : int
-        Iterations after which that Hessian is taken anew, where the iterate then is, and the pairs
-        are forgotten, as curvature may have changed on the way; then after twice as many, and so
-        on. Each sample is twice as large as the last.
+        Iterations after which that is taken anew, where the iterate then is, and the pairs are
+        forgotten, as curvature may have changed on the way; then after twice as many, and so on.
+        Each sample is twice as large as the last.
     line_search : {"nocedal_wright", "more_thuente"}
         How a step that meets the strong Wolfe conditions is looked for.
     sufficient_decrease, curvature : float
@@ -108,7 +132,7 @@ class LBFGS(DescentSolver):
         self,
         *,
         memory: int = 10,
-        initial: Literal["auto", "identity", "sample"] = "auto",
+        initial: Literal["auto", "identity", "diagonal", "sample"] = "auto",
         renew: int = 10,
         line_search: Literal["nocedal_wright", "more_thuente"] = "nocedal_wright",
         sufficient_decrease: float = 1e-4,
@@ -124,35 +148,101 @@ class LBFGS(DescentSolver):
                 raise ValueError(
                     f"LBFGS: {name}={getattr(self, name)!r}, but it must be at least 1"
                 )
-        check_choice(self, "initial", ("auto", "identity", "sample"))
+        check_choice(self, "initial", ("auto", "identity", "diagonal", "sample"))
         check_line_search(self)
         check_choice(self, "line_search", WOLFE_SEARCHES)
-        state = LBFGSState(w=w, H=InverseHessian(self.memory), renew_at=self._first(problem))
+        renew_at, sample_at = self._first(problem)
+        state = LBFGSState(
+            w=w, H=InverseHessian(self.memory), renew_at=renew_at, sample_at=sample_at
+        )
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
         return state
 
-    def _first(self, problem: Problem) -> int | None:
-        """When :math:`H_0` comes from a sample, ``None`` for never; raise where it cannot."""
-        if self.initial != "sample":
-            return first_sample(problem) if self.initial == "auto" else None
-        for oracle in NEEDED:
+    def _first(self, problem: Problem) -> tuple[int | None, int | None]:
+        """When :math:`H_0` is first taken from the problem, and when from a sample; ``None`` for
+        never. Raise where that was asked for and cannot be."""
+        if self.initial == "identity":
+            return None, None
+        if self.initial == "auto":
+            sample_at = first_sample(problem)
+            known = problem.why_not(Oracle.HESSIAN_DIAGONAL) is None
+            return (0 if known and Trait.CONVEX in problem.traits else None), sample_at
+        for oracle in NEEDED if self.initial == "sample" else (Oracle.HESSIAN_DIAGONAL,):
             if problem.why_not(oracle) is not None:
                 raise ValueError(
-                    f"LBFGS: initial='sample' needs {oracle}, which {problem.description} does not "
-                    "offer; take initial='identity'"
+                    f"LBFGS: initial={self.initial!r} needs {oracle}, which {problem.description} "
+                    "does not offer; take initial='identity'"
                 )
-        return 0
+        return 0, (0 if self.initial == "sample" else None)
+
+    def resume(self, problem: Problem, state: LBFGSState, change: Any) -> LBFGSState:
+        """Where ``state`` stands, for a problem whose Hessian has changed by a known diagonal.
+
+        What has been learned of the curvature is kept: along a path of strengths the Hessian of one
+        sample serves many of them.
+
+        Parameters
+        ----------
+        problem : Problem
+            The changed one.
+        state : LBFGSState
+            Of a solve before the change.
+        change : array of shape (size,)
+            What is added to the diagonal of the Hessian.
+        """
+        G = state.G
+        if G is not None:
+            G = G + change if G.ndim == 1 else with_diagonal(G, change)
+        renewed = LBFGSState(
+            w=state.w,
+            n_iter=state.n_iter,
+            H=InverseHessian(self.memory),
+            G=G,
+            ridge=state.ridge,
+            renew_at=state.renew_at,
+            sample_at=state.sample_at,
+            growth=state.growth,
+        )
+        renewed.stand_at(problem, problem.point(state.w))  # type: ignore[attr-defined]
+        return renewed
 
     def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
         if state.renew_at is not None and state.n_iter >= state.renew_at:
-            # At 0, renew, 2 renew, 4 renew, ..., each sample twice the last: what costs more and
-            # more comes as rarely, and a hard problem ends with the Hessian of all samples.
-            state.renew_at = max(2 * state.n_iter, self.renew)
-            factor = sampled_factor(problem, state.point, state.growth)
-            state.growth *= 2
-            if factor is not None:
-                state.H = WhitenedInverseHessian(self.memory, factor)
+            self._renew(problem, state)
+        elif state.G is not None and not state.natural:
+            self._starts_from(state, state.G)
         return _quasi_newton_step(self, problem, state, natural=state.natural)
+
+    def _renew(self, problem: Any, state: LBFGSState) -> None:
+        """Take the metric where the iterate is now."""
+        # At 0, renew, 2 renew, 4 renew, ..., each sample twice the last: what costs more and more
+        # comes as rarely, and a hard problem ends with the Hessian of all samples.
+        state.renew_at = max(2 * state.n_iter, self.renew)
+        if state.sample_at is not None and state.n_iter >= state.sample_at:
+            G = sampled_hessian(problem, state.point, state.growth)
+            state.growth *= 2
+            if self._starts_from(state, G):
+                return
+        elif state.sample_at is not None:
+            state.renew_at = min(state.renew_at, state.sample_at)
+        D = positive_diagonal(problem, state.point)
+        if D is not None:
+            self._starts_from(state, D)
+
+    def _starts_from(self, state: LBFGSState, G: Any) -> bool:
+        """Let the pairs start from ``G``; false if it has no factor."""
+        factor: DiagonalFactor | PositiveFactor
+        try:
+            if G.ndim == 1:
+                factor = DiagonalFactor(G)
+            else:
+                factor = nearest_factor(G, state.ridge)
+                state.ridge = factor.ridge
+        except NotPositiveDefiniteError:
+            state.G = None
+            return False
+        state.G, state.H = G, WhitenedInverseHessian(self.memory, factor)
+        return True
 
 
 class BFGS(DescentSolver):

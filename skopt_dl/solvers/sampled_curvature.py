@@ -6,12 +6,7 @@ import math
 from typing import Any
 
 from skopt_dl.engine import Oracle, Trait
-from skopt_dl.linops.factor import (
-    NotPositiveDefiniteError,
-    PositiveFactor,
-    nearest_factor,
-    with_diagonal,
-)
+from skopt_dl.linops.factor import with_diagonal
 from skopt_dl.solvers.curvature import LEAST_SAMPLE
 
 # Share of the samples, but so many for each column at least: their Hessian is then within a factor
@@ -63,8 +58,8 @@ def _sample_size(problem: Any, growth: int = 1) -> int:
     return n if 2 * size > n else size
 
 
-def sampled_factor(problem: Any, point: Any, growth: int = 1) -> PositiveFactor | None:
-    """The factor of the Hessian of some samples at ``point``; ``None`` where it has none.
+def sampled_hessian(problem: Any, point: Any, growth: int = 1) -> Any:
+    """The Hessian of some samples at ``point``.
 
     Samples are drawn by their weights and count alike. The sample depends on these alone, so that
     fits repeat.
@@ -79,21 +74,16 @@ def sampled_factor(problem: Any, point: Any, growth: int = 1) -> PositiveFactor 
     xp, n = problem.xp, problem.n_samples
     size = _sample_size(problem, growth)
     if size == n:
-        H = problem.hessian(point)
-    else:
-        share = xp.cumulative_sum(problem.omega)
-        at = (GOLDEN * xp.arange(size, dtype=xp.float64, device=problem.device)) % 1.0
-        # Clipped: rounding may leave the last sum below a fraction of it.
-        index = xp.searchsorted(share, xp.astype(at, problem.dtype) * share[-1], side="right")
-        index = xp.clip(index, 0, n - 1)
-        weights = xp.take(problem.omega, index)
-        weights = xp.where(weights > 0, 1 / (n * xp.where(weights > 0, weights, 1)), 0 * weights)
-        H = problem.sample_hessian(point.w, index, weights)
-        # A column of few entries, which the sample has missed, would seem to bend nothing.
-        D = problem.hessian_diagonal(point)
-        missed = xp.linalg.diagonal(H) < MISSED * D
-        H = with_diagonal(H, xp.where(missed, D, xp.zeros_like(D)))
-    try:
-        return nearest_factor(H)
-    except NotPositiveDefiniteError:
-        return None
+        return problem.hessian(point)
+    share = xp.cumulative_sum(problem.omega)
+    at = (GOLDEN * xp.arange(size, dtype=xp.float64, device=problem.device)) % 1.0
+    # Clipped: rounding may leave the last sum below a fraction of it.
+    index = xp.searchsorted(share, xp.astype(at, problem.dtype) * share[-1], side="right")
+    index = xp.clip(index, 0, n - 1)
+    weights = xp.take(problem.omega, index)
+    weights = xp.where(weights > 0, 1 / (n * xp.where(weights > 0, weights, 1)), 0 * weights)
+    H = problem.sample_hessian(point.w, index, weights)
+    # A column of few entries, which the sample has missed, would seem to bend nothing.
+    D = problem.hessian_diagonal(point)
+    missed = xp.linalg.diagonal(H) < MISSED * D
+    return with_diagonal(H, xp.where(missed, D, xp.zeros_like(D)))

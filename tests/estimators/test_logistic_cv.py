@@ -216,3 +216,28 @@ def test_arrays_of_another_namespace_stay_there():
     np.testing.assert_allclose(np.asarray(foreign.coef_), host.coef_, rtol=1e-9)
     np.testing.assert_allclose(foreign.scores_, host.scores_)
     assert foreign.score(strict.asarray(X), THREE) == host.score(X, THREE)
+
+
+@pytest.mark.parametrize("scoring", [None, "accuracy", "neg_log_loss", "f1_macro", "callable"])
+@pytest.mark.parametrize("labels", [TWO, THREE])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_scores_are_those_of_a_model_with_these_coefficients(scoring, labels, weights):
+    """At strengths where probabilities round to 0 and 1 as well, from rows that are sparse."""
+    splits = list(StratifiedKFold(3).split(X, labels))
+
+    def held_out(model, X, y, sample_weight=None):
+        return -np.average(np.min(model.predict_log_proba(X), axis=1), weights=sample_weight)
+
+    asked = held_out if scoring == "callable" else scoring
+    ours = LogisticRegressionCV(Cs=[1e-2, 1e8], cv=splits, **{**QUIET, "scoring": asked}).fit(
+        sparse.csr_array(1e3 * X), labels, sample_weight=weights
+    )
+    model = LogisticRegression(max_iter=1, tol=1e9).fit(X, labels)
+    score = held_out if scoring == "callable" else get_scorer(scoring or "accuracy")
+    for k, (_, test) in enumerate(splits):
+        for c in range(2):
+            path = ours.coefs_paths_[k, 0, c]
+            model.coef_, model.intercept_ = path[:, :-1], path[:, -1]
+            chosen = {} if weights is None else {"sample_weight": weights[test]}
+            expected = score(model, 1e3 * X[test], labels[test], **chosen)
+            np.testing.assert_allclose(ours.scores_[k, 0, c], expected, rtol=1e-12)

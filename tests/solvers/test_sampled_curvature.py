@@ -56,14 +56,58 @@ def test_a_dear_hessian_is_taken_once_it_is_seen_to_be_needed():
     due = first_sample(hard)
     assert due is not None
     assert 10 < due < 50
-    plain, auto = LBFGS(initial="identity"), LBFGS()
+    plain, auto = LBFGS(initial="diagonal"), LBFGS()
     np.testing.assert_array_equal(after(hard, auto, due), after(hard, plain, due))
     assert not np.array_equal(after(hard, auto, due + 1), after(hard, plain, due + 1))
     stopping = Stopping(tol=1e-6, max_iter=300)
     assert run(hard, auto, stopping=stopping).success
-    assert not run(hard, plain, stopping=stopping).success
+    assert not run(hard, LBFGS(initial="identity"), stopping=stopping).success
     few = Stopping(tol=1e-1, max_iter=due)
     np.testing.assert_array_equal(run(easy, auto, stopping=few).w, run(easy, plain, stopping=few).w)
+
+
+def test_the_diagonal_makes_units_no_matter():
+    """Scaled back, the steps are those of columns in like units, as the metric moves with them."""
+    like, unlike = uneven(500, 20, spread=0.0), uneven(500, 20, spread=3.0)
+    units = np.append(10.0 ** np.linspace(-3, 3, 20), 1.0)
+    for n in (1, 5, 15):
+        np.testing.assert_allclose(
+            after(unlike, LBFGS(initial="diagonal"), n) * units,
+            after(like, LBFGS(initial="diagonal"), n),
+            rtol=1e-4,
+            atol=1e-8,
+        )
+
+
+def test_the_first_step_from_the_diagonal_is_jacobis():
+    problem = binary(alpha=0.1)
+    point = problem.point(np.zeros(problem.size))
+    step = after(problem, LBFGS(initial="diagonal"), 1)
+    jacobi = -point.grad / np.diag(problem.hessian(point))
+    np.testing.assert_allclose(step / step[0], jacobi / jacobi[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("initial", ["identity", "diagonal", "sample"])
+def test_a_state_goes_on_where_the_penalty_has_changed(initial):
+    """To the optimum of the new problem, in fewer steps than anew where a metric is kept."""
+    before, changed = uneven(), uneven()
+    before.penalty, changed.penalty = L2(1e-3), L2(1e-5)
+    stopping, solver = Stopping(tol=1e-8, max_iter=1000), LBFGS(initial=initial)
+    found = run(before, solver, stopping=stopping)
+    zero = np.zeros(changed.size)
+    change = changed.on_coef(changed.penalty.curvature, zero)
+    change = change - before.on_coef(before.penalty.curvature, zero)
+    state = solver.resume(changed, found.state, change)
+    if state.G is not None and state.G.ndim == 2:
+        diagonal = np.diag(state.G)
+        np.testing.assert_allclose(diagonal, np.diag(changed.hessian(state.point)), rtol=0.5)
+    resumed = run(changed, solver, state=state, stopping=stopping)
+    anew = run(changed, solver, stopping=stopping)
+    assert resumed.success or initial == "identity"
+    if initial != "identity":
+        assert resumed.n_iter < anew.n_iter
+        optimum = run(changed, NewtonCholesky(), stopping=Stopping(tol=1e-12)).certificate
+        np.testing.assert_allclose(resumed.certificate.objective, optimum.objective, rtol=1e-10)
 
 
 def test_fewer_samples_than_columns_know_too_little():
@@ -114,7 +158,7 @@ def test_a_hessian_without_a_factor_leaves_l_bfgs():
     problem = Indefinite(plain.base.X, plain.y, Logistic(), L2(0.01))
     for n in (1, 5, 12):
         np.testing.assert_array_equal(
-            after(problem, LBFGS(), n), after(problem, LBFGS(initial="identity"), n)
+            after(problem, LBFGS(), n), after(problem, LBFGS(initial="diagonal"), n)
         )
 
 
@@ -145,6 +189,8 @@ def test_bad_parameters_are_named(params, message):
 def test_a_problem_without_hessians_says_what_is_missing():
     with pytest.raises(ValueError, match=r"initial='sample' needs a Hessian matrix.*'identity'"):
         run(rosenbrock(4), LBFGS(initial="sample"))
+    with pytest.raises(ValueError, match=r"initial='diagonal' needs the diagonal.*'identity'"):
+        run(rosenbrock(4), LBFGS(initial="diagonal"))
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
