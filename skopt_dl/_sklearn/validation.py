@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ from skopt_dl._sklearn.arrays import (
 from skopt_dl.kernels.namespace import namespace_of
 
 FLOATS = [np.float64, np.float32]
+# How pandas is asked for numbers, missing ones among them.
+_NA = {"na_value": np.nan}
 
 
 def check_X_y(  # noqa: N802
@@ -86,17 +90,18 @@ def check_X_y(  # noqa: N802
     elif reset and labels and _is_plain(X, order) and _are_plain_labels(X, y):
         _keep_n_features(estimator, X)
     else:
-        X, y = validate_data(
-            estimator,
-            X,
-            on_host(y),
-            accept_sparse=accept_sparse,
-            dtype=FLOATS,
-            order=order,
-            multi_output=multi_output,
-            y_numeric=not labels,
-            reset=reset,
-        )
+        with naming_columns(estimator, X):
+            X, y = validate_data(
+                estimator,
+                X,
+                on_host(y),
+                accept_sparse=accept_sparse,
+                dtype=FLOATS,
+                order=order,
+                multi_output=multi_output,
+                y_numeric=not labels,
+                reset=reset,
+            )
         y = _host_labels(y, multi_output) if labels else np.asarray(y, dtype=X.dtype)
     X = place.put(X)
     return X, y if labels else place.put(y)
@@ -141,15 +146,16 @@ def check_X(  # noqa: N802
     if is_foreign(X):
         X = _foreign_X(estimator, X, accept_sparse=accept_sparse, reset=reset, allow_nan=allow_nan)
     else:
-        X = validate_data(
-            estimator,
-            X,
-            accept_sparse=accept_sparse,
-            dtype=FLOATS,
-            order=order,
-            ensure_all_finite="allow-nan" if allow_nan else True,
-            reset=reset,
-        )
+        with naming_columns(estimator, X):
+            X = validate_data(
+                estimator,
+                X,
+                accept_sparse=accept_sparse,
+                dtype=FLOATS,
+                order=order,
+                ensure_all_finite="allow-nan" if allow_nan else True,
+                reset=reset,
+            )
     return X if place is None else place.put(X)
 
 
@@ -180,6 +186,39 @@ def check_foreign_X_y(name: str, X: Any, y: Any) -> tuple[Any, Any]:  # noqa: N8
     y = _foreign_target(X, y, multi_output=True)
     check_consistent_length(X, y)
     return X, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+@contextmanager
+def naming_columns(estimator: Any, X: Any) -> Iterator[None]:
+    """Name the columns of a data frame that are no numbers, where its conversion fails for them."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        names = _not_numbers(X) if hasattr(X, "columns") and hasattr(X, "dtypes") else []
+        if not names:
+            raise
+        raise kind(
+            f"{type(estimator).__name__}: X must hold numbers, but its columns {names} do not "
+            f"({str(error).splitlines()[0]:.120}); encode them before, with OneHotEncoder or "
+            "OrdinalEncoder in a ColumnTransformer, or leave them out"
+        ) from error
+
+
+def _not_numbers(X: Any) -> list[Any]:
+    """Names of the columns of a data frame that hold text, categories or dates."""
+    names = []
+    for name in X.columns:
+        column = X[name]
+        try:
+            np.asarray(column.to_numpy(**_NA if hasattr(X, "isna") else {}), dtype=float)
+        except (ValueError, TypeError):
+            names.append(name)
+        else:
+            # Dates alone convert, but to no common type with numbers.
+            if "date" in str(column.dtype).lower():
+                names.append(name)
+    return names
 
 
 # --- plain arrays -----------------------------------------------------------------------------

@@ -19,8 +19,9 @@ from sklearn.utils.validation import (
 
 from skopt_dl._sklearn.arrays import is_foreign, on_host, put_beside
 from skopt_dl._sklearn.base import EngineEstimator
-from skopt_dl._sklearn.validation import check_container, check_X
+from skopt_dl._sklearn.validation import check_container
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
+from skopt_dl.matrix_completion.checks import check_rows
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.observed import ObservedMatrix
@@ -68,15 +69,10 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         if hasattr(self, "row_ids_"):
             raise ValueError(
                 f"this MatrixCompletion was fitted on pairs, which have no cells to fill: {method} "
-                "needs a fit on a matrix. predict(pairs) gives the values at pairs"
+                "needs a fit on a matrix. predict(pairs) gives the values at pairs; if X was a "
+                "matrix of two integer columns, use input='matrix'"
             )
-        return check_X(
-            self,
-            X,
-            method=method,
-            accept_sparse=("csr",),
-            allow_nan=math.isnan(self.missing_values),
-        )
+        return check_rows(self, X, method=method)
 
     def _entries(self, X: Any) -> ObservedMatrix:
         """The observed entries of validated rows, in their own units."""

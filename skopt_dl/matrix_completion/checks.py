@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number, check_running
+from skopt_dl._sklearn.validation import check_X
 from skopt_dl.matrix_completion.rank import check_rank
 
 
@@ -40,7 +41,8 @@ def check_parameters(estimator: Any) -> None:
     if not isinstance(missing, Real) or isinstance(missing, bool) or math.isinf(missing):
         raise ValueError(
             f"MatrixCompletion: the parameter missing_values={missing!r} is not valid; it must "
-            "be nan or a finite number"
+            "be nan or a finite number. None and pd.NA count as nan; other marks than numbers have "
+            "to be replaced by nan before"
         )
     _check_together(estimator)
 
@@ -84,6 +86,30 @@ def _check_together(estimator: Any) -> None:
             f"MatrixCompletion: penalty={estimator.penalty!r} has the squared loss alone, but "
             f"loss={estimator.loss!r}; use penalty='ridge', or loss='squared'"
         )
+
+
+def check_rows(estimator: Any, X: Any, *, method: str, reset: bool = False) -> Any:
+    """Validated rows of a matrix, where only what ``missing_values`` marks may be missing.
+
+    Raises
+    ------
+    ValueError
+        For NaN beside another mark, with both ways out.
+    """
+    mark = estimator.missing_values
+    nan = math.isnan(mark)
+    try:
+        return check_X(
+            estimator, X, reset=reset, method=method, accept_sparse=("csr",), allow_nan=nan
+        )
+    except ValueError as error:
+        if nan or "contains NaN" not in str(error):
+            raise
+        raise ValueError(
+            f"Input X contains NaN, but {type(estimator).__name__}(missing_values={mark!r}) takes "
+            f"nothing else than {mark!r} for missing; put {mark!r} in the place of NaN, or NaN in "
+            f"the place of {mark!r} and missing_values=nan"
+        ) from error
 
 
 def check_clip(estimator: Any) -> None:

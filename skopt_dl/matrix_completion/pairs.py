@@ -16,9 +16,12 @@ def looks_like_pairs(X: Any) -> bool:
     """
     if hasattr(X, "tocsr"):
         return False
+    whole = _whole_columns(X)
     X = np.asarray(on_host(X))
     if X.ndim != 2 or X.shape[1] != 2:
         return False
+    if whole:
+        return True
     named = X.dtype.kind == "O" and any(isinstance(a, str) for a in X[:1].flat)
     return X.dtype.kind in "iuUS" or named
 
@@ -72,7 +75,27 @@ def _dense(name: str, X: Any, what: str) -> Any:
             f"{name}: {what} are rows of a dense array, but a sparse matrix was passed; its "
             "entries are np.stack([X.row, X.col], axis=1) and X.data, in COO format"
         )
-    return np.asarray(on_host(X))
+    if not (_whole_columns(X) and hasattr(X, "isna")):
+        return np.asarray(on_host(X))
+    # Columns of nullable integers, which NumPy would make objects of.
+    missing = np.flatnonzero(X.isna().to_numpy().any(axis=1))
+    if len(missing):
+        raise ValueError(
+            f"{name}: {what} have no id in {len(missing)} rows, of which {missing[0]} is the "
+            "first; drop those entries first"
+        )
+    return X.to_numpy(dtype=np.int64)
+
+
+def _whole_columns(X: Any) -> bool:
+    """Whether ``X`` is a data frame all of whose columns are integers, missing ones among them."""
+    types = getattr(X, "dtypes", None)
+    return types is not None and len(types) > 0 and all(_is_whole(t) for t in types)
+
+
+def _is_whole(dtype: Any) -> bool:
+    asked = getattr(dtype, "is_integer", None)  # of a polars type
+    return bool(asked()) if callable(asked) else getattr(dtype, "kind", "O") in "iu"
 
 
 def _whole(name: str, X: Any, what: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
 
 from skopt_dl._sklearn.arrays import on_host, workplace
-from skopt_dl._sklearn.validation import FLOATS, check_weights, check_X
+from skopt_dl._sklearn.validation import FLOATS, check_weights
 from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl.matrix_completion.checks import check_rows
 from skopt_dl.matrix_completion.entries import Entries, sorted_entries
 from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.observed import ObservedMatrix
@@ -61,15 +61,7 @@ def training_data(
     if pairs:
         training = _from_pairs(estimator, X, y, sample_weight, more)
     else:
-        nan = math.isnan(estimator.missing_values)
-        X = check_X(
-            estimator,
-            X,
-            reset=not more,
-            method="partial_fit",
-            accept_sparse=("csr",),
-            allow_nan=nan,
-        )
+        X = check_rows(estimator, X, reset=not more, method="partial_fit")
         weights = check_weights(sample_weight, X)
         observed = observe(X, estimator.missing_values, weights)
         training = Training(observed, row_copies=weights)
