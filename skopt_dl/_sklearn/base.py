@@ -210,7 +210,10 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         owner = f"{type(self).__name__} with {solver!r}"
         check_room(owner, Place.of(nothing), working_bytes(problem, solver))
 
-    def _warn_unless_converged(self, result: SolveResult, stopping: Stopping) -> None:
+    def _warn_unless_converged(
+        self, result: SolveResult, stopping: Stopping, advice: str | None = None
+    ) -> None:
+        """Warn with what to change: ``advice``, or what suits the status."""
         if result.success or result.status is Status.STOPPED:
             return
         c = result.certificate
@@ -218,7 +221,7 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         warnings.warn(
             f"{type(self).__name__} did not converge: {result.solver!r} ended with status "
             f"{str(result.status)!r} after {result.n_iter} iterations, {c.kind} "
-            f"{c.value:.3g}{bound}. {_ADVICE[result.status]}",
+            f"{c.value:.3g}{bound}. {advice or _ADVICE[result.status]}",
             ConvergenceWarning,
             stacklevel=outside(),
         )

@@ -15,6 +15,7 @@ def best_of(
     rng: Any,
     *,
     quiet: bool = False,
+    advice: Callable[[SolveResult], str | None] | None = None,
     **settings: Any,
 ) -> SolveResult:
     """The one of ``n_init`` solves with the least objective.
@@ -33,6 +34,8 @@ def best_of(
         Gives the seeds, and what a solver draws.
     quiet : bool
         Whether it is for the caller to warn.
+    advice : callable, optional
+        What a warning says to change, from the solve that is kept.
     **settings
         Of the solves.
     """
@@ -50,5 +53,6 @@ def best_of(
         )
     kept, stopping = min(attempts, key=lambda attempt: attempt[0].certificate.objective)
     if not quiet:
-        estimator._warn_unless_converged(kept, stopping)
+        said = None if advice is None else advice(kept)
+        estimator._warn_unless_converged(kept, stopping, said)
     return kept  # type: ignore[no-any-return]

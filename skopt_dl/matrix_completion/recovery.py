@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from skopt_dl.dispatch import SOLVERS, resolve
-from skopt_dl.engine import Oracle, SolveResult, Stopping
+from skopt_dl.engine import Oracle, SolveResult, Status, Stopping
 from skopt_dl.kernels.namespace import to_float
 
 # Turns and steps of gauss_newton before irls is asked. 1000 x 1000, rank 10, 2.5 times as many
@@ -34,12 +35,39 @@ def recovered(estimator: Any, problem: Any, solve: Callable[..., SolveResult]) -
         if not _is_there(problem, second):
             found.append(solve(quiet=True, start=lambda _: first.w))
     kept = min(found, key=lambda result: result.certificate.objective)
-    estimator._warn_unless_converged(kept, Stopping(tol=estimator.tol))
+    advice = advice_for(estimator, problem, kept)
+    estimator._warn_unless_converged(kept, Stopping(tol=estimator.tol), advice)
     return kept
+
+
+def advice_for(estimator: Any, problem: Any, result: SolveResult) -> str | None:
+    """What to change where a fit without a penalty has not converged; None for other fits."""
+    other = result.status in (Status.NONFINITE, Status.MAX_TIME)
+    if estimator.alpha != 0 or estimator.loss != "squared" or other:
+        return None
+    if _is_there(problem, result):
+        # The next power of ten above what rounding allows.
+        enough = 10.0 ** math.ceil(math.log10(max(result.certificate.value, 1e-300)))
+        return (
+            "The entries are fitted to rounding, and no solver gets further in this precision: "
+            f"tol={enough:.0e} would do"
+        )
+    obs, k = problem.observed, problem.k
+    free = k * (sum(obs.shape) - k)
+    left = math.sqrt(max(result.certificate.objective, 0.0) / _null(problem))
+    return (
+        f"The best matrix of rank {k} that was found misses the entries by {left:.1e} of their "
+        f"size, and there are {obs.n_entries / free:.2g} times as many entries as it has degrees "
+        f"of freedom. If they are exact: try more starts (n_init={2 * estimator.n_init + 4}), "
+        "another n_components, or a larger max_iter; if they are noisy: alpha='auto'"
+    )
+
+
+def _null(problem: Any) -> float:
+    return to_float(problem.misfit(-problem.observed.values))
 
 
 def _is_there(problem: Any, result: SolveResult) -> bool:
     """Whether a solve has converged, or rounding is all that its fit lacks."""
-    null = to_float(problem.misfit(-problem.observed.values))
-    least = float(problem.xp.finfo(problem.dtype).eps) ** 1.5 * null
+    least = float(problem.xp.finfo(problem.dtype).eps) ** 1.5 * _null(problem)
     return result.success or result.certificate.objective <= least

@@ -1,11 +1,15 @@
-"""Frames as they come: nullable types, text among numbers, marks of missing cells, ids."""
+"""Frames as they come: nullable types, text among numbers, marks of missing cells, ids; advice."""
 
 from __future__ import annotations
+
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from skopt_dl import MatrixCompletion, Ridge
 from skopt_dl.matrix_completion import TensorCompletion
@@ -101,3 +105,39 @@ def test_nan_beside_another_mark_is_refused_with_both_ways_out():
 def test_two_integer_columns_with_a_target_say_what_they_were_taken_for():
     with pytest.raises(ValueError, match="use input='matrix'"):
         model().fit(PAIRS, VALUES).transform(PAIRS)
+
+
+def low_rank(noise=0.0, share=0.6, m=40, n=30):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((m, 2)) @ rng.standard_normal((2, n))
+    X += noise * rng.standard_normal((m, n))
+    return np.where(rng.random((m, n)) < share, X, np.nan)
+
+
+def test_a_fit_at_rounding_names_the_tolerance_that_it_reaches():
+    def fitted(tol):
+        model = MatrixCompletion(2, alpha=0, tol=tol, random_state=0)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(low_rank())
+        return [str(w.message) for w in caught]
+
+    (message,) = fitted(1e-20)
+    assert "fitted to rounding" in message
+    reached = float(re.search(r"tol=(\S+) would do", message).group(1))
+    assert 1e-20 < reached < 1e-11 and fitted(reached) == []
+
+
+@pytest.mark.parametrize("solver", ["auto", "irls", "als"])
+def test_entries_that_no_matrix_of_the_rank_has_get_advice(solver):
+    model = MatrixCompletion(2, alpha=0, tol=1e-14, max_iter=4, solver=solver, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="of rank 2 that was found misses") as caught:
+        model.fit(low_rank(noise=0.5))
+    message = str(caught[0].message)
+    assert "n_init=6" in message and "n_components" in message and "alpha='auto'" in message
+    # 40 x 30 of rank 2: 136 degrees of freedom.
+    entries = np.sum(~np.isnan(low_rank()))
+    assert f"{entries / 136:.2g} times" in message
+    with pytest.warns(ConvergenceWarning, match="Increase max_iter") as caught:
+        model.set_params(alpha=1e-4, solver="als", max_iter=1).fit(low_rank(noise=0.5))
+    assert "n_init" not in str(caught[0].message)
