@@ -21,7 +21,14 @@ from skopt_dl import linear_model as ours
 from skopt_dl.linear_model import _paths
 
 # Samples, features, targets.
-SHAPES = ((500, 100, 5), (5000, 200, 20), (500, 1000, 5), (300, 2000, 3), (100, 1500, 5))
+SHAPES = (
+    (500, 100, 5),
+    (5000, 200, 20),
+    (500, 1000, 5),
+    (300, 2000, 3),
+    (100, 1500, 5),
+    (200, 10000, 3),
+)
 
 
 def data(n: int, p: int, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -71,7 +71,7 @@ def gram_row_epochs(
     Parameters
     ----------
     G : array of shape (p, p)
-        ``B'B``.
+        ``B'B``; its rows are contiguous.
     C : array of shape (K, p)
         ``(T - B W)'B`` at the given ``W``; kept so.
     W : array of shape (p, K)

@@ -9,6 +9,10 @@ targets, where columns of data would cost that times the samples. Where columns 
 is formed where the data are, and no further pass over them is needed; the path is the host's. Where
 they are many, the part of the rows that were ever inside, and the correlations of all are one
 product with the data. The gap follows from them.
+
+A strength begins where the last two answers point, and its gap is that to the best point of the
+dual so far, those of larger strengths included (kept as in Massias, Gramfort, Salmon, "Celer: a
+fast solver for the lasso with dual extrapolation", ICML 2018).
 """
 
 from __future__ import annotations
@@ -24,12 +28,18 @@ from skopt_dl.linear_model._exact_path import HOST, Path, dual_along
 from skopt_dl.problems.working_columns import DenseColumns
 from skopt_dl.problems.working_set import GRAM_BELOW
 
-# Sweeps between two looks at the gap, and by how much the next target is tighter.
-SWEEPS, TIGHTEN = 100, 0.3
-# Rows swept over those in the model from which on the others are dropped.
-CROWDED = 1.3
-# Columns a sample: see `goes_by_rows`.
-WIDE = 4
+# Sweeps between two looks at the gap, and of which the rounding may be kept.
+SWEEPS = 100
+# Of the gap that is asked for, what the next sweeps aim at; the least share of the changes so far
+# that is a target.
+AIM, LEAST = 0.8, 0.03
+# Rows swept over those in the model from which on the others are dropped. Seconds of 300 x 2000, 3
+# targets for 1.3, 1.8 and 3: .86, .68, .71 (python -m benchmarks.multi_task).
+CROWDED = 2
+# Share of the rows from which on all are swept: their correlations then need no product. Seconds
+# of 500 x 1000, 5 targets for .35, .5 and .7: .93, .94, .99; of 300 x 2000, 3 targets: 1.11, .68,
+# .91 (python -m benchmarks.multi_task).
+MOST = 0.5
 
 
 def goes_by_rows(problem: Any) -> bool:
@@ -37,30 +47,24 @@ def goes_by_rows(problem: Any) -> bool:
 
     Off the host only where all inner products fit.
 
-    Not for a lasso whose columns are a few times as many as samples: about as many rows as samples
-    are then nonzero, and a change of one costs as many operations as there are rows. scikit-learn's
-    time over ours for 5 folds and 100 strengths, with inner products and without, lasso and elastic
-    net: 500 x 100, 5 targets: 1.2, 0.4 and 3.0, 0.4; 5000 x 200, 20 targets: 9, 0.4 and 18, 0.6;
-    500 x 1000, 5 targets: 0.41, 0.55 and 1.6, 0.95; 300 x 2000, 3 targets: 0.63, 0.60 and 1.5, 0.8;
-    100 x 1500, 5 targets: 0.86, 0.84 and 3.7, 1.9 (python -m benchmarks.multi_task --both).
+    scikit-learn's time over ours for 5 folds and 100 strengths, with inner products and without,
+    lasso and elastic net: 500 x 100, 5 targets: 1.7, 0.4 and 2.4, 0.4; 5000 x 200, 20 targets: 21,
+    0.5 and 30, 0.7; 500 x 1000, 5 targets: 1.2, 0.44 and 2.9, 0.8; 300 x 2000, 3 targets: 1.6, 0.5
+    and 2.1, 0.8; 100 x 1500, 5 targets: 1.4, 0.7 and 3.5, 1.6; 200 x 10000, 3 targets: 1.4, 0.7 and
+    2.3, 1.3 (python -m benchmarks.multi_task --both).
     """
     return bool(
         hasattr(problem.penalty, "prox_row")
         and problem.loss.quadratic
         and problem.base.layout == "dense"
         and problem.dtype == problem.xp.float64
-        and (_few_columns(problem) or (is_numpy(problem.xp) and not _crowded(problem)))
+        and (is_numpy(problem.xp) or _few_columns(problem))
     )
 
 
 def _few_columns(problem: Any) -> bool:
     n, p = problem.base.shape
     return bool(p <= min(GRAM_BELOW, n))
-
-
-def _crowded(problem: Any) -> bool:
-    n, p = problem.base.shape
-    return p < WIDE * n and not problem.penalty.l2
 
 
 def row_path(
@@ -83,72 +87,156 @@ def row_path(
     """
     steps = _Rows(problem, tol, max_iter)
     A = len(strengths)
-    coefs, gaps = np.full((steps.W.size, A), np.nan), np.full(A, np.nan)
+    coefs, gaps = np.full((steps.at.W.size, A), np.nan), np.full(A, np.nan)
     n_iters, done = np.zeros(A, dtype=int), 0
     for k, t in enumerate(map(float, strengths)):
         if k and time.perf_counter() >= deadline:
             break
         n_iters[k], gaps[k] = steps.go_to(t)
-        coefs[:, k], done = steps.W.ravel(), k + 1
+        coefs[:, k], done = steps.at.W.ravel(), k + 1
     return Path(coefs, gaps, n_iters, done)
 
 
+class _Point:
+    """Coefficients ``W`` with their correlations ``C = B'(T - B W)``, and what follows from them.
+
+    Its residual is a point of the dual for every strength; see `_exact_path` for the two ways.
+    """
+
+    def __init__(self, W: Any, C: Any, Q: Any, square: float) -> None:
+        self.W, self.C = W, C
+        self.cross = square - float(np.vdot(Q, W))
+        self.rest = max(self.cross - float(np.vdot(W, C)), 0.0)
+        self.size, self.weight = float(np.sum(_norms(W))), float(np.vdot(W, W))
+        self.sizes = _norms(C)
+
+    def primal(self, l1: float, l2: float) -> float:
+        """The objective."""
+        return self.rest / 2 + l1 * self.size + l2 * self.weight / 2
+
+    def dual(self, l1: float, l2: float) -> float:
+        """A bound from below on the objective of any coefficients."""
+        sizes = _norms(self.C - l2 * self.W) if l2 > 0 else self.sizes
+        largest = np.max(sizes, initial=0.0)
+        bound = float(dual_along(self.cross, self.rest + l2 * self.weight, largest, l1))
+        if l2 > 0:
+            over = np.maximum(self.sizes - l1, 0)
+            bound = max(bound, self.cross - self.rest / 2 - float(over @ over) / (2 * l2))
+        return bound
+
+
 class _Rows:
-    """Where the path stands: coefficients, correlations, and the rows that are swept."""
+    """Where the path stands: the last two answers, and the rows that are swept."""
 
     def __init__(self, problem: Any, tol: float, max_iter: int) -> None:
         xp, Y, omega = problem.xp, problem.y, problem.omega
         self.penalty, self.max_iter = problem.penalty, max_iter
         self.products = (_All if _few_columns(problem) else _Growing)(problem)
-        self.Q = self.products.Q
         self.square = to_float(omega @ xp.sum(Y**2, axis=1))
         self.goal = tol * self.square / 2
-        self.W, self.C = np.zeros_like(self.Q), self.Q
-        self.last = math.inf
+        Q = self.products.Q
+        self.at = self.best = self._point(np.zeros_like(Q), Q)
+        # Strengths with their answers, the last two.
+        self.reached: list[tuple[float, _Point]] = []
         self.rows = np.zeros(0, dtype=np.intp)
-        self.block = np.zeros((0, 0))
+        self.room = np.zeros((0, 0))
+        # Sweeps since the correlations were formed from the data.
+        self.stale = 0
 
     def go_to(self, t: float) -> tuple[int, float]:
         """Solve for the strength ``t``: the sweeps that it took, and the gap."""
         l1, l2 = t * self.penalty.l1, t * self.penalty.l2
+        # Residuals of larger strengths bound this objective, too, and well: coefficients settle
+        # long before their own residual is nearly feasible.
+        self.best = max(self.at, self.best, key=lambda point: point.dual(l1, l2))
+        dual = self.best.dual(l1, l2)
+        before = self.reached[-1][0] * self.penalty.l1 if self.reached else l1
         # The strong rule: correlations change no faster than the strength, as a rule.
-        before = self.last if self.last < math.inf else l1
-        self._take(_norms(self.C) > 2 * l1 - before)
-        self.last = l1
+        wanted = self.at.sizes > 2 * l1 - before
+        self.at = min(self.at, self._ahead(t), key=lambda point: point.primal(l1, l2))
+        self._take(wanted | np.any(self.at.W != 0, axis=1))
         # A change of size s lowers the objective by about s^2.
-        n_iter, target = 0, math.sqrt(self.goal)
+        n_iter, moved = 0, math.sqrt(self.goal)
         while True:
-            W = np.ascontiguousarray(self.W[self.rows])
-            C = np.ascontiguousarray(self.C[self.rows].T)
-            sweeps = min(SWEEPS, self.max_iter - n_iter)
-            swept, moved = HOST.gram_row_epochs(self.block, C, W, l1, l2, sweeps, target)
+            swept, moved = self._sweep(l1, l2, dual, self.max_iter - n_iter, moved)
             n_iter += swept
-            self.W[self.rows] = W
-            self.C = self.products.correlations(self.rows, W)
-            gap = _gap(self.C, self.Q, self.W, self.square, l1, l2)
-            if gap <= self.goal or n_iter >= self.max_iter:
+            bound = self.at.dual(l1, l2)
+            if bound > dual:
+                self.best, dual = self.at, bound
+            gap = max(self.at.primal(l1, l2) - dual, 0.0)
+            grown = gap > self.goal and self._take(self.at.sizes > l1)
+            if gap <= self.goal or n_iter >= self.max_iter or (moved == 0 and not grown):
+                self.reached = [*self.reached[-1:], (t, self.at)]
                 return n_iter, gap
-            grown = self._take(_norms(self.C) > l1)
-            if moved == 0 and not grown:
-                return n_iter, gap
-            target = TIGHTEN * min(moved, target) if moved > 0 else target
+
+    def _sweep(
+        self, l1: float, l2: float, dual: float, most: int, target: float
+    ) -> tuple[int, float]:
+        """Up to the goal, if no other rows mattered: the sweeps, and a target for the next ones."""
+        m, Q = len(self.rows), self.products.Q[self.rows]
+        W = np.ascontiguousarray(self.at.W[self.rows])
+        C = np.ascontiguousarray(self.at.C[self.rows].T)
+        done = 0
+        while True:
+            swept, moved = HOST.gram_row_epochs(
+                self.room[:m, :m], C, W, l1, l2, min(SWEEPS, most - done), target
+            )
+            done += swept
+            inside = _Point(W, C.T, Q, self.square)
+            gap = inside.primal(l1, l2) - max(inside.dual(l1, l2), dual)
+            # What a residual lacks to be feasible, and so the gap, falls as the changes do.
+            share = AIM * self.goal / gap if gap > self.goal else AIM
+            target = min(max(share, LEAST), AIM) * min(moved, target)
+            if gap <= self.goal or done >= most or moved == 0:
+                self.stale += done
+                self.at = self._full(inside)
+                return done, target
+
+    def _ahead(self, t: float) -> _Point:
+        """On from the last two answers: between changes of the rows inside, paths hardly bend."""
+        if len(self.reached) < 2:
+            return self.at
+        (t0, old), (t1, last) = self.reached
+        share = (t - t1) / (t1 - t0) if t1 != t0 else 0.0
+        return self._point(last.W + share * (last.W - old.W), last.C + share * (last.C - old.C))
+
+    def _full(self, inside: _Point) -> _Point:
+        """With the rows that are swept as given, and no others."""
+        W = np.zeros_like(self.products.Q)
+        W[self.rows] = inside.W
+        if len(self.rows) == len(W) and self.stale <= SWEEPS:
+            # The sweeps kept the correlations of all rows, but for their rounding.
+            C = np.empty_like(W)
+            C[self.rows] = inside.C
+            return self._point(W, C)
+        self.stale = 0
+        return self._point(W, self.products.correlations(self.rows, inside.W))
+
+    def _point(self, W: Any, C: Any) -> _Point:
+        return _Point(W, C, self.products.Q, self.square)
 
     def _take(self, wanted: Any) -> bool:
         """Sweep over the rows ``wanted``, too; whether there were any new."""
-        inside = np.zeros(len(wanted), dtype=bool)
-        inside[self.rows] = True
-        new = np.flatnonzero(wanted & ~inside)
+        known = np.zeros(len(wanted), dtype=bool)
+        known[self.rows] = True
+        new = np.flatnonzero(wanted & ~known)
         if not len(new):
             return False
-        inside = np.any(self.W[self.rows] != 0, axis=1)
-        if len(self.rows) + len(new) > CROWDED * (np.count_nonzero(inside) + len(new)):
+        inside = np.any(self.at.W[self.rows] != 0, axis=1)
+        if len(self.rows) + len(new) > MOST * len(wanted) and len(wanted) <= GRAM_BELOW:
+            new = np.flatnonzero(~known)
+        elif len(self.rows) + len(new) > CROWDED * (np.count_nonzero(inside) + len(new)):
             # Rows that have left the model make changes of the others dear.
+            m = int(np.count_nonzero(inside))
             self.rows = self.rows[inside]
-            self.block = self.products.block(self.rows, self.rows)
+            self.room[:m, :m] = self.room[: len(inside), : len(inside)][np.ix_(inside, inside)]
         m, self.rows = len(self.rows), np.concatenate([self.rows, new])
-        more, old = self.products.block(new, self.rows), self.block
-        self.block = np.empty((len(self.rows), len(self.rows)))
-        self.block[:m, :m], self.block[m:], self.block[:m, m:] = old, more, more[:, :m].T
+        size = len(self.rows)
+        if size > len(self.room):
+            room = np.empty((min(len(wanted), 2 * size),) * 2)
+            room[:m, :m], self.room = self.room[:m, :m], room
+        more = self.products.block(new, self.rows)
+        self.room[m:size, :size], self.room[:m, m:size] = more, more[:, :m].T
         return True
 
 
@@ -204,19 +292,4 @@ class _Growing:
 
 
 def _norms(C: Any) -> Any:
-    return np.sqrt(np.sum(C**2, axis=1))
-
-
-def _gap(C: Any, Q: Any, W: Any, square: float, l1: float, l2: float) -> float:
-    """The duality gap at ``W``, where ``C = B'(T - B W)``; see `_exact_path` for its two points."""
-    cross = square - float(np.sum(Q * W))
-    rest = max(cross - float(np.sum(W * C)), 0.0)
-    ridge = l2 * float(np.sum(W**2))
-    norms = _norms(W)
-    primal = rest / 2 + l1 * float(np.sum(norms)) + ridge / 2
-    largest = np.max(_norms(C - l2 * W), initial=0.0)
-    dual = float(dual_along(cross, rest + ridge, largest, l1))
-    if l2 > 0:
-        over = np.maximum(_norms(C) - l1, 0)
-        dual = max(dual, cross - rest / 2 - float(np.sum(over**2)) / (2 * l2))
-    return max(primal - dual, 0.0)
+    return np.sqrt(np.einsum("jk,jk->j", C, C))

@@ -189,3 +189,42 @@ def test_a_path_on_the_gram_matrix_is_that_on_the_data(l1_ratio: float, weighted
     np.testing.assert_allclose(on_gram.mse_path_, on_data.mse_path_, rtol=1e-4)
     np.testing.assert_allclose(on_gram.coef_, on_data.coef_, atol=1e-4)
     assert on_gram.alpha_ == on_data.alpha_
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("shape", [(60, 40), (40, 70), (15, 200)], ids=str)
+def test_gaps_along_a_path_bound_what_is_lost(shape: tuple[int, int], l1_ratio: float) -> None:
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal(shape)
+    Y = X[:, :6] @ rng.standard_normal((6, 3)) + rng.standard_normal((shape[0], 3))
+    given = {"l1_ratio": l1_ratio, "alphas": 60, "eps": 1e-3}
+    alphas, coefs, gaps = enet_path(X, Y, **given)
+    _, exact, left = enet_path(X, Y, **{**given, "tol": 1e-10, "max_iter": 100_000})
+
+    def objective(W: np.ndarray) -> np.ndarray:
+        R = Y.T[..., None] - np.einsum("np,kpa->kna", X, W)
+        sizes = np.sqrt(np.sum(W**2, axis=0))
+        penalty = l1_ratio * np.sum(sizes, axis=0) + (1 - l1_ratio) / 2 * np.sum(sizes**2, axis=0)
+        return np.sum(R**2, axis=(0, 1)) / (2 * len(Y)) + alphas * penalty
+
+    unit = np.sum(Y**2) / (2 * len(Y))
+    lost = objective(coefs) - objective(exact)
+    assert np.max(gaps) <= 1e-4 * unit
+    assert np.max(left) <= 1e-10 * unit
+    assert np.all(lost <= gaps + 1e-12 * unit)
+    assert np.all(lost >= -left - 1e-12 * unit)
+
+
+def test_the_compiled_sweeps_take_a_part_of_a_larger_matrix() -> None:
+    rng = np.random.default_rng(0)
+    B, T = rng.standard_normal((20, 5)), rng.standard_normal((20, 2))
+    G, room = B.T @ B, np.full((9, 9), np.nan)
+    room[:5, :5] = G
+    ends = []
+    for matrix in (G, room[:5, :5]):
+        W, C = np.zeros((5, 2)), np.ascontiguousarray((B.T @ T).T)
+        bind(np, np.dtype(np.float64)).gram_row_epochs(matrix, C, W, 2.0, 0.0, 5, 0.0)
+        ends.append(W)
+    np.testing.assert_array_equal(*ends)
+    with pytest.raises(ValueError, match="contiguous"):
+        bind(np, np.dtype(np.float64)).gram_row_epochs(room.T[:5, :5], C, W, 2.0, 0.0, 5, 0.0)

@@ -9,12 +9,14 @@ from libc.math cimport sqrt
 from skopt_dl.kernels.cython._vectors cimport axpy
 
 
-def gram_row_epochs(const double[:, ::1] G, double[:, ::1] C, double[:, ::1] W, double l1,
+def gram_row_epochs(const double[:, :] G, double[:, ::1] C, double[:, ::1] W, double l1,
                     double l2, int n_epochs, double target):
     """See `skopt_dl.kernels.generic_rows.gram_row_epochs`."""
     cdef int p = W.shape[0], K = W.shape[1], j, k, done = 0
     cdef double moved = 0, norm, share, size, L, g
     cdef double[::1] d = np.empty(K)
+    if p and G.strides[1] != sizeof(double):
+        raise ValueError("the rows of G must be contiguous")
     while done < n_epochs:
         PyErr_CheckSignals()
         with nogil:
