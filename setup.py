@@ -1,5 +1,6 @@
 """Compiles the Cython kernels; everything else stands in setup.cfg."""
 
+import os
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -14,4 +15,8 @@ extensions = [
     Extension(".".join(p.with_suffix("").parts), [str(p)], extra_compile_args=FLAGS)
     for p in sources
 ]
-setup(ext_modules=cythonize(extensions, nthreads=2, compiler_directives={"embedsignature": True}))
+cores = os.cpu_count() or 1
+setup(
+    ext_modules=cythonize(extensions, nthreads=cores, compiler_directives={"embedsignature": True}),
+    options={"build_ext": {"parallel": cores}},
+)

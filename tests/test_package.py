@@ -14,6 +14,7 @@ import pytest
 import skopt_dl
 import skopt_dl.solvers
 from skopt_dl.dispatch import SOLVERS
+from skopt_dl.kernels.lazy import LazyKernels
 
 INIT = Path(skopt_dl.__file__)
 
@@ -79,3 +80,15 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_version_and_typing_marker() -> None:
     assert version("skopt_dl") == skopt_dl.__version__
     assert INIT.with_name("py.typed").is_file()
+
+
+def test_a_source_tree_without_its_kernels_says_how_to_build_them(tmp_path, monkeypatch):
+    (tmp_path / "unbuilt").mkdir()
+    (tmp_path / "unbuilt" / "__init__.py").touch()
+    (tmp_path / "unbuilt" / "broken.py").write_text("import nowhere\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    kernels = LazyKernels("unbuilt", dot="missing", axpy="broken")
+    with pytest.raises(ImportError, match=r"unbuilt\.missing is missing.*pip install -e"):
+        _ = kernels.dot
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        _ = kernels.axpy

@@ -24,4 +24,15 @@ class LazyKernels:
         # Underscores first: a copy asks for them before it has its modules.
         if kernel.startswith("_") or kernel not in self._modules:
             raise AttributeError(kernel)
-        return getattr(import_module(f"{self._package}.{self._modules[kernel]}"), kernel)
+        name = f"{self._package}.{self._modules[kernel]}"
+        try:
+            return getattr(import_module(name), kernel)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            raise ImportError(
+                f"the compiled module {name} is missing: the kernels of this source tree were not "
+                "built. Run `pip install -e .` in it, or start Python elsewhere with the package "
+                "installed",
+                name=name,
+            ) from error
