@@ -17,6 +17,21 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 
 #include "_clones.h"
 
+/* Asks for memory that is read soon. */
+static inline void prefetch(const void *from, long bytes) {
+#ifdef __GNUC__
+    for (long i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)from + i);
+#else
+    (void)from, (void)bytes;
+#endif
+}
+
+/* Numbers that loops with local arrays take at a time. */
+#define BLOCK 64
+/* Rows that a softmax of up to so many classes takes at a time. */
+#define ROWS 16
+#define FEW_CLASSES 32
+
 /* artanh(s) / s in q = s * s, to rounding for q <= 1/9. */
 #define ARTANH_SERIES(q) (1 + q * ((REAL)1 / 3 + q * ((REAL)1 / 5 + q * ((REAL)1 / 7 \
     + q * ((REAL)1 / 9 + q * ((REAL)1 / 11 + q * ((REAL)1 / 13 + q * ((REAL)1 / 15 \
@@ -24,12 +39,19 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
     + q * ((REAL)1 / 25 + q * ((REAL)1 / 27 + q * ((REAL)1 / 29 + q * ((REAL)1 / 31 \
     + q * ((REAL)1 / 33 + q * ((REAL)1 / 35))))))))))))))))))
 
+/* The same, to rounding for q <= 0.0295. */
+#define LOG_SERIES(q) (1 + q * ((REAL)1 / 3 + q * ((REAL)1 / 5 + q * ((REAL)1 / 7 + q * ((REAL)1 / 9 \
+    + q * ((REAL)1 / 11 + q * ((REAL)1 / 13 + q * ((REAL)1 / 15 + q * ((REAL)1 / 17 \
+    + q * ((REAL)1 / 19 + q * ((REAL)1 / 21)))))))))))
+
 #define REAL double
 #define INTEGER int64_t
 #define NAME(x) d_##x
 #define LOWEST -708.0
+#define LEAST -1.79e308
 #define MANTISSA 52
 #define BIAS 1023
+#define ROOT_HALF 0x3fe6a09e667f3bcd
 #define LN2_HIGH 6.93147180369123816490e-01
 #define LN2_LOW 1.90821492927058770002e-10
 #define POLYNOMIAL(r) (1 + r * (1 + r * (1. / 2 + r * (1. / 6 + r * (1. / 24 + r * (1. / 120 \
@@ -49,8 +71,10 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #undef INTEGER
 #undef NAME
 #undef LOWEST
+#undef LEAST
 #undef MANTISSA
 #undef BIAS
+#undef ROOT_HALF
 #undef LN2_HIGH
 #undef LN2_LOW
 #undef POLYNOMIAL
@@ -65,8 +89,10 @@ enum { IDENTITY = 0, LOGISTIC = 1, TANH = 2, RELU = 3, LEAKY_RELU = 4, ELU = 5, 
 #define INTEGER int32_t
 #define NAME(x) s_##x
 #define LOWEST -87.0f
+#define LEAST -3.4e38f
 #define MANTISSA 23
 #define BIAS 127
+#define ROOT_HALF 0x3f3504f3
 #define LN2_HIGH 6.93359375e-01f
 #define LN2_LOW -2.12194440e-04f
 #define POLYNOMIAL(r) (1 + r * (1 + r * (1.f / 2 + r * (1.f / 6 + r * (1.f / 24 + r * (1.f / 120 \

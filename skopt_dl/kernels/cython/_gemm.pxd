@@ -8,6 +8,12 @@ cdef void mixed_gemm(bint turn_a, bint turn_b, int rows, int columns, int inner,
                      const floating* a, const floating* b, floating keep,
                      floating* out) noexcept nogil
 
+cdef bint fused_forward(int rows, int columns, int inner, const floating* a, const floating* b,
+                        const floating* bias, bint cut, floating* out) noexcept nogil
+
+cdef bint fused_backward(int rows, int columns, int inner, const floating* a, const floating* b,
+                         const floating* outputs, floating* sums, floating* out) noexcept nogil
+
 
 cdef inline void gemm(bint turn_a, bint turn_b, int rows, int columns, int inner, const floating* a,
                       const floating* b, bint add, floating* out) noexcept nogil:

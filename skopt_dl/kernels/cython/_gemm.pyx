@@ -10,6 +10,10 @@ cdef extern from "_products.h" nogil:
     bint has_wide_vectors()
     void s_product(bint, bint, long, long, long, float, const float*, const float*, float, float*)
     void d_product(bint, bint, long, long, long, double, const double*, const double*, double, double*)
+    void s_forward(long, long, long, const float*, const float*, const float*, bint, float*)
+    void d_forward(long, long, long, const double*, const double*, const double*, bint, double*)
+    void s_backward(long, long, long, const float*, const float*, const float*, float*, float*)
+    void d_backward(long, long, long, const double*, const double*, const double*, double*, double*)
 
 # Multiplications from which a BLAS of several threads is faster than tiles, which have one: what
 # these take lasts as long as it takes to wake the threads (``python -m benchmarks.products``).
@@ -70,3 +74,27 @@ cdef void mixed_gemm(bint turn_a, bint turn_b, int rows, int columns, int inner,
     else:
         dgemm(tb, ta, &columns, &rows, &inner, &share, <double*>b, &ldb, <double*>a, &lda, &keep,
               out, &columns)
+
+
+cdef bint fused_forward(int rows, int columns, int inner, const floating* a, const floating* b,
+                        const floating* bias, bint cut, floating* out) noexcept nogil:
+    """``out = A B + bias``, what is negative cut off or not; False, and nothing, without tiles."""
+    if not _in_tiles(rows, columns, inner):
+        return False
+    if floating is float:
+        s_forward(rows, columns, inner, a, b, bias, cut, out)
+    else:
+        d_forward(rows, columns, inner, a, b, bias, cut, out)
+    return True
+
+
+cdef bint fused_backward(int rows, int columns, int inner, const floating* a, const floating* b,
+                         const floating* outputs, floating* sums, floating* out) noexcept nogil:
+    """``out = A B'`` where ``outputs`` are positive, its column sums added to ``sums``; or False."""
+    if not _in_tiles(rows, columns, inner):
+        return False
+    if floating is float:
+        s_backward(rows, columns, inner, a, b, outputs, sums, out)
+    else:
+        d_backward(rows, columns, inner, a, b, outputs, sums, out)
+    return True

@@ -1,11 +1,5 @@
 /* Losses of a linear model, row by row. Included behind _network.h, once for each precision. */
 
-/* log(1 + e) for e in [0, 1]: 2 artanh(e / (2 + e)) by its series; the argument is at most 1/3. */
-static inline REAL NAME(log1p_unit)(REAL e) {
-    REAL s = e / (2 + e), q = s * s;
-    return 2 * s * ARTANH_SERIES(q);
-}
-
 CLONES void NAME(logistic_terms)(const REAL *restrict y, const REAL *restrict z,
                                  REAL *restrict value, REAL *restrict slope, long n) {
     for (long i = 0; i < n; i++) {

@@ -13,6 +13,26 @@ static inline REAL NAME(exp_poly)(REAL x) {
     return p * scale;
 }
 
+/* log(x) of a positive normal number: x = m 2^k with sqrt(1/2) <= m < sqrt(2), and the series of
+   log m = 2 artanh((m - 1) / (m + 1)), whose argument is below 0.172. NaN stays. */
+static inline REAL NAME(log_poly)(REAL x) {
+    INTEGER bits;
+    memcpy(&bits, &x, sizeof bits);
+    INTEGER power = (bits - ROOT_HALF) >> MANTISSA;
+    REAL m, k = (REAL)(int32_t)power;
+    bits -= power << MANTISSA;
+    memcpy(&m, &bits, sizeof m);
+    REAL s = (m - 1) / (m + 1), q = s * s;
+    REAL found = k * LN2_HIGH + (2 * s * LOG_SERIES(q) + k * LN2_LOW);
+    return x == x ? found : x;
+}
+
+/* log(1 + e) for e in [0, 1]: 2 artanh(e / (2 + e)) by its series; the argument is at most 1/3. */
+static inline REAL NAME(log1p_unit)(REAL e) {
+    REAL s = e / (2 + e), q = s * s;
+    return 2 * s * ARTANH_SERIES(q);
+}
+
 /* A row of the units with an exponential and stored slopes. First, in a loop of its own for the
    vectoriser, s becomes the argument of the exponential, at most 0. */
 static inline void NAME(gated_units)(REAL *restrict z, const REAL *restrict b, REAL *restrict s,
@@ -224,30 +244,109 @@ static inline REAL NAME(within)(REAL p, REAL floor) {
     return p < floor ? floor : p > 1 - floor ? 1 - floor : p;
 }
 
-static double NAME(logistic_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
+CLONES double NAME(logistic_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
                                   double share, double floor, long n, long k) {
     double total = 0;
-    for (long i = 0; i < n; i++) {
-        REAL *restrict z = Z + i * k;
-        const REAL *restrict y = Y + i * k;
-        double weight = s ? s[i] : 1.0, row = 0;
-        REAL scale = (REAL)(share * weight);
-        for (long j = 0; j < k; j++) {
-            REAL t = z[j], e = EXP(t < 0 ? t : -t), p = (t < 0 ? e : 1) / (1 + e);
-            if (floor > 0) {
-                REAL q = NAME(within)(p, (REAL)floor);
-                row -= y[j] * (double)LOG(q) + (1 - y[j]) * (double)LOG(1 - q);
-            } else
-                row += (double)LOG1P(e) + (t > 0 ? t : 0) - (double)y[j] * t;
-            z[j] = scale * (p - y[j]);
+    REAL loss[BLOCK], weight[BLOCK], scale = (REAL)share, least = (REAL)floor;
+    for (long low = 0; low < n * k; low += BLOCK) {
+        const long count = n * k - low < BLOCK ? n * k - low : BLOCK;
+        REAL *restrict z = Z + low;
+        const REAL *restrict y = Y + low;
+        for (long i = 0; i < count; i++) weight[i] = 1;
+        if (s)
+            for (long i = 0; i < count; i++) weight[i] = s[k == 1 ? low + i : (low + i) / k];
+        for (long i = 0; i < count; i++) {
+            REAL t = z[i], u = -ABS(t), e = NAME(exp_poly)(u < LOWEST ? LOWEST : u);
+            REAL p = (t < 0 ? e : 1) / (1 + e);
+            loss[i] = floor > 0 ? p : NAME(log1p_unit)(e) + (t > 0 ? t : 0) - y[i] * t;
+            z[i] = scale * weight[i] * (p - y[i]);
         }
-        total += weight * row;
+        if (floor > 0)
+            for (long i = 0; i < count; i++) {
+                REAL q = NAME(within)(loss[i], least);
+                loss[i] = -y[i] * NAME(log_poly)(q) - (1 - y[i]) * NAME(log_poly)(1 - q);
+            }
+        for (long i = 0; i < count; i++) total += (double)weight[i] * (double)loss[i];
+    }
+    return total;
+}
+
+/* Few classes: a block of rows is turned, so that loops run over rows. Each does one thing and has no
+   branch, or it is not vectorised. */
+CLONES double NAME(softmax_of_few)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
+                                   double share, double floor, long n, long k) {
+    REAL t[FEW_CLASSES * ROWS], u[FEW_CLASSES * ROWS];
+    REAL top[ROWS], sum[ROWS], mass[ROWS], squares[ROWS], own[ROWS], loss[ROWS];
+    double total = 0;
+    for (long low = 0; low < n; low += ROWS) {
+        const long count = n - low < ROWS ? n - low : ROWS;
+        for (long i = 0; i < ROWS; i++) {
+            /* A last block is filled with its last row. */
+            const long row = (low + (i < count ? i : count - 1)) * k;
+            for (long j = 0; j < k; j++) t[j * ROWS + i] = Z[row + j];
+            for (long j = 0; j < k; j++) u[j * ROWS + i] = Y[row + j];
+        }
+        memcpy(top, t, sizeof top);
+        for (long j = 1; j < k; j++)
+            for (long i = 0; i < ROWS; i++) {
+                REAL a = t[j * ROWS + i];
+                top[i] = a > top[i] ? a : top[i];
+            }
+        for (long i = 0; i < ROWS; i++) sum[i] = mass[i] = squares[i] = own[i] = loss[i] = 0;
+        for (long j = 0; j < k; j++)
+            for (long i = 0; i < ROWS; i++) {
+                REAL y = u[j * ROWS + i];
+                mass[i] += y;
+                squares[i] += y * y;
+            }
+        if (!(floor > 0))
+            for (long j = 0; j < k; j++)
+                for (long i = 0; i < ROWS; i++) {
+                    REAL a = t[j * ROWS + i] - top[i];
+                    /* 0 * inf of a class without a share is nothing. */
+                    own[i] += u[j * ROWS + i] * (a < LEAST ? LEAST : a);
+                }
+        for (long j = 0; j < k; j++)
+            for (long i = 0; i < ROWS; i++) {
+                REAL a = t[j * ROWS + i] - top[i];
+                t[j * ROWS + i] = a < LOWEST ? LOWEST : a;
+            }
+        for (long i = 0; i < k * ROWS; i++) t[i] = NAME(exp_poly)(t[i]);
+        for (long j = 0; j < k; j++)
+            for (long i = 0; i < ROWS; i++) sum[i] += t[j * ROWS + i];
+        for (long i = 0; i < ROWS; i++) top[i] = 1 / sum[i];
+        for (long j = 0; j < k; j++)
+            for (long i = 0; i < ROWS; i++) t[j * ROWS + i] *= top[i];
+        REAL mixed = 0;
+        for (long i = 0; i < ROWS; i++) mixed += ABS(mass[i] - 1) + ABS(squares[i] - 1);
+        if (!(floor > 0))
+            for (long i = 0; i < ROWS; i++) loss[i] = mass[i] * NAME(log_poly)(sum[i]) - own[i];
+        else if (mixed == 0) {
+            /* One class a row: one logarithm. */
+            for (long j = 0; j < k; j++)
+                for (long i = 0; i < ROWS; i++) own[i] += u[j * ROWS + i] * t[j * ROWS + i];
+            for (long i = 0; i < ROWS; i++)
+                loss[i] = -NAME(log_poly)(NAME(within)(own[i], (REAL)floor));
+        } else
+            for (long j = 0; j < k; j++)
+                for (long i = 0; i < ROWS; i++) {
+                    REAL p = NAME(within)(t[j * ROWS + i], (REAL)floor);
+                    loss[i] -= u[j * ROWS + i] * NAME(log_poly)(p);
+                }
+        for (long i = 0; i < count; i++) {
+            double weight = s ? s[low + i] : 1.0;
+            REAL scale = (REAL)(share * weight);
+            for (long j = 0; j < k; j++)
+                Z[(low + i) * k + j] = scale * (t[j * ROWS + i] - u[j * ROWS + i]);
+            total += weight * (double)loss[i];
+        }
     }
     return total;
 }
 
 CLONES double NAME(softmax_loss)(REAL *restrict Z, const REAL *restrict Y, const REAL *s,
                                  double share, double floor, long n, long k) {
+    if (k <= FEW_CLASSES) return NAME(softmax_of_few)(Z, Y, s, share, floor, n, k);
     double total = 0;
     for (long i = 0; i < n; i++) {
         REAL *restrict z = Z + i * k;

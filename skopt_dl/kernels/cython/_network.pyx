@@ -5,11 +5,12 @@
 from cpython.exc cimport PyErr_CheckSignals
 from libc.string cimport memcpy, memset
 
-from skopt_dl.kernels.cython._gemm cimport floating, gemm
+from skopt_dl.kernels.cython._gemm cimport floating, fused_backward, fused_forward, gemm
 
 import numpy as np
 
 cdef extern from "_elementwise.h" nogil:
+    void prefetch(const void*, long)
     void d_bias_activate(double*, const double*, double*, long, long, int, double)
     void s_bias_activate(float*, const float*, float*, long, long, int, double)
     void d_slopes_of_outputs(const double*, double*, long, int)
@@ -46,6 +47,8 @@ cdef extern from "_elementwise.h" nogil:
 # Rows of a chunk: 1024 rows of 256 doubles are 2 MiB, about a core's share of cache.
 DEF CHUNK = 1024
 DEF MAX_LAYERS = 64
+# Rows of a batch that are asked for before they are copied: in large data they are far from the cache.
+DEF AHEAD = 16
 
 # Activations with a larger number store their slopes.
 DEF RELU = 3
@@ -306,6 +309,9 @@ cdef int _over_rows(Workspace work, long n, const floating* X, const floating* y
         else:
             for i in range(m):
                 at = pick[low + i]
+                if i + AHEAD < m:
+                    prefetch(X + pick[low + i + AHEAD] * p, sizeof(floating) * p)
+                    prefetch(y + pick[low + i + AHEAD] * K, sizeof(floating) * K)
                 memcpy(rows + i * p, X + at * p, sizeof(floating) * p)
                 memcpy(targets + i * K, y + at * K, sizeof(floating) * K)
                 if weights != NULL:
@@ -342,10 +348,18 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
     for k in range(last + 1):
         fan_in, fan_out = work.sizes[k], work.sizes[k + 1]
         out = rows + work.layer[k + 1]
-        gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False, out)
         kind = work.kinds[k] if k < last else 0
         mixed = k < last and work.share[k] >= 0
         stored = kind > RELU or mixed or (k < last and masks[k] != NULL)
+        if (
+            not stored
+            and (kind == RELU or kind == 0)
+            and fused_forward[floating](m, fan_out, fan_in, a, w + work.coef[k],
+                                        w + work.intercept[k], kind == RELU, out)
+        ):
+            a = out
+            continue
+        gemm[floating](False, False, m, fan_out, fan_in, a, w + work.coef[k], False, out)
         spare = slopes + work.layer[k + 1] if stored else NULL
         if mixed:
             _keep_inputs[floating](out, w + work.intercept[k], differences + work.layer[k + 1], m,
@@ -377,11 +391,15 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
             mixed = work.share[k - 1] >= 0
             stored = kind > RELU or mixed or masks[k - 1] != NULL
             kept = slopes + work.layer[k] if stored else NULL
-            gemm[floating](False, True, m, fan_in, fan_out, d, w + work.coef[k], False, back)
-            if mixed:
-                _share_sums[floating](back, differences + work.layer[k], grad + work.share[k - 1],
-                                      m, fan_in)
-            _activation_back[floating](back, a, kept, grad + work.intercept[k - 1], m, fan_in, kind)
+            if stored or kind != RELU or not fused_backward[floating](
+                m, fan_in, fan_out, d, w + work.coef[k], a, grad + work.intercept[k - 1], back
+            ):
+                gemm[floating](False, True, m, fan_in, fan_out, d, w + work.coef[k], False, back)
+                if mixed:
+                    _share_sums[floating](back, differences + work.layer[k],
+                                          grad + work.share[k - 1], m, fan_in)
+                _activation_back[floating](back, a, kept, grad + work.intercept[k - 1], m, fan_in,
+                                           kind)
             d, spare = back, other
             back, other = spare, d
     return loss

@@ -30,7 +30,11 @@ static int has_wide_vectors(void) {
 #define LOAD(mask, p) _mm512_maskz_loadu_ps(mask, p)
 #define STORE(p, mask, v) _mm512_mask_storeu_ps(p, mask, v)
 #define SPREAD(x) _mm512_set1_ps(x)
+#define PLUS(a, b) _mm512_add_ps(a, b)
 #define TIMES(a, b) _mm512_mul_ps(a, b)
+#define LARGER(a, b) _mm512_max_ps(a, b)
+#define ABOVE(a, b) _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
+#define ONLY(mask, v) _mm512_maskz_mov_ps(mask, v)
 #define TIMES_PLUS(a, b, c) _mm512_fmadd_ps(a, b, c)
 #include "_tiles.h"
 #undef REAL
@@ -42,7 +46,11 @@ static int has_wide_vectors(void) {
 #undef LOAD
 #undef STORE
 #undef SPREAD
+#undef PLUS
 #undef TIMES
+#undef LARGER
+#undef ABOVE
+#undef ONLY
 #undef TIMES_PLUS
 
 #define REAL double
@@ -54,7 +62,11 @@ static int has_wide_vectors(void) {
 #define LOAD(mask, p) _mm512_maskz_loadu_pd(mask, p)
 #define STORE(p, mask, v) _mm512_mask_storeu_pd(p, mask, v)
 #define SPREAD(x) _mm512_set1_pd(x)
+#define PLUS(a, b) _mm512_add_pd(a, b)
 #define TIMES(a, b) _mm512_mul_pd(a, b)
+#define LARGER(a, b) _mm512_max_pd(a, b)
+#define ABOVE(a, b) _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ)
+#define ONLY(mask, v) _mm512_maskz_mov_pd(mask, v)
 #define TIMES_PLUS(a, b, c) _mm512_fmadd_pd(a, b, c)
 #include "_tiles.h"
 
@@ -62,6 +74,10 @@ static int has_wide_vectors(void) {
 static int has_wide_vectors(void) { return 0; }
 #define s_product(turn_a, turn_b, rows, columns, inner, share, a, b, keep, c) ((void)0)
 #define d_product(turn_a, turn_b, rows, columns, inner, share, a, b, keep, c) ((void)0)
+#define s_forward(rows, columns, inner, a, b, bias, cut, c) ((void)0)
+#define d_forward(rows, columns, inner, a, b, bias, cut, c) ((void)0)
+#define s_backward(rows, columns, inner, a, b, outputs, sums, c) ((void)0)
+#define d_backward(rows, columns, inner, a, b, outputs, sums, c) ((void)0)
 #endif
 
 #endif

@@ -1,12 +1,21 @@
 /* Products of C-ordered matrices, a tile of vectors at a time; included twice by _products.h, which sets
    REAL, NAME(x) and the instructions of each precision. */
 
+/* What becomes of C before it is stored: a bias is added, and what is negative then may be cut off; or
+   C is the derivative by outputs of units with such a cut, of which it keeps the open ones, and adds
+   its column sums to `sums`. */
+typedef struct {
+    const REAL *bias, *outputs;
+    int cut;
+    REAL *sums;
+} NAME(ending);
+
 /* C = keep C + share A B on `rows` rows and `vectors` vectors of columns, of the last of which only those
-   in `last` exist. Element (i, k) of A is a[i of_row + k of_k], rows of B lie `apart`. Both counts are
+   in `last` exist; an ending belongs to these columns, and to rows from `below` numbers before. Element (i, k) of A is a[i of_row + k of_k], rows of B lie `apart`. Both counts are
    constants where it is called, so that the sums are registers. */
 WIDE_INLINE void NAME(tile)(const int rows, const int vectors, long inner, const REAL *a, long of_row,
                             long of_k, const REAL *b, long apart, MASK last, REAL share, REAL keep,
-                            REAL *c, long width) {
+                            REAL *c, long width, const NAME(ending) *ending, long below) {
     VECTOR sum[TILE_ROWS][TILE_VECTORS];
     const REAL *start[TILE_ROWS];
 #pragma GCC unroll 8
@@ -27,32 +36,51 @@ WIDE_INLINE void NAME(tile)(const int rows, const int vectors, long inner, const
             for (int j = 0; j < vectors; j++) sum[i][j] = TIMES_PLUS(t, row[j], sum[i][j]);
         }
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
 #pragma GCC unroll 3
-        for (int j = 0; j < vectors; j++) {
-            MASK some = j < vectors - 1 ? ALL : last;
+    for (int j = 0; j < vectors; j++) {
+        const MASK some = j < vectors - 1 ? ALL : last;
+        VECTOR bias = SPREAD(0), total = SPREAD(0);
+        if (ending && ending->bias) bias = LOAD(some, ending->bias + j * LANES);
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
             REAL *to = c + i * width + j * LANES;
-            VECTOR before = keep == 0 ? SPREAD(0) : LOAD(some, to);
-            STORE(to, some, TIMES_PLUS(SPREAD(share), sum[i][j], TIMES(SPREAD(keep), before)));
+            VECTOR value = TIMES(SPREAD(share), sum[i][j]);
+            if (keep != 0) value = TIMES_PLUS(SPREAD(keep), LOAD(some, to), value);
+            if (ending && ending->bias) {
+                value = PLUS(value, bias);
+                /* NaN stays. */
+                if (ending->cut) value = LARGER(SPREAD(0), value);
+            } else if (ending) {
+                const REAL *output = ending->outputs + below + i * width + j * LANES;
+                MASK open = ABOVE(LOAD(some, output), SPREAD(0));
+                value = ONLY(open, value);
+                total = PLUS(total, value);
+            }
+            STORE(to, some, value);
         }
+        if (ending && ending->sums) {
+            REAL *to = ending->sums + j * LANES;
+            STORE(to, some, PLUS(LOAD(some, to), total));
+        }
+    }
 }
 
 /* The same for any number of rows; A is read along its rows (of_k is 1) or down its columns. */
 #define COLUMNS(name, vectors, OF_ROW, OF_K)                                                         \
     WIDE void NAME(name)(long rows, long inner, const REAL *a, long width_a, const REAL *b,          \
-                         long apart, MASK last, REAL share, REAL keep, REAL *c, long width) {        \
+                         long apart, MASK last, REAL share, REAL keep, REAL *c, long width,          \
+                         const NAME(ending) *ending) {                                               \
         const long of_row = (OF_ROW), of_k = (OF_K);                                                 \
         long i = 0;                                                                                  \
         for (; i + 8 <= rows; i += 8)                                                                \
             NAME(tile)(8, vectors, inner, a + i * of_row, of_row, of_k, b, apart, last, share, keep, \
-                       c + i * width, width);                                                        \
+                       c + i * width, width, ending, i * width);                                     \
         for (; i + 4 <= rows; i += 4)                                                                \
             NAME(tile)(4, vectors, inner, a + i * of_row, of_row, of_k, b, apart, last, share, keep, \
-                       c + i * width, width);                                                        \
+                       c + i * width, width, ending, i * width);                                     \
         for (; i < rows; i++)                                                                        \
             NAME(tile)(1, vectors, inner, a + i * of_row, of_row, of_k, b, apart, last, share, keep, \
-                       c + i * width, width);                                                        \
+                       c + i * width, width, ending, i * width);                                     \
     }
 COLUMNS(along_1, 1, width_a, 1)
 COLUMNS(along_2, 2, width_a, 1)
@@ -79,10 +107,11 @@ WIDE void NAME(pack_turned)(long inner, const REAL *b, long width_b, int vectors
 }
 
 /* C = keep C + share A B, A and B as they are or turned. Without keep C is not read. */
-WIDE void NAME(product)(int turn_a, int turn_b, long rows, long columns, long inner, REAL share,
-                        const REAL *a, const REAL *b, REAL keep, REAL *c) {
+WIDE void NAME(ended_product)(int turn_a, int turn_b, long rows, long columns, long inner, REAL share,
+                              const REAL *a, const REAL *b, REAL keep, REAL *c,
+                              const NAME(ending) *ending) {
     static void (*const of[2][TILE_VECTORS])(long, long, const REAL *, long, const REAL *, long, MASK,
-                                             REAL, REAL, REAL *, long) = {
+                                             REAL, REAL, REAL *, long, const NAME(ending) *) = {
         {NAME(along_1), NAME(along_2), NAME(along_3)}, {NAME(down_1), NAME(down_2), NAME(down_3)}};
     REAL packed[DEPTH * TILE_VECTORS * LANES] __attribute__((aligned(64)));
     const long width_a = turn_a ? rows : inner, width_b = turn_b ? inner : columns;
@@ -99,14 +128,40 @@ WIDE void NAME(product)(int turn_a, int turn_b, long rows, long columns, long in
             count = vectors * LANES < columns - j ? vectors * LANES : columns - j;
             const MASK last = (MASK)(ALL >> (vectors * LANES - count));
             const REAL *right = turn_b ? b + j * width_b + low : b + low * width_b + j;
+            NAME(ending) here;
+            if (ending) {
+                here.bias = ending->bias ? ending->bias + j : NULL;
+                here.outputs = ending->outputs ? ending->outputs + j : NULL;
+                here.sums = ending->sums ? ending->sums + j : NULL;
+                here.cut = ending->cut;
+            }
             if (turn_b)
                 NAME(pack_turned)(depth, right, width_b, vectors, count, packed);
             else if (packs)
                 NAME(pack_rows)(depth, right, width_b, vectors, last, packed);
             of[turn_a][vectors - 1](rows, depth, left, width_a, packs ? packed : right,
                                     packs ? vectors * LANES : width_b, last, share, low ? 1 : keep,
-                                    c + j, columns);
+                                    c + j, columns, ending && low + depth == inner ? &here : NULL);
         }
         low += depth;
     } while (low < inner);
+}
+
+WIDE void NAME(product)(int turn_a, int turn_b, long rows, long columns, long inner, REAL share,
+                        const REAL *a, const REAL *b, REAL keep, REAL *c) {
+    NAME(ended_product)(turn_a, turn_b, rows, columns, inner, share, a, b, keep, c, NULL);
+}
+
+/* C = A B + bias, its negative numbers cut off or not. */
+WIDE void NAME(forward)(long rows, long columns, long inner, const REAL *a, const REAL *b,
+                        const REAL *bias, int cut, REAL *c) {
+    const NAME(ending) ending = {bias, NULL, cut, NULL};
+    NAME(ended_product)(0, 0, rows, columns, inner, 1, a, b, 0, c, &ending);
+}
+
+/* C = A B' where `outputs` are positive, else 0; its column sums are added to `sums`. */
+WIDE void NAME(backward)(long rows, long columns, long inner, const REAL *a, const REAL *b,
+                         const REAL *outputs, REAL *sums, REAL *c) {
+    const NAME(ending) ending = {NULL, outputs, 0, sums};
+    NAME(ended_product)(0, 1, rows, columns, inner, 1, a, b, 0, c, &ending);
 }
