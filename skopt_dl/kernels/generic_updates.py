@@ -295,6 +295,17 @@ def lion_update(
     mean_update(m, g, beta_2)
 
 
+def clipped_newton_update(
+    w: Any, m: Any, d: Any, rate: float, scale: float, epsilon: float, weight_decay: float
+) -> None:
+    """``w`` shrunk, and moved by ``m`` over ``max(scale d, epsilon)``, no coordinate further than
+    ``rate``."""
+    xp = namespace_of(w)
+    move = xp.clip(m / xp.clip(scale * d, epsilon, None), -1, 1)
+    w *= 1 - rate * weight_decay
+    w -= rate * move
+
+
 def fista_update(w: Any, last: Any, z: Any, t: Any, restart: bool) -> tuple[Any, Any]:
     """The point extrapolated from ``last`` over ``w`` and the next counter, new arrays.
 

@@ -56,8 +56,8 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in RULES),
     *((name, {"max_grad_norm": 0.1}) for name in ("adam", "sgd", "sam", "batch_svrg")),
     *(("adam", {"average": average}) for average in ("polyak", "ema", "swa")),
-    # Between two factorisations, which take memory of their own.
-    *((name, {"refresh": 7}) for name in ("shampoo", "soap")),
+    # Between two factorisations or looks at the curvature, which take memory of their own.
+    *((name, {"refresh": 7}) for name in ("shampoo", "soap", "sophia")),
 ]
 
 

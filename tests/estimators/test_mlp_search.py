@@ -58,6 +58,12 @@ def test_halving_spends_epochs_on_the_better_half():
     assert search.n_resources_ == [4, 8, 16]
     assert search.n_candidates_ == [4, 2, 1]
     assert search.best_estimator_.n_iter_ == 16
+    # A round begins with the epochs of the one before; clones have no start that is warm.
+    first = network(**search.best_params_ | {"max_iter": 4}).fit(X, LABELS)
+    assert search.best_estimator_.loss_curve_[:4] == first.loss_curve_
+    warm = clone(search).set_params(estimator__warm_start=True).fit(X, LABELS)
+    scores = "mean_test_score"
+    np.testing.assert_array_equal(warm.cv_results_[scores], search.cv_results_[scores])
     assert search.best_params_["learning_rate_init"] >= 1e-2
 
 

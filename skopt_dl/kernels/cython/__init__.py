@@ -37,6 +37,7 @@ UPDATES = Compiled(
 # its memory is pooled and its sums stay there.
 STEPS = Compiled(
     adagrad_norm_update="_steps",
+    clipped_newton_update="_steps",
     d_adaptation_update="_steps",
     distance="_steps",
     factored_scale="_matrices",

@@ -8,6 +8,12 @@
 #else
 #define CLONES static
 #endif
+/* A part of such functions, in each of their versions: on its own it would have the plainest one. */
+#ifdef __GNUC__
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
 #ifdef _MSC_VER
 #define restrict __restrict
 #endif

@@ -4,7 +4,7 @@
 
 /* exp(x) for LOWEST <= x <= 0: x = k ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial of r
    (remainder below rounding), and k added to the bits of the exponent. */
-static inline REAL NAME(exp_poly)(REAL x) {
+INLINE REAL NAME(exp_poly)(REAL x) {
     int32_t k = (int32_t)(x * (REAL)1.4426950408889634 - (REAL)0.5);
     REAL r = (x - k * LN2_HIGH) - k * LN2_LOW;
     REAL p = POLYNOMIAL(r), scale;
@@ -15,7 +15,7 @@ static inline REAL NAME(exp_poly)(REAL x) {
 
 /* log(x) of a positive normal number: x = m 2^k with sqrt(1/2) <= m < sqrt(2), and the series of
    log m = 2 artanh((m - 1) / (m + 1)), whose argument is below 0.172. NaN stays. */
-static inline REAL NAME(log_poly)(REAL x) {
+INLINE REAL NAME(log_poly)(REAL x) {
     INTEGER bits;
     memcpy(&bits, &x, sizeof bits);
     INTEGER power = (bits - ROOT_HALF) >> MANTISSA;
@@ -28,19 +28,17 @@ static inline REAL NAME(log_poly)(REAL x) {
 }
 
 /* log(1 + e) for e in [0, 1]: 2 artanh(e / (2 + e)) by its series; the argument is at most 1/3. */
-static inline REAL NAME(log1p_unit)(REAL e) {
+INLINE REAL NAME(log1p_unit)(REAL e) {
     REAL s = e / (2 + e), q = s * s;
     return 2 * s * ARTANH_SERIES(q);
 }
 
-/* A row of the units with an exponential and stored slopes. First, in a loop of its own for the
-   vectoriser, s becomes the argument of the exponential, at most 0. */
-static inline void NAME(gated_units)(REAL *restrict z, const REAL *restrict b, REAL *restrict s,
-                                     long k, int kind, REAL c) {
+/* Units with an exponential and stored slopes. First, in a loop of its own for the vectoriser, s
+   becomes the argument of the exponential, at most 0. */
+INLINE void NAME(gated_units)(REAL *restrict z, REAL *restrict s, long k, int kind, REAL c) {
     const REAL twice = kind == GELU ? 2 : 1;
     for (long j = 0; j < k; j++) {
-        REAL t = z[j] + b[j], u = t;
-        z[j] = t;
+        REAL t = z[j], u = t;
         if (kind == GELU) {
             u = t < -GELU_END ? -GELU_END : t > GELU_END ? GELU_END : t;
             u = (REAL)GELU_SCALE * (u + (REAL)GELU_CUBE * u * u * u);
@@ -52,14 +50,15 @@ static inline void NAME(gated_units)(REAL *restrict z, const REAL *restrict b, R
         const REAL l = kind == SELU ? (REAL)SELU_SCALE : 1;
         const REAL below = kind == SELU ? (REAL)(SELU_SCALE * SELU_ALPHA) : c;
         for (long j = 0; j < k; j++) {
-            REAL t = z[j], e = NAME(exp_poly)(s[j]);
-            z[j] = t > 0 ? l * t : below * (e - 1);
-            s[j] = t > 0 ? l : below * e;
+            /* e is 1 above 0. NaN stays. */
+            REAL t = z[j], e = NAME(exp_poly)(s[j]), over = t < 0 ? 0 : t, under = below * e;
+            z[j] = l * over + (under - below);
+            s[j] = t > 0 ? l : under;
         }
     } else if (kind == SOFTPLUS)
         for (long j = 0; j < k; j++) {
             REAL t = z[j], e = NAME(exp_poly)(s[j]);
-            z[j] = LOG1P(e) + (t > 0 ? t : 0);
+            z[j] = NAME(log1p_unit)(e) + (t > 0 ? t : 0);
             s[j] = (t < 0 ? e : 1) / (1 + e);
         }
     else if (kind == GELU)
@@ -86,43 +85,50 @@ static inline void NAME(gated_units)(REAL *restrict z, const REAL *restrict b, R
         }
 }
 
+/* tanh or the logistic function of z; what would overflow is cut off first, in a loop of its own. */
+INLINE void NAME(sigmoids)(REAL *restrict z, long k, int kind) {
+    REAL end = kind == TANH ? -LOWEST / 2 : -LOWEST;
+    for (long j = 0; j < k; j++) z[j] = z[j] < -end ? -end : z[j] > end ? end : z[j];
+    if (kind == TANH)
+        for (long j = 0; j < k; j++) {
+            /* Exact to a rounding of 1, which is what the next layer sees. */
+            REAL t = z[j], e = NAME(exp_poly)(-2 * ABS(t));
+            z[j] = SIGN((1 - e) / (1 + e), t);
+        }
+    else
+        for (long j = 0; j < k; j++) {
+            REAL t = z[j], e = NAME(exp_poly)(-ABS(t)), top = t < 0 ? e : 1;
+            z[j] = top / (1 + e);
+        }
+}
+
 /* Z becomes f(Z + b), and S the slopes there, where the activation is one that stores them. */
 CLONES void NAME(bias_activate)(REAL *restrict Z, const REAL *restrict b, REAL *restrict S, long n,
                                 long k, int kind, double strength) {
     REAL c = (REAL)strength;
-    for (long i = 0; i < n; i++) {
-        REAL *restrict z = Z + i * k;
-        REAL *restrict s = kind > RELU ? S + i * k : S;
-        if (kind == RELU)
-            for (long j = 0; j < k; j++) { REAL t = z[j] + b[j]; z[j] = t < 0 ? 0 : t; }
-        else if (kind == IDENTITY)
-            for (long j = 0; j < k; j++) z[j] += b[j];
-        else if (kind == LEAKY_RELU)
-            for (long j = 0; j < k; j++) {
-                REAL t = z[j] + b[j], f = t > 0 ? 1 : c;
-                z[j] = f * t;
-                s[j] = f;
-            }
-        else if (kind == TANH || kind == LOGISTIC) {
-            /* In a loop of its own, without which the next one does not vectorise. */
-            REAL end = kind == TANH ? -LOWEST / 2 : -LOWEST;
-            for (long j = 0; j < k; j++) {
-                REAL t = z[j] + b[j];
-                z[j] = t < -end ? -end : t > end ? end : t;
-            }
-            if (kind == TANH)
+    /* Exponentials of rows that fit the nearest cache are one long loop, if a row is no whole number
+       of vectors. */
+    const long most = k % 16 ? 2048 / k + 1 : 1;
+    for (long low = 0; low < n; low += most) {
+        const long rows = n - low < most ? n - low : most;
+        for (long i = low; i < low + rows; i++) {
+            REAL *restrict z = Z + i * k;
+            if (kind == RELU)
+                for (long j = 0; j < k; j++) { REAL t = z[j] + b[j]; z[j] = t < 0 ? 0 : t; }
+            else if (kind == LEAKY_RELU) {
+                REAL *restrict s = S + i * k;
                 for (long j = 0; j < k; j++) {
-                    /* Exact to a rounding of 1, which is what the next layer sees. */
-                    REAL t = z[j], e = NAME(exp_poly)(-2 * ABS(t));
-                    z[j] = SIGN((1 - e) / (1 + e), t);
+                    REAL t = z[j] + b[j], f = t > 0 ? 1 : c;
+                    z[j] = f * t;
+                    s[j] = f;
                 }
-            else
-                for (long j = 0; j < k; j++) {
-                    REAL t = z[j], e = NAME(exp_poly)(-ABS(t)), top = t < 0 ? e : 1;
-                    z[j] = top / (1 + e);
-                }
-        } else
-            NAME(gated_units)(z, b, s, k, kind, c);
+            } else
+                for (long j = 0; j < k; j++) z[j] += b[j];
+        }
+        if (kind == TANH || kind == LOGISTIC)
+            NAME(sigmoids)(Z + low * k, rows * k, kind);
+        else if (kind > LEAKY_RELU)
+            NAME(gated_units)(Z + low * k, S + low * k, rows * k, kind, c);
     }
 }
 
@@ -240,7 +246,7 @@ CLONES double NAME(squared_loss)(REAL *restrict Z, const REAL *restrict Y, const
     return 0.5 * total;
 }
 
-static inline REAL NAME(within)(REAL p, REAL floor) {
+INLINE REAL NAME(within)(REAL p, REAL floor) {
     return p < floor ? floor : p > 1 - floor ? 1 - floor : p;
 }
 

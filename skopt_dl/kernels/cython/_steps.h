@@ -16,6 +16,15 @@ CLONES void NAME(sign)(REAL *restrict w, const REAL *restrict g, long n, double 
     for (long i = 0; i < n; i++) w[i] -= g[i] > 0 ? step : g[i] < 0 ? -step : 0 * g[i];
 }
 
+CLONES void NAME(clipped_newton)(REAL *restrict w, const REAL *restrict m, const REAL *restrict d,
+                                 long n, double rate, double scale, double epsilon, double decay) {
+    REAL step = (REAL)rate, c = (REAL)scale, least = (REAL)epsilon, keep = (REAL)(1 - rate * decay);
+    for (long i = 0; i < n; i++) {
+        REAL below = c * d[i], t = m[i] / (below < least ? least : below);
+        w[i] = keep * w[i] - step * (t < -1 ? -1 : t > 1 ? 1 : t);
+    }
+}
+
 CLONES void NAME(mean)(REAL *restrict mean, const REAL *restrict g, long n, double decay) {
     for (long i = 0; i < n; i++) mean[i] = FADE(mean[i], g[i], decay);
 }

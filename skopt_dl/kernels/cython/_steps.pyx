@@ -20,6 +20,9 @@ cdef extern from "_elementwise.h" nogil:
     void s_gradient(float*, const float*, long, double)
     void d_sign(double*, const double*, long, double)
     void s_sign(float*, const float*, long, double)
+    void d_clipped_newton(double*, const double*, const double*, long, double, double, double,
+        double)
+    void s_clipped_newton(float*, const float*, const float*, long, double, double, double, double)
     void d_mean(double*, const double*, long, double)
     void s_mean(float*, const float*, long, double)
     void d_shift(double*, const double*, const double*, long, double)
@@ -63,6 +66,22 @@ cdef _gradient(floating[::1] w, const floating[::1] g, double rate):
         s_gradient(&w[0], &g[0], w.shape[0], rate)
     else:
         d_gradient(&w[0], &g[0], w.shape[0], rate)
+
+
+def clipped_newton_update(w, m, d, double rate, double scale, double epsilon, double weight_decay):
+    """See `skopt_dl.kernels.generic_updates.clipped_newton_update`."""
+    if w.dtype == np.float32:
+        _clipped_newton[float](w, m, d, rate, scale, epsilon, weight_decay)
+    else:
+        _clipped_newton[double](w, m, d, rate, scale, epsilon, weight_decay)
+
+
+cdef _clipped_newton(floating[::1] w, const floating[::1] m, const floating[::1] d, double rate,
+                     double scale, double epsilon, double decay):
+    if floating is float:
+        s_clipped_newton(&w[0], &m[0], &d[0], w.shape[0], rate, scale, epsilon, decay)
+    else:
+        d_clipped_newton(&w[0], &m[0], &d[0], w.shape[0], rate, scale, epsilon, decay)
 
 
 def sign_update(w, g, double rate):

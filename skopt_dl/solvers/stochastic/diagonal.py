@@ -202,16 +202,21 @@ class Sophia(StochasticSolver):
         return coordinate_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: DiagonalState, g: Any) -> None:
-        xp = problem.xp
-        state.m = self.beta_1 * state.m + (1 - self.beta_1) * g
+        kernels = problem.kernels
+        kernels.mean_update(state.m, g, self.beta_1)
         if (state.n_updates - 1) % self.refresh == 0:
             seen = curvature_diagonal(problem, state, state.batch[0])
-            first = state.n_seen == 0
-            state.h = seen if first else self.beta_2 * state.h + (1 - self.beta_2) * seen
+            kernels.mean_update(state.h, seen, self.beta_2 if state.n_seen else 0.0)
             state.n_seen += 1
-        below = xp.clip(self.scale * state.h, self.epsilon, None)
-        move = xp.clip(state.m / below, -1, 1)
-        state.w = (1 - state.rate * self.weight_decay) * state.w - state.rate * move
+        kernels.clipped_newton_update(
+            state.w,
+            state.m,
+            state.h,
+            state.rate,
+            self.scale,
+            self.epsilon,
+            self.weight_decay,
+        )
 
 
 def _start(solver: Any, problem: Any, w: Any) -> DiagonalState:
