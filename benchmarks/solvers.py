@@ -16,6 +16,7 @@ import sklearn.linear_model as peer
 from sklearn.model_selection import GridSearchCV
 
 import skopt_dl.linear_model as own
+from skopt_dl.model_selection import GridSearchCV as Together
 
 Fit = Callable[[float], Any]
 MANY = 10**5
@@ -262,12 +263,11 @@ def grid_lasso(q: Any, solvers: list[str]) -> Iterator[tuple[str, Fit]]:
     """A grid search over 50 strengths (fewer on few rows) and five folds: 250 fits and a refit."""
     grid = {"alpha": q.alpha * np.geomspace(1, 1e-3, max(5, min(50, len(q.y) // 100)))}
 
-    def made(module: Any) -> Fit:
-        return lambda tol: GridSearchCV(module.Lasso(tol=tol, max_iter=MANY), grid, cv=5).fit(
-            q.X, q.y
-        )
+    def made(module: Any, search: Any = GridSearchCV) -> Fit:
+        return lambda tol: search(module.Lasso(tol=tol, max_iter=MANY), grid, cv=5).fit(q.X, q.y)
 
     yield OURS, made(own)
+    yield f"{OURS} together", made(own, Together)
     yield "scikit-learn", made(peer)
     if celer := optional("celer"):
         yield "celer", made(celer)

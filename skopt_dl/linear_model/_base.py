@@ -132,7 +132,11 @@ class LinearEstimator(LinearModel):
             (the message then says why, and which solvers can).
         """
         self._check_parameters()
-        tasks = self._tasks(X, y, sample_weight)
+        self._solve_tasks(self._tasks(X, y, sample_weight))
+        return self
+
+    def _solve_tasks(self, tasks: list[Task]) -> None:
+        """Solve, and set what a fit sets."""
         results = []
         for k, task in enumerate(tasks):
             result = self._solve(
@@ -147,7 +151,6 @@ class LinearEstimator(LinearModel):
             results.append(result)
         self._store(tasks, results)
         self.solver_ = self._name_of_solver(results[0])
-        return self
 
     def _build_problem(self, X: Any, y: Any, sample_weight: Any = None) -> LinearProblem:
         """The problem that `fit` would solve on these raw data (the first one of several).

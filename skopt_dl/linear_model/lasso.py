@@ -17,6 +17,7 @@ from skopt_dl.linear_model._regression import (
     store_targets,
     target_tasks,
 )
+from skopt_dl.linear_model._together import fit_along, path_of
 from skopt_dl.linear_model.path import enet_path
 from skopt_dl.penalties import ElasticNet as ElasticNetPenalty
 
@@ -25,6 +26,9 @@ class SparseRegressor(BatchedRegressorMixin, SparseCoefficientsMixin, LinearEsti
     """An elastic net for each target."""
 
     path = staticmethod(enet_path)
+    # How several of them are fitted to the same data, and which.
+    _fit_together = staticmethod(fit_along)
+    _fits_with = path_of
     # Not a fact about samples that a meta-estimator could pass on.
     __metadata_request__fit: ClassVar[dict[str, str]] = {"check_input": UNUSED}
     _per_sample: ClassVar[bool] = True
@@ -77,9 +81,12 @@ class SparseRegressor(BatchedRegressorMixin, SparseCoefficientsMixin, LinearEsti
         return lasso_solver(self)
 
     def _tasks(self, X: Any, y: Any, sample_weight: Any) -> list[Task]:
-        l1 = self.alpha * self._ratio()
-        penalty = ElasticNetPenalty(l1, self.alpha - l1, self.positive)
+        penalty = self._penalty(self.alpha, self._ratio())
         return target_tasks(self, X, y, sample_weight, penalty, precompute=self.precompute)
+
+    def _penalty(self, alpha: float, ratio: float) -> ElasticNetPenalty:
+        l1 = alpha * ratio
+        return ElasticNetPenalty(l1, alpha - l1, self.positive)
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
         self.__dict__.pop("_moments", None)
