@@ -373,6 +373,33 @@ def matrix_product(
     return out
 
 
+def layer_matrix(v: Any, block: Any) -> Any:
+    """The matrix of a layer in a flat vector, an intercept its last row; a new array.
+
+    ``block`` has the slices of the coefficients and of the intercept, which may be empty, and the
+    number of columns.
+    """
+    xp, (coef, intercept, columns) = namespace_of(v), block
+    V = xp.reshape(v[coef], (-1, columns))
+    return xp.concat([V, v[intercept][None, :]]) if intercept.stop > intercept.start else V
+
+
+def put_layer(V: Any, block: Any, out: Any) -> None:
+    """Write such a matrix into the flat vector ``out``."""
+    coef, intercept, columns = block
+    rows = (coef.stop - coef.start) // columns
+    out[coef] = namespace_of(V).reshape(V[:rows, :], (-1,))
+    if intercept.stop > intercept.start:
+        out[intercept] = V[rows, :]
+
+
+def two_sided(v: Any, blocks: Any, pairs: Any, share: float, out: Any) -> Any:
+    """``share L V R`` in ``out`` for the matrix V of each layer and its pair of matrices."""
+    for block, (L, R) in zip(blocks, pairs, strict=True):
+        put_layer(share * (L @ layer_matrix(v, block) @ R), block, out)
+    return out
+
+
 def inverse_root(S: Any, power: int, floor: float) -> Any:
     """``S ** (-1 / power)`` of a symmetric matrix with eigenvalues of at least ``floor``."""
     xp = namespace_of(S)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, namespace_of
 
 
@@ -24,9 +25,12 @@ class Side(ABC):
     trace : 0-d array
         The trace of M, for the share of the damping that each side gets, as the last `refresh` knew
         it.
+    inverse : array of shape (size, size), optional
+        :math:`(M + \gamma I)^{-1}`, where it is formed.
     """
 
     trace: Any = 0.0
+    inverse: Any = None
 
     @abstractmethod
     def add(self, X: Any, decay: float) -> None:
@@ -54,7 +58,6 @@ class WholeSide(Side):
 
     def __init__(self) -> None:
         self.M: Any = None
-        self.inverse: Any = None
 
     def add(self, X: Any, decay: float) -> None:
         self.M = mean_of_products(self.M, X, decay)
@@ -242,10 +245,6 @@ def low_rank_solve(U: Any, D: Any, V: Any, gamma: Any) -> Any:
 
 def mean_of_products(M: Any, X: Any, decay: float) -> Any:
     """``decay M + (1 - decay) X'X``, in place; ``X'X`` where there is no M yet."""
-    new = X.T @ X
     if M is None:
-        return new
-    M *= decay
-    new *= 1 - decay
-    M += new
-    return M
+        return X.T @ X
+    return kernels_of(X).matrix_product(X, X, M, True, False, 1 - decay, decay)

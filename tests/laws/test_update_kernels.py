@@ -44,7 +44,13 @@ SCALARS = {
     "scale": 0.8,
 }
 # Those of matrices are tested below.
-OF_MATRICES = ("factored_scale", "matrix_product", "matrix_workspace", "orthogonalised")
+OF_MATRICES = (
+    "factored_scale",
+    "matrix_product",
+    "matrix_workspace",
+    "orthogonalised",
+    "two_sided",
+)
 NAMES = [*UPDATES._modules, *STEPS._modules]
 COMPILED = [n for n in NAMES if hasattr(generic_updates, n) and n not in OF_MATRICES]
 
@@ -135,11 +141,12 @@ def test_a_compiled_factored_scale_is_the_generic_one(dtype):
 @pytest.mark.parametrize("turns", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize(("share", "keep"), [(1.0, 0.0), (0.1, 0.9), (1.0, 1.0)])
 @pytest.mark.parametrize("inner", [5, 0])
-def test_a_compiled_product_of_matrices_is_the_generic_one(dtype, turns, share, keep, inner):
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_compiled_product_of_matrices_is_the_generic_one(dtype, turns, share, keep, inner, order):
     kernels, rng = bind(np, np.dtype(dtype)), np.random.default_rng(0)
     A, B = rng.standard_normal((4, inner)), rng.standard_normal((inner, 7))
     A, B = (
-        np.ascontiguousarray(M.T if turn else M, dtype)
+        np.array(M.T if turn else M, dtype, order=order)
         for M, turn in zip((A, B), turns, strict=True)
     )
     found = []
@@ -151,6 +158,26 @@ def test_a_compiled_product_of_matrices_is_the_generic_one(dtype, turns, share, 
     assert found[0].dtype == dtype
     tol = 1e-14 if dtype is np.float64 else 1e-6
     np.testing.assert_allclose(*found, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_matrices_of_layers_are_multiplied_on_both_sides_as_they_lie(dtype):
+    # A layer of 3 x 4 with an intercept, and one of 4 x 2 without.
+    blocks = [(slice(0, 12), slice(20, 24), 4), (slice(12, 20), slice(24, 24), 2)]
+    rng = np.random.default_rng(0)
+
+    def drawn(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    v, pairs = drawn(24), [(drawn(4, 4), drawn(4, 4)), (drawn(4, 4), drawn(2, 2))]
+    V = np.vstack([v[:12].reshape(3, 4), v[20:]])
+    first = -0.5 * pairs[0][0] @ V @ pairs[0][1]
+    second = -0.5 * pairs[1][0] @ v[12:20].reshape(4, 2) @ pairs[1][1]
+    expected = np.concatenate([first[:3].ravel(), second.ravel(), first[3]])
+    for module in (bind(np, np.dtype(dtype)), generic_updates):
+        out = np.full_like(v, np.nan)
+        assert module.two_sided(v, blocks, pairs, -0.5, out) is out
+        np.testing.assert_allclose(out, expected, rtol=1e-12 if dtype is np.float64 else 1e-5)
 
 
 def test_a_rate_may_be_an_array_of_one_entry():

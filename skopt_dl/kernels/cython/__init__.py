@@ -49,6 +49,7 @@ STEPS = Compiled(
     schedule_free_update="_steps",
     shifted="_steps",
     sign_update="_steps",
+    two_sided="_matrices",
 )
 # The gradient of a network and the passes of its curvature, on dense data.
 NETWORK = Compiled(

@@ -3,6 +3,7 @@
 compiled twins of functions of ``generic_updates``."""
 
 from libc.math cimport sqrt
+from libc.string cimport memcpy
 
 from skopt_dl.kernels.cython._gemm cimport floating, gemm, mixed_gemm
 
@@ -56,6 +57,7 @@ cdef _orthogonalised(floating[:, ::1] G, int n_steps, floating[::1] work):
 def matrix_product(A, B, out, bint turn_a=False, bint turn_b=False, double share=1.0,
                    double keep=0.0):
     """See `skopt_dl.kernels.generic_updates.matrix_product`."""
+    A, B = np.ascontiguousarray(A), np.ascontiguousarray(B)
     if out.dtype == np.float32:
         _product[float](A, B, out, turn_a, turn_b, <float>share, <float>keep)
     else:
@@ -104,3 +106,38 @@ cdef _factored(const floating[:, ::1] G, floating[:, ::1] rows, floating[:, ::1]
         of_row = <floating>(1 / sqrt(rows[i, 0] / mean))
         for j in range(m):
             out[i, j] = G[i, j] * of_row / <floating>sqrt(columns[0, j])
+
+
+def two_sided(v, blocks, pairs, double share, out):
+    """See `skopt_dl.kernels.generic_updates.two_sided`."""
+    for (coef, intercept, columns), (L, R) in zip(blocks, pairs):
+        biased = intercept.stop > intercept.start
+        rows = (coef.stop - coef.start) // columns + biased
+        work = np.empty((2, rows, columns), dtype=v.dtype)
+        if v.dtype == np.float32:
+            _two_sided[float](v, coef.start, intercept.start, biased, L, R, <float>share, work, out)
+        else:
+            _two_sided[double](v, coef.start, intercept.start, biased, L, R, share, work, out)
+    return out
+
+
+cdef _two_sided(const floating[::1] v, long coef, long intercept, bint biased,
+                const floating[:, ::1] L, const floating[:, ::1] R, floating share,
+                floating[:, :, ::1] work, floating[::1] out):
+    cdef int rows = <int>work.shape[1], columns = <int>work.shape[2]
+    cdef long size = <long>(rows - biased) * columns
+    cdef floating* V
+    cdef floating* half
+    if rows == 0 or columns == 0:
+        return
+    V, half = &work[0, 0, 0], &work[1, 0, 0]
+    if size:
+        memcpy(V, &v[coef], size * sizeof(floating))
+    if biased:
+        memcpy(V + size, &v[intercept], columns * sizeof(floating))
+    gemm(False, False, rows, columns, rows, &L[0, 0], V, False, half)
+    mixed_gemm[floating](False, False, rows, columns, columns, share, half, &R[0, 0], 0, V)
+    if size:
+        memcpy(&out[coef], V, size * sizeof(floating))
+    if biased:
+        memcpy(&out[intercept], V + size, columns * sizeof(floating))

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.kernels import kernels_of
+from skopt_dl.kernels.generic_updates import layer_matrix, put_layer
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.linops.kronecker import EigenSide, Side
 from skopt_dl.search.schedules import Decreasing, Schedule
@@ -101,6 +103,13 @@ class Factored:
             self._damp(xp, V.shape, gamma)
         return self.G.solve(self.A.solve(V).T).T
 
+    def inverses(self, xp: Any, shape: tuple[int, int], gamma: float) -> tuple[Any, Any] | None:
+        """The two matrices that `solve` multiplies a V of this shape by, where they are formed."""
+        if gamma != self.gamma:
+            self._damp(xp, shape, gamma)
+        pair = self.A.inverse, self.G.inverse
+        return None if pair[0] is None or pair[1] is None else pair
+
     def _damp(self, xp: Any, shape: tuple[int, int], gamma: float) -> None:
         ratio = (self.A.trace / shape[0]) / (self.G.trace / shape[1])
         # Without a trace on one side there is nothing to share by.
@@ -137,6 +146,9 @@ class EigenFactored(Factored):
         super().refresh(rng)
         # In a new basis the moments start as the product of the eigenvalues, what K-FAC has there.
         self.S = self.A.D[:, None] * self.G.D  # type: ignore[attr-defined]
+
+    def inverses(self, xp: Any, shape: tuple[int, int], gamma: float) -> None:
+        return None
 
     def solve(self, xp: Any, V: Any, gamma: float) -> Any:
         A, G = self.A.U, self.G.U  # type: ignore[attr-defined]
@@ -252,24 +264,28 @@ class KroneckerSolver(StochasticSolver):
 
 def by_layer(problem: Any, state: KroneckerState, v: Any, act: Callable[[Any, Any], Any]) -> Any:
     """``act(metric, V)`` for the matrix V of each layer, an intercept its last row; flat."""
-    xp, out = problem.xp, problem.xp.empty_like(v)
-    for metric, (coef, intercept, columns) in zip(state.metrics, state.blocks, strict=True):
-        rows, biased = (coef.stop - coef.start) // columns, intercept.stop > intercept.start
-        V = xp.empty((rows + biased, columns), dtype=v.dtype, device=problem.device)
-        V[:rows, :] = xp.reshape(v[coef], (rows, columns))
-        if biased:
-            V[rows, :] = v[intercept]
-        moved = act(metric, V)
-        out[coef] = xp.reshape(moved[:rows, :], (-1,))
-        if biased:
-            out[intercept] = moved[rows, :]
+    out = problem.xp.empty_like(v)
+    for metric, block in zip(state.metrics, state.blocks, strict=True):
+        put_layer(act(metric, layer_matrix(v, block)), block, out)
     return out
 
 
 def preconditioned(problem: Any, state: KroneckerState, g: Any, gamma: float) -> Any:
     """:math:`\\Delta`: minus the damped inverse times ``g``."""
     xp = problem.xp
+    pairs = [
+        metric.inverses(xp, shape_of(block), gamma)
+        for metric, block in zip(state.metrics, state.blocks, strict=True)
+    ]
+    if None not in pairs:
+        return kernels_of(g).two_sided(g, state.blocks, pairs, -1.0, xp.empty_like(g))
     return by_layer(problem, state, g, lambda metric, V: -metric.solve(xp, V, gamma))
+
+
+def shape_of(block: tuple[slice, slice, int]) -> tuple[int, int]:
+    """Of the matrix of a layer, an intercept its last row."""
+    coef, intercept, columns = block
+    return (coef.stop - coef.start) // columns + (intercept.stop > intercept.start), columns
 
 
 def _move_in_the_wake(problem: Any, state: KroneckerState, g: Any, wake: float) -> None:
@@ -327,7 +343,8 @@ def _gammas(state: KroneckerState, k: int) -> list[float]:
     if k % COMPARE:
         return [state.gamma]
     pace, least = PACE ** (COMPARE / 2), math.sqrt(LEAST_DAMPING)
-    return [state.gamma, max(least, pace * state.gamma), state.gamma / pace]
+    # The smaller one is best three times out of four: what is asked last is still at hand then.
+    return [state.gamma, state.gamma / pace, max(least, pace * state.gamma)]
 
 
 def _best_step(state: KroneckerState, g: Any, d: Any, last: Any) -> tuple[Any, float]:
