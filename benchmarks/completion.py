@@ -1,9 +1,9 @@
 """Matrix completion by class: exact recovery, noise, tables.
 
 ``python -m benchmarks.completion exact`` prints one class (``exact``, ``starts``, ``noisy``,
-``momentum``, ``nuclear``, ``tables``, ``large`` or ``peers``: the same beside other libraries),
-without an argument all of them. Errors are relative, on the cells that nobody has seen; seconds
-are those of the processor, all threads.
+``momentum``, ``nuclear``, ``tables``, ``large``, ``ratings`` or ``peers``: the same beside other
+libraries), without an argument all of them. Errors are relative, on the cells that nobody has
+seen; seconds are those of the processor, all threads.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.completion_data import exact_matrix, low_rank_noise, non_negative, off
 from benchmarks.completion_peers import peers
+from benchmarks.completion_ratings import ratings
 from skopt_dl.matrix_completion import MatrixCompletion
 from skopt_dl.solvers import ALS
 
@@ -221,6 +222,7 @@ CLASSES = {
     "nuclear": nuclear,
     "tables": tables,
     "large": large,
+    "ratings": ratings,
     "peers": peers,
 }
 

@@ -46,8 +46,8 @@ def _exact(m: int, n: int, rank: int, oversampling: float, condition: float = 1.
     return Case(
         partial(exact_matrix, m, n, rank, oversampling, condition),
         rank,
-        {"auto": _model(rank, alpha=0, tol=1e-13)},
-        ("cmfrec", "pymanopt", "IterativeSVD"),
+        {"auto": _model(rank, alpha=0, tol=1e-13, n_init=6)},
+        ("cmfrec", "pymanopt", "R2RILS", "IterativeSVD"),
         exact=True,
         grid=(1e-8,),
     )

@@ -16,6 +16,7 @@ def best_of(
     *,
     quiet: bool = False,
     advice: Callable[[SolveResult], str | None] | None = None,
+    enough: Callable[[SolveResult], bool] | None = None,
     **settings: Any,
 ) -> SolveResult:
     """The one of ``n_init`` solves with the least objective.
@@ -36,6 +37,8 @@ def best_of(
         Whether it is for the caller to warn.
     advice : callable, optional
         What a warning says to change, from the solve that is kept.
+    enough : callable, optional
+        Whether no other start could be better than this solve: then no more are made.
     **settings
         Of the solves.
     """
@@ -51,6 +54,8 @@ def best_of(
                 **{"tol": estimator.tol, "max_iter": estimator.max_iter, **settings},
             )
         )
+        if enough is not None and enough(attempts[-1][0]):
+            break
     kept, stopping = min(attempts, key=lambda attempt: attempt[0].certificate.objective)
     if not quiet:
         said = None if advice is None else advice(kept)

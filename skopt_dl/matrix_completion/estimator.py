@@ -116,7 +116,8 @@ class MatrixCompletion(CompletionModel):
         ends where a further turn gains less than ``tol`` in the log evidence per entry.
     n_init : int, default=1
         Number of starts, the first from leading singular vectors, the others random; the solution
-        with the least objective is kept. The problem is not convex.
+        with the least objective is kept. The problem is not convex. Without a penalty the first
+        one that fits the entries to ``tol`` of their size is the last.
     warm_start : bool, default=False
         Start from the column factors of the previous `fit`, which must have had the same features
         (with pairs: those ids that are known).

@@ -40,6 +40,17 @@ def recovered(estimator: Any, problem: Any, solve: Callable[..., SolveResult]) -
     return kept
 
 
+def fits_exactly(estimator: Any, problem: Any, result: SolveResult) -> bool:
+    """Whether there is no penalty and all entries are met, to ``tol`` or rounding, of their size.
+
+    No other start can do better.
+    """
+    if estimator.alpha != 0 or estimator.loss != "squared":
+        return False
+    least = max(estimator.tol**2, float(problem.xp.finfo(problem.dtype).eps) ** 1.5)
+    return bool(result.certificate.objective <= least * _null(problem))
+
+
 def advice_for(estimator: Any, problem: Any, result: SolveResult) -> str | None:
     """What to change where a fit without a penalty has not converged; None for other fits."""
     other = result.status in (Status.NONFINITE, Status.MAX_TIME)

@@ -22,7 +22,7 @@ from skopt_dl.matrix_completion.building import (
 from skopt_dl.matrix_completion.pairs import positions
 from skopt_dl.matrix_completion.pilot import Pilot
 from skopt_dl.matrix_completion.prepared import Prepared
-from skopt_dl.matrix_completion.recovery import advice_for, recovered
+from skopt_dl.matrix_completion.recovery import advice_for, fits_exactly, recovered
 from skopt_dl.matrix_completion.training import Training
 
 Unpack = Callable[[Any, Any], dict[str, Any]]
@@ -107,6 +107,7 @@ def _best(
         unpack=lambda w: interim(problem, w),
         solver=solver,
         advice=partial(advice_for, estimator, problem),
+        enough=partial(fits_exactly, estimator, problem),
         **settings,
     )
 

@@ -141,3 +141,26 @@ def test_entries_that_no_matrix_of_the_rank_has_get_advice(solver):
     with pytest.warns(ConvergenceWarning, match="Increase max_iter") as caught:
         model.set_params(alpha=1e-4, solver="als", max_iter=1).fit(low_rank(noise=0.5))
     assert "n_init" not in str(caught[0].message)
+
+
+@pytest.mark.parametrize("solver", ["auto", "irls", "gauss_newton", "als"])
+def test_an_exact_fit_is_the_last_start(solver, monkeypatch):
+    made, attempt = [], MatrixCompletion._attempt
+
+    def counting(self, problem, **settings):
+        made.append(settings["part"])
+        return attempt(self, problem, **settings)
+
+    monkeypatch.setattr(MatrixCompletion, "_attempt", counting)
+    model = MatrixCompletion(2, alpha=0, n_init=4, solver=solver, random_state=0)
+    model.set_params(tol=1e-6).fit(low_rank())
+    assert made == [(0, 4)]
+    # Entries with noise are met by none, and a penalty has no exact fit.
+    made.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.set_params(max_iter=5).fit(low_rank(noise=0.5))
+    assert len(made) == 4
+    made.clear()
+    model.set_params(alpha=1e-3, solver="als", max_iter=None).fit(low_rank())
+    assert len(made) == 4

