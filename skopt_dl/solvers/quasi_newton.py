@@ -37,6 +37,9 @@ from skopt_dl.solvers.descent import (
 from skopt_dl.solvers.newton import positive_diagonal
 from skopt_dl.solvers.sampled_curvature import NEEDED, first_sample, sampled_hessian
 
+# Iterations of one of many solves that say nothing against its metric.
+SHORT = 5
+
 
 @dataclass
 class LBFGSState(DescentState):
@@ -190,9 +193,12 @@ class LBFGS(DescentSolver):
         change : array of shape (size,)
             What is added to the diagonal of the Hessian.
         """
-        G = state.G
+        G, sample_at = state.G, state.sample_at
         if G is not None:
             G = G + change if G.ndim == 1 else with_diagonal(G, change)
+        if sample_at is not None:
+            # Short solves do not say that a sample is needed, however many they are.
+            sample_at += SHORT
         renewed = LBFGSState(
             w=state.w,
             n_iter=state.n_iter,
@@ -200,7 +206,7 @@ class LBFGS(DescentSolver):
             G=G,
             ridge=state.ridge,
             renew_at=state.renew_at,
-            sample_at=state.sample_at,
+            sample_at=sample_at,
             growth=state.growth,
         )
         renewed.stand_at(problem, problem.point(state.w))  # type: ignore[attr-defined]

@@ -14,19 +14,19 @@ from skopt_dl.solvers.curvature import LEAST_SAMPLE
 # (1 +- sqrt(1/5))^2), which ten pairs make up for.
 SHARE, ROWS = 0.1, 5
 NEEDED = (Oracle.HESSIAN, Oracle.SAMPLE_HESSIAN, Oracle.HESSIAN_DIAGONAL)
-# A sample's Hessian, with its factor, may cost as much as so many iterations beforehand. Cost, and
-# time of L-BFGS without it over that with it, columns alike and of scales 1/j, by n x columns
-# (classes): 10 000 x 100, .5: .73, 7.1; 1000 x 100, 3: .79, 2.3; 10 000 x 400, 4: .42, 7.1; 10 000
-# x 100 (10), 22: .37, 3.2; 10 000 x 1000, 27: .28, 2.1; 10 000 x 2000, 107: .11, .95; with fewer
-# samples, scales 1, 10^+-1 and 10^+-2: 350 x 390, 27: .2, .7, 4.2; 100 x 390, 45: .3, .3, .3
+# A sample's Hessian, with its factor, may cost as much as so many iterations beforehand; what costs
+# more, up to so many, is taken once there were as many of them: the diagonal has ended an easy
+# problem by then, and a hard one takes at most twice as long as if one had known. Cost, and time of
+# L-BFGS from the diagonal alone over that with it, columns alike, of scales 1/j, and neighbours
+# correlated by .95, by n x columns (classes): 10 000 x 20, .1: .72, .87, 3.5; 10 000 x 100, .9:
+# .82, .70, 8.5; 10 000 x 400, 7: .72, .90, 4.9; 10 000 x 40 (10), 9: 1.0, 1.0, 7.6; taken at
+# once it takes 1.6 times as long for 10 000 x 400, alike, and 3.2 times for 10 000 x 1000
 # (benchmarks/logistic_thresholds.py).
-WORTH = 10
-# What costs more, up to so many iterations, is taken once there were as many of them: an easy
-# problem has ended by then, and a hard one takes at most twice as long as if one had known.
+WORTH = 1
 LATER = 1000
 # A product with a vector waits for memory: it takes as long as so many times its operations do in a
 # product of matrices.
-VECTOR = 5
+VECTOR = 3
 # Parameters whose Hessian is small beside any data for which it could be worth its time.
 LARGEST = 4000
 # Share of its curvature that a column has in the sample, below which it was missed.
