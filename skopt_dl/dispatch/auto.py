@@ -23,8 +23,8 @@ DIRECT_BELOW = 3000
 # Newton with all of the d x d Hessian at each step: while n d^2 is below the first number, or for d
 # up to the second where there is no sample from whose Hessian L-BFGS could start. Time of lbfgs
 # over that of newton_cholesky, columns alike and of scales 1/j: 150 x 4: 1.2, 1.0; 1000 x 20: 1.3,
-# 1.6; 3000 x 30: .87, .97; 10 000 x 20: .91, .91; 10 000 x 100: .57, .45; without a sample, 10 000
-# x 400: .16, 1.2; 10 000 x 1000: .08, .60 (benchmarks/logistic_thresholds.py).
+# 1.5; 3000 x 30: .99, 1.0; 10 000 x 20: 1.1, .94; 10 000 x 100: .59, .48; without a sample, from
+# the identity, 10 000 x 400: .16, 1.2; 10 000 x 1000: .08, .63 (benchmarks/logistic_thresholds.py).
 HESSIAN_WORK = 3_000_000
 NEWTON_BELOW = 400
 # Proximal Newton with the Hessian of several outputs. Time of fista over that of prox_newton for an
@@ -106,7 +106,7 @@ def _is_wide_and_smooth(problem: Any) -> bool:
 
     The curvature has no more directions than there are samples, and L-BFGS learns them. Time of
     lbfgs over that of prox_newton to a relative gradient of 1e-4, columns alike and of scales
-    10^+-1, 10^+-2: 200 x 500: .15, .12, .07; 500 x 2000: .27, .36, .14; 1000 x 1200: .30, .58, 1.5
+    10^+-1, 10^+-2: 200 x 500: .20, .11, .07; 500 x 2000: .28, .32, .14; 1000 x 1200: .39, .27, .17
     (benchmarks/logistic_thresholds.py).
     """
     smooth = Trait.SMOOTH in problem.traits and Trait.CONVEX in problem.traits
@@ -137,12 +137,18 @@ def _has_cheap_hessian(problem: Any) -> bool:
 
 def _has_cheap_model(problem: Any) -> bool:
     """Whether a second-order model is made by rows; or of a Hessian that is small, and of dense
-    data; or where the data are elsewhere, so that what counts are passes over them."""
+    data; or by entries of sparse data; or where the data are elsewhere, so that what counts are
+    passes over them.
+
+    By entries, words in 5 classes, strongest penalty / 10 and / 100, to a relative stationarity of
+    1e-3, time of fista over that of prox_newton: 4000 x 3000: 21, 13; 10 000 x 12 000: 58, 56
+    (benchmarks/logistic_thresholds.py).
+    """
     if not _visits_coordinates(problem):
         return False
     if problem.n_outputs == 1 or problem.n_samples is None:
         return True
-    return problem.size <= MODEL_BELOW and problem.map.layout == "dense"
+    return problem.size <= MODEL_BELOW or problem.map.layout == "sparse"
 
 
 def _learns_by_heart(problem: Any) -> bool:

@@ -16,6 +16,7 @@ from skopt_dl.kernels import (
     cupy,
     cython,
     generic,
+    generic_entries,
     generic_gram,
     generic_losses,
     generic_network,
@@ -30,6 +31,7 @@ from skopt_dl.kernels.namespace import is_numpy, namespace_of
 
 GENERIC: tuple[Any, ...] = (
     generic,
+    generic_entries,
     generic_gram,
     generic_losses,
     generic_network,

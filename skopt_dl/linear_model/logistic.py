@@ -115,9 +115,9 @@ class LogisticRegression(
     Notes
     -----
     Which solver: with the L2 penalty "lbfgs" for many features and "newton-cholesky" for few;
-    with an L1 part "prox_newton" (also called "liblinear", which moreover penalises the
-    intercept) for two classes and "fista" or "saga" for more. "admm" works for all. The default
-    is scikit-learn's; ``solver="auto"`` chooses by the rules above.
+    with an L1 part "prox_newton" (for two classes also called "liblinear", which moreover penalises
+    the intercept), and "fista" or "saga" for more classes on dense data of many features. "admm"
+    works for all. The default is scikit-learn's; ``solver="auto"`` chooses by the rules above.
 
     ``solver="liblinear"`` minimises liblinear's objective, by proximal Newton.
 

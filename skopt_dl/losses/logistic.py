@@ -105,6 +105,10 @@ class Multinomial(Loss):
         p, xp = kernels_of(z).softmax(z), namespace_of(z)
         return lambda d: p * (d - xp.sum(p * d, axis=1, keepdims=True))
 
+    def softmax_curvature(self, y: Any, z: Any) -> Any:
+        """The probabilities ``p`` whose ``diag(p) - p p'`` is the second derivative."""
+        return kernels_of(z).softmax(z)
+
     def curvature_root(self, y: Any, z: Any) -> list[Any]:
         """``sqrt(p_k) (e_k - p)`` for each class."""
         p, xp = kernels_of(z).softmax(z), namespace_of(z)

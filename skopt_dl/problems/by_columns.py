@@ -11,7 +11,9 @@ from skopt_dl.problems.blocks import BlockModel
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.curvature import loss_hessian
 from skopt_dl.problems.dense_model import DenseModel
+from skopt_dl.problems.entries import EntryModel
 from skopt_dl.problems.reasons import (
+    models_entries,
     no_coordinates,
     no_quadratic_model,
     no_screening,
@@ -104,14 +106,18 @@ class ByColumns:
         return ResidualSystem(self)
 
     @offers(Oracle.QUADRATIC_MODEL, lacks=no_quadratic_model)
-    def quadratic_model(self: Any, w: Any, damping: float = 1.0) -> SecondOrderModel | DenseModel:
+    def quadratic_model(
+        self: Any, w: Any, damping: float = 1.0
+    ) -> SecondOrderModel | EntryModel | DenseModel:
         """The second-order model of the loss at ``w`` plus the penalty, seen by coordinates.
 
         Its curvature is multiplied by ``damping``. Several outputs bend together: their model is
-        made of the Hessian.
+        made of the Hessian, or by the entries of sparse columns.
         """
         if self.y.ndim == 1:
             return SecondOrderModel(self, w, damping)
+        if models_entries(self):
+            return EntryModel(self, w, damping)
         z = self.predict_raw(w)
         # Scores of a sample may all move alike, which the Hessian does not see: with the digits of
         # float32 that direction could not be told from a flat one.

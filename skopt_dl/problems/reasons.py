@@ -152,9 +152,16 @@ def no_quadratic_model(problem: Any) -> str | None:
         # It is formed in float64, and only NumPy multiplies arrays of different types.
         if problem.dtype != problem.xp.float64 and problem.kernels.name != "cython":
             return "the Hessian of several outputs needs the digits of float64"
-        if problem.size > MODEL_BELOW:
+        if problem.size > MODEL_BELOW and not models_entries(problem):
             return f"{problem.size} parameters are too many for the Hessian of several outputs"
     return no_smooth_loss(problem) or not_separable(problem)
+
+
+def models_entries(problem: Any) -> bool:
+    """Whether the second-order model of several outputs is made by entries, without a Hessian."""
+    compiled = problem.kernels.name == "cython" and problem.base.layout == "sparse"
+    penalty, loss = problem.penalty, problem.loss
+    return compiled and hasattr(loss, "softmax_curvature") and hasattr(penalty, "elastic_net")
 
 
 def no_split(problem: Any) -> str | None:

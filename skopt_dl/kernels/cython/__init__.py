@@ -101,6 +101,7 @@ MODULES = {
             cd_epochs="_cd_sparse",
             column_moments="_cd_sparse",
             dual_epoch="_dual",
+            entry_epochs="_cd_entries",
             hogwild_steps="_hogwild",
             saga_steps="_saga_sparse",
             sag_steps="_saga_sparse",
