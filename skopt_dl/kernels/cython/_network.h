@@ -177,30 +177,32 @@ CLONES void NAME(mask)(REAL *restrict A, REAL *restrict S, const REAL *restrict 
     for (long i = 0; i < n; i++) { A[i] *= M[i]; S[i] *= M[i]; }
 }
 
-/* D *= activation'(A), or the stored slopes S; the column sums of the result are added to g. */
-CLONES void NAME(activation_back)(REAL *restrict D, const REAL *restrict A, const REAL *restrict S,
-                                  REAL *restrict g, long n, long k, int kind) {
-    for (long i = 0; i < n; i++) {
-        REAL *restrict d = D + i * k;
-        const REAL *restrict a = A + i * k;
-        if (S) {
-            const REAL *restrict s = S + i * k;
-            for (long j = 0; j < k; j++) { REAL t = d[j] * s[j]; d[j] = t; g[j] += t; }
-        } else if (kind == RELU)
-            for (long j = 0; j < k; j++) { REAL t = a[j] > 0 ? d[j] : 0; d[j] = t; g[j] += t; }
-        else if (kind == TANH)
-            for (long j = 0; j < k; j++) { REAL t = d[j] * (1 - a[j] * a[j]); d[j] = t; g[j] += t; }
-        else if (kind == LOGISTIC)
-            for (long j = 0; j < k; j++) { REAL t = d[j] * a[j] * (1 - a[j]); d[j] = t; g[j] += t; }
-        else
-            for (long j = 0; j < k; j++) g[j] += d[j];
-    }
-}
-
 CLONES void NAME(column_sums)(const REAL *restrict D, REAL *restrict g, long n, long k) {
     for (long i = 0; i < n; i++) {
         const REAL *restrict d = D + i * k;
         for (long j = 0; j < k; j++) g[j] += d[j];
+    }
+}
+
+/* D *= activation'(A), or the stored slopes S; the column sums of the result are added to g. */
+CLONES void NAME(activation_back)(REAL *restrict D, const REAL *restrict A, const REAL *restrict S,
+                                  REAL *restrict g, long n, long k, int kind) {
+    /* As in bias_activate. A row's own loop would end in single numbers, with a branch for each. */
+    const long most = 2048 / k + 1;
+    for (long low = 0; low < n; low += most) {
+        const long rows = n - low < most ? n - low : most, count = rows * k;
+        REAL *restrict d = D + low * k;
+        const REAL *restrict a = A + low * k;
+        if (S) {
+            const REAL *restrict s = S + low * k;
+            for (long j = 0; j < count; j++) d[j] *= s[j];
+        } else if (kind == RELU)
+            for (long j = 0; j < count; j++) d[j] = a[j] > 0 ? d[j] : 0;
+        else if (kind == TANH)
+            for (long j = 0; j < count; j++) d[j] *= 1 - a[j] * a[j];
+        else if (kind == LOGISTIC)
+            for (long j = 0; j < count; j++) d[j] *= a[j] * (1 - a[j]);
+        NAME(column_sums)(d, g, rows, k);
     }
 }
 

@@ -3,7 +3,7 @@
 #ifndef SKOPT_DL_PRODUCTS_H
 #define SKOPT_DL_PRODUCTS_H
 
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
 
 #define FEATURES target("avx512f,avx512dq,avx512bw,avx512vl,fma,prefer-vector-width=512")
