@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from skopt_dl.kernels.generic_network import momentum_update
-from skopt_dl.kernels.namespace import namespace_of
+from skopt_dl.kernels.namespace import device_of, namespace_of
 
 
 def gradient_update(w: Any, g: Any, rate: Any) -> None:
@@ -371,6 +371,12 @@ def matrix_product(
     # What is not kept is not read either.
     out[...] = product + keep * out if keep else product
     return out
+
+
+def damped_inverse(M: Any, gamma: Any) -> Any:
+    """``(M + gamma I)^-1`` of a symmetric M without negative eigenvalues."""
+    xp = namespace_of(M)
+    return xp.linalg.inv(M + gamma * xp.eye(M.shape[0], dtype=M.dtype, device=device_of(M)))
 
 
 def layer_matrix(v: Any, block: Any) -> Any:

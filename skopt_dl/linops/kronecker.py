@@ -10,11 +10,15 @@ Letters: M the matrix, X rows whose products are added, U and D its eigenvectors
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
 from skopt_dl.kernels import kernels_of
-from skopt_dl.kernels.namespace import device_of, namespace_of
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+
+# How many more eigenvectors a sketch looks for than mattered last, and at least how many.
+GROWTH, LEAST_COUNT = 1.25, 8
 
 
 class Side(ABC):
@@ -70,17 +74,16 @@ class WholeSide(Side):
 
 
 class DenseSide(WholeSide):
-    """The damped inverse, made for each damping anew: of matrices of some hundred rows five cost
+    """The damped inverse, made for each damping anew: of matrices of some hundred rows ten cost
     what their eigenvectors do."""
 
     def refresh(self, rng: Any) -> None:
         xp = namespace_of(self.M)
         self.trace = xp.linalg.trace(self.M)
         self.seen = xp.asarray(self.M, copy=True)
-        self.eye = xp.eye(self.M.shape[0], dtype=self.M.dtype, device=device_of(self.M))
 
     def damp(self, gamma: Any) -> None:
-        self.inverse = namespace_of(self.M).linalg.inv(self.seen + gamma * self.eye)
+        self.inverse = kernels_of(self.seen).damped_inverse(self.seen, gamma)
 
 
 class EigenSide(WholeSide):
@@ -114,25 +117,46 @@ class SketchedSide(Side):
     Parameters
     ----------
     rank, oversampling, power : int
-        Eigenvectors kept, random directions beyond them, and products with M that sharpen them.
+        Eigenvectors kept at most, random directions beyond them, and products with M that sharpen
+        them.
+    error : float
+        Eigenvectors whose loss would be an error below this are not looked for, as far as those of
+        the last refresh and the last damping tell; 0 for ``rank`` of them always.
 
     References
     ----------
     N. Halko, P. Martinsson, J. Tropp, "Finding structure with randomness", SIAM Review 53 (2011).
     """
 
-    def __init__(self, rank: int, oversampling: int = 10, power: int = 3) -> None:
+    def __init__(
+        self, rank: int, oversampling: int = 10, power: int = 3, error: float = 0.0
+    ) -> None:
         self.rank, self.oversampling, self.power = rank, oversampling, power
+        self.error = error
         self.M: Any = None
         self.D: Any = None
         self.U: Any = None
         self.gamma: Any = None
+        self.found: Any = None
 
     def refresh(self, rng: Any) -> None:
         self.trace = namespace_of(self.M).linalg.trace(self.M)
         self.D, self.U = largest_eigenvectors(
-            self.M, self.rank, rng, oversampling=self.oversampling, power=self.power
+            self.M, self._count(), rng, oversampling=self.oversampling, power=self.power
         )
+        self.found = self.D
+
+    def _count(self) -> int:
+        """How many eigenvectors to look for: a quarter more than mattered, twice as many where all
+        did."""
+        if self.found is None or self.gamma is None or self.error == 0:
+            return self.rank
+        least = self.error / (1 - self.error) * self.gamma
+        xp = namespace_of(self.found)
+        above = xp.astype(self.found > least, self.found.dtype)
+        mattered, known = int(to_float(xp.sum(above))), self.found.shape[0]
+        count = 2 * known if mattered == known else math.ceil(GROWTH * mattered)
+        return min(self.rank, max(LEAST_COUNT, count))
 
     def damp(self, gamma: Any) -> None:
         self.gamma = gamma

@@ -45,6 +45,7 @@ SCALARS = {
 }
 # Those of matrices are tested below.
 OF_MATRICES = (
+    "damped_inverse",
     "factored_scale",
     "matrix_product",
     "matrix_workspace",
@@ -158,6 +159,29 @@ def test_a_compiled_product_of_matrices_is_the_generic_one(dtype, turns, share, 
     assert found[0].dtype == dtype
     tol = 1e-14 if dtype is np.float64 else 1e-6
     np.testing.assert_allclose(*found, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_a_damped_inverse_is_the_inverse(dtype, n):
+    X = np.random.default_rng(0).standard_normal((20, n)).astype(dtype)
+    M, gamma = X.T @ X, np.asarray(0.3, dtype)
+    given = M.copy()
+    eps = float(np.finfo(dtype).eps)
+    for module in (bind(np, np.dtype(dtype)), generic_updates):
+        found = module.damped_inverse(M, gamma)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(M, given)
+        condition = np.linalg.norm(M, 2) / 0.3 + 1
+        left = (M + 0.3 * np.eye(n, dtype=dtype)) @ found - np.eye(n)
+        assert np.abs(left).max() <= 100 * eps * condition
+
+
+def test_what_rounding_made_indefinite_has_a_damped_inverse_too():
+    M = np.diag([1.0, -1e-9])
+    for module in (bind(np, np.dtype(float)), generic_updates):
+        found = module.damped_inverse(M, 1e-12)
+        np.testing.assert_allclose(found, np.diag(1 / (np.diag(M) + 1e-12)))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -184,6 +184,28 @@ def test_the_error_of_a_rank_is_the_first_eigenvalue_left_out(rank):
     assert error * gamma == pytest.approx(first / (first + gamma), rel=0.05)
 
 
+@pytest.mark.parametrize("side", [RandomizedSide, BrandRandomizedSide])
+def test_as_many_eigenvectors_are_looked_for_as_the_damping_leaves_of_use(side):
+    dense, store, rng = EigenSide(), side(40, error=0.05), np.random.default_rng(0)
+    for each in (dense, store):
+        each.add(decaying(n=200), 0.0)
+        each.refresh(rng)
+    assert store.D.shape == (40,)
+    for gamma, most in ((1.0, 20), (0.01, 30)):
+        # What a refresh finds is decided by the damping before it.
+        for _ in range(3):
+            store.damp(gamma)
+            store.refresh(rng)
+        assert store.D.shape[0] <= most
+        for each in (dense, store):
+            each.damp(gamma)
+        error = np.linalg.norm(store.solve(np.eye(40)) - dense.solve(np.eye(40)), 2)
+        assert error * gamma <= 0.05
+    store.damp(1e9)
+    store.refresh(rng)
+    assert store.D.shape == (8,)
+
+
 # --- the methods ----------------------------------------------------------------------------------
 
 
@@ -219,7 +241,9 @@ def test_the_undamped_step_does_not_depend_on_the_units_of_the_data():
 
 
 @pytest.mark.parametrize(
-    "solver", [RSKFAC(rank=50), BKFAC(rank=50), BRKFAC(rank=50)], ids=lambda s: type(s).__name__
+    "solver",
+    [RSKFAC(rank=50, error=0), BKFAC(rank=50), BRKFAC(rank=50, error=0)],
+    ids=lambda s: type(s).__name__,
 )
 def test_with_the_whole_rank_the_path_is_k_facs(solver):
     """B-KFAC's factors are always fresh: so are K-FAC's with a refresh at each update."""
@@ -360,6 +384,7 @@ def test_factors_learn_from_every_other_batch_and_when_they_are_inverted(solver,
         (KFAC(decay=1.0), "decay=1.0"),
         (KFAC(refresh=0), "refresh=0"),
         (RSKFAC(rank=0), "rank=0"),
+        (RSKFAC(error=1.0), "error=1.0"),
         (KLDWRM(wake=1.0), "wake=1.0"),
     ],
     ids=lambda x: repr(x)[:24],

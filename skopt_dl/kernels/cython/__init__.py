@@ -39,6 +39,7 @@ STEPS = Compiled(
     adagrad_norm_update="_steps",
     clipped_newton_update="_steps",
     d_adaptation_update="_steps",
+    damped_inverse="_matrices",
     distance="_steps",
     factored_scale="_matrices",
     gradient_update="_steps",

@@ -9,6 +9,10 @@ from skopt_dl.kernels.cython._gemm cimport floating, gemm, mixed_gemm
 
 import numpy as np
 
+from scipy.linalg.cython_lapack cimport dpotrf, dpotri, spotrf, spotri
+
+from skopt_dl.kernels import generic_updates as generic
+
 
 def matrix_workspace(w, shapes):
     """See `skopt_dl.kernels.generic_updates.matrix_workspace`."""
@@ -141,3 +145,37 @@ cdef _two_sided(const floating[::1] v, long coef, long intercept, bint biased,
         memcpy(&out[coef], V, size * sizeof(floating))
     if biased:
         memcpy(&out[intercept], V + size, columns * sizeof(floating))
+
+
+def damped_inverse(M, gamma):
+    """See `skopt_dl.kernels.generic_updates.damped_inverse`."""
+    out = np.array(M, order="C")
+    positive = True
+    if out.size and out.dtype == np.float32:
+        positive = _damped_inverse[float](out, float(gamma))
+    elif out.size:
+        positive = _damped_inverse[double](out, float(gamma))
+    return out if positive else generic.damped_inverse(M, gamma)
+
+
+cdef bint _damped_inverse(floating[:, ::1] M, double gamma):
+    """By Cholesky's factor, in place; False where rounding has made M indefinite."""
+    cdef int n = <int>M.shape[0], i, j, failed = 0
+    cdef char* half = b"U"
+    for i in range(n):
+        M[i, i] += <floating>gamma
+    # LAPACK is column-major: what it calls the upper half is the lower one here.
+    if floating is float:
+        spotrf(half, &n, &M[0, 0], &n, &failed)
+        if failed == 0:
+            spotri(half, &n, &M[0, 0], &n, &failed)
+    else:
+        dpotrf(half, &n, &M[0, 0], &n, &failed)
+        if failed == 0:
+            dpotri(half, &n, &M[0, 0], &n, &failed)
+    if failed != 0:
+        return False
+    for i in range(n):
+        for j in range(i):
+            M[j, i] = M[i, j]
+    return True

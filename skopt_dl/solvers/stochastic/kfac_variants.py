@@ -31,6 +31,7 @@ class SketchedKFAC(KroneckerSolver):
         rank: int = 220,
         oversampling: int = 10,
         power: int = 3,
+        error: float = 0.033,
         learning_rate: float | str = "auto",
         damping: float | str = "auto",
         decay: float = 0.95,
@@ -41,6 +42,7 @@ class SketchedKFAC(KroneckerSolver):
         average: str | Average | None = "auto",
     ) -> None:
         self.rank, self.oversampling, self.power = rank, oversampling, power
+        self.error = error
         self.learning_rate = learning_rate
         self.damping, self.decay, self.refresh = damping, decay, refresh
         self.fisher = fisher
@@ -48,7 +50,7 @@ class SketchedKFAC(KroneckerSolver):
         self.average = average
 
     def _metric(self) -> Factored:
-        A, G = (self.side(self.rank, self.oversampling, self.power) for _ in "AG")
+        A, G = (self.side(self.rank, self.oversampling, self.power, self.error) for _ in "AG")
         return Factored(A, G)
 
 
@@ -67,9 +69,13 @@ class RSKFAC(SketchedKFAC):
     Parameters
     ----------
     rank : int
-        Eigenvectors kept of each factor, at least 1. With the width of the layers it is `KFAC`.
+        Eigenvectors kept of each factor at most, at least 1. With the width of the layers and
+        ``error=0`` it is `KFAC`.
     oversampling, power : int
         Random directions beyond the rank, and products that sharpen them.
+    error : float
+        Eigenvectors without which the damped inverse is off by less than this part are not looked
+        for, by what the last decomposition found; in [0, 1).
     learning_rate, damping, decay, refresh, fisher, batch_size, shuffle, average
         As for `KFAC`.
 
@@ -150,7 +156,7 @@ class BRKFAC(SketchedKFAC):
 
     Parameters
     ----------
-    rank, oversampling, power
+    rank, oversampling, power, error
         As for `RSKFAC`.
     refresh : int
         Updates between two decompositions of the whole factor, at least 1.

@@ -62,6 +62,7 @@ RANGES: dict[str, Range] = {
     "rank": AT_LEAST_ONE,
     "oversampling": NON_NEGATIVE,
     "power": NON_NEGATIVE,
+    "error": FRACTION,
     "wake": FRACTION,
     "memory": Range(0, whole=True),
     "pair_every": AT_LEAST_ONE,
