@@ -157,5 +157,7 @@ def store_logistic(
     """Set the fitted attributes of a `LogisticRegression`."""
     for name, value in unpack(result.w).items():
         setattr(owner, name, value)
-    owner.n_iter_ = np.asarray([max(1, result.n_iter)], dtype=np.int32)
+    # A start that is optimal counts one, no iterations that were allowed none.
+    least = 0 if owner.max_iter == 0 else 1
+    owner.n_iter_ = np.asarray([max(least, result.n_iter)], dtype=np.int32)
     owner.solve_report_ = result.report()

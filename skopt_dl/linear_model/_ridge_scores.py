@@ -22,8 +22,9 @@ def _mean(a: Any, weights: Any) -> Any:
     xp = namespace_of(a)
     if weights is None:
         return xp.mean(a, axis=0)
-    shares = weights / xp.sum(weights)
-    return xp.sum(xp.reshape(shares, (-1,) + (1,) * (a.ndim - 1)) * a, axis=0)
+    # Divided last: sums of whole numbers are exact then, and equal accuracies equal.
+    each = xp.reshape(weights, (-1,) + (1,) * (a.ndim - 1))
+    return xp.sum(each * a, axis=0) / xp.sum(weights)
 
 
 def _squared_errors(y: Any, predicted: Any, weights: Any) -> Any:

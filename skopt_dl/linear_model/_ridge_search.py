@@ -93,7 +93,9 @@ class RidgeSearch(LinearModel):
             each = self._fold_scores(
                 raw, X, labels, Y, weights, data, alphas, splits, folds, routed.scorer.score
             )
-            scores = np.mean(each, axis=0)
+            # Summed in the order of scikit-learn's search: scores that are equal but for their
+            # rounding (accuracies of other folds) are then the same numbers, and so is the choice.
+            scores = np.mean(np.ascontiguousarray(each.T), axis=1)
             best = int(np.argmax(np.where(np.isnan(scores), -np.inf, scores)))
             self.alpha_, self.best_score_ = float(alphas[best]), float(scores[best])
             chosen = np.full(data.n_targets, alphas[best])

@@ -391,4 +391,5 @@ def test_no_iterations_leave_the_start(solver):
     X, y = load_iris(return_X_y=True)
     with pytest.warns(ConvergenceWarning, match="after 0 iterations"):
         model = LogisticRegression(solver=solver, max_iter=0).fit(X, y)
+    np.testing.assert_array_equal(model.n_iter_, [0])
     np.testing.assert_array_equal(model.coef_, 0.0)

@@ -185,6 +185,21 @@ def test_leave_one_out_accuracy_of_two_classes_is_that_of_refits():
     assert model.alpha_ == pytest.approx(ALPHAS[int(np.argmax(right))])
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_ties_of_accuracies_are_those_of_scikit_learn(seed, weighted):
+    # Of a dozen folds of a few samples: many strengths are right as often, in other folds.
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((60, 5))
+    y = X[:, :3].sum(axis=1) + rng.standard_normal(60) > 0
+    weights = rng.integers(1, 4, 60).astype(float) if weighted else None
+    given = {"alphas": np.logspace(-3, 4, 30), "cv": 12}
+    ours = RidgeClassifierCV(**given).fit(X, y, weights)
+    theirs = reference.RidgeClassifierCV(**given).fit(X, y, weights)
+    assert ours.alpha_ == theirs.alpha_
+    assert ours.best_score_ == theirs.best_score_
+
+
 def test_metadata_are_routed():
     X, Y, w = TALL
     y = Y[:, 0]
