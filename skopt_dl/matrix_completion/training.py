@@ -86,9 +86,15 @@ def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any, more: bool) 
     validate_data(estimator, X, skip_check_array=True, reset=not more)
     y = on_host(y)
     # Not by validate_data: without X at hand it forgets the names of X's columns.
-    y = _check_y(y, y_numeric=True, estimator=estimator)
+    try:
+        y = _check_y(y, y_numeric=True, estimator=estimator)
+        values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} MatrixCompletion: y holds the values of the pairs, numbers all of them; drop "
+            "the pairs without a value"
+        ) from error
     check_consistent_length(pairs, y)
-    values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
     weights = check_weights(sample_weight, values)
     if weights is None:
         weights = np.ones_like(values)

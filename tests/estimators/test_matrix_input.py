@@ -58,6 +58,20 @@ def test_a_missing_id_is_refused_by_its_row():
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        np.where(VALUES > 1, np.nan, VALUES),
+        pd.Series(VALUES).astype("Float64").mask(VALUES > 1),
+        np.full(len(VALUES), "three stars"),
+    ],
+    ids=["nan", "na", "text"],
+)
+def test_values_that_are_missing_or_no_numbers_are_refused_with_the_way_out(values):
+    with pytest.raises(ValueError, match=r"y holds the values of the pairs.*drop the pairs"):
+        model().fit(PAIRS, values)
+
+
+@pytest.mark.parametrize(
     "column",
     [
         pd.Series(["red"] * 15),
