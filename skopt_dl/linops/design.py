@@ -13,6 +13,7 @@ from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.products import (
     FEW,
+    gram,
     leaves_cache,
     products_by_parts,
     reads_once,
@@ -121,7 +122,7 @@ class Dense(LinearMap):
         return weighted_gram(self.X, weights)
 
     def row_gram(self) -> Any:
-        return self.X @ self.X.T
+        return gram(self.X.T)
 
     def to_dense(self) -> Any:
         return self.X

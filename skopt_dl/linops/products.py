@@ -23,6 +23,9 @@ THERE_AND_BACK, ROWS_AT_ONCE = 3 * 2**18, 4
 # Rows of a part, at least: with fewer the sums are read and written more often than X.
 FEW_ROWS = 32
 
+# Multiplications in one product of a matrix with its transpose: a third of a second. Python sees an
+# interrupt after a call alone.
+ONE_CALL = 2**34
 # Entries of a block of rows of which products are formed, and of one that is scaled before.
 GRAM_BLOCK, GRAM_PART = 2**19, 2**17
 
@@ -30,6 +33,19 @@ GRAM_BLOCK, GRAM_PART = 2**19, 2**17
 def leaves_cache(X: Any) -> bool:
     """Whether a NumPy array is so large that each reading of it counts."""
     return is_numpy(namespace_of(X)) and X.size >= MATRIX_PRODUCT_BELOW
+
+
+def gram(X: Any) -> Any:
+    """``X'X``, in calls that are short enough to be interrupted between them."""
+    n, p = X.shape
+    if not is_numpy(namespace_of(X)) or n * p * p <= 2 * ONE_CALL:
+        return X.T @ X
+    rows = max(p, ONE_CALL // (p * p))
+    total = X[:rows, :].T @ X[:rows, :]
+    for i in range(rows, n, rows):
+        part = X[i : i + rows, :]
+        total += part.T @ part
+    return total
 
 
 def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
@@ -43,7 +59,7 @@ def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
         return -weighted_gram(X, -weights, mean)
     equal = X.shape[0] > 0 and bool(xp.all(weights == weights[0]))
     if equal and mean is None:
-        return weights[0] * (X.T @ X)
+        return weights[0] * gram(X)
     positive = equal or bool(xp.all(weights >= 0))
     factors = xp.sqrt(weights) if positive and not equal else weights
     scaled = _scaled_on_host if is_numpy(xp) and positive else _scaled

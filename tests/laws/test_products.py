@@ -9,6 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from skopt_dl.kernels import bind
+from skopt_dl.linops import products
 
 # One, below and above a vector and a tile, a packed panel's columns, and more than it sums at once.
 SIZES = [1, 7, 8, 9, 33, 100]
@@ -68,3 +69,22 @@ def test_large_products_with_many_threads_of_blas():
         with threadpool_limits(n_threads):
             bind(np, A.dtype).matrix_product(A, B, out)
         np.testing.assert_allclose(out, A @ B, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("n", [1, 39, 40, 41, 1000])
+def test_a_gram_matrix_is_made_in_calls_of_bounded_work(monkeypatch, order, n):
+    """Python sees an interrupt only after a call."""
+    X = np.asarray(np.random.default_rng(0).standard_normal((n, 7)), order=order)
+    monkeypatch.setattr(products, "ONE_CALL", 20 * 49)
+    lengths = []
+
+    class Watched(np.ndarray):
+        def __matmul__(self, other):
+            lengths.append(self.shape[1])
+            return np.asarray(self) @ np.asarray(other)
+
+    G = products.gram(X.view(Watched))
+    assert sum(lengths) == n
+    assert max(lengths) <= 40
+    np.testing.assert_allclose(G, X.T @ X, rtol=1e-12, atol=1e-12)
