@@ -50,7 +50,7 @@ def fit_along(models: Sequence[Any], X: Any, y: Any, sample_weight: Any) -> None
         strengths = np.unique([float(model.alpha) for model in some])[::-1]
         paths = [_path(first, task.problem, ratio, strengths) for task in tasks]
         for model in some:
-            _see(model, first)
+            see(model, first)
             at = int(np.flatnonzero(strengths == model.alpha)[0])
             begun = []
             for task, coefs in zip(tasks, paths, strict=True):
@@ -59,7 +59,7 @@ def fit_along(models: Sequence[Any], X: Any, y: Any, sample_weight: Any) -> None
             model._solve_tasks(begun)
 
 
-def _see(model: Any, first: Any) -> None:
+def see(model: Any, first: Any) -> None:
     """What validation says of the features, which ``first`` has seen."""
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(first, name):

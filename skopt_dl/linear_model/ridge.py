@@ -11,6 +11,7 @@ from skopt_dl.linear_model._base import LinearEstimator, Task
 from skopt_dl.linear_model._batches import BatchedRegressorMixin
 from skopt_dl.linear_model._regression import LinearRegressorMixin
 from skopt_dl.linear_model._ridge_tasks import ridge_tasks, store_ridge, target_strengths
+from skopt_dl.linear_model._ridge_together import fit_shared, shared_products
 
 
 class Ridge(BatchedRegressorMixin, LinearRegressorMixin, LinearEstimator):
@@ -105,6 +106,9 @@ class Ridge(BatchedRegressorMixin, LinearRegressorMixin, LinearEstimator):
     """
 
     _per_sample: ClassVar[bool] = False
+    # How several of them are fitted to the same data, and which.
+    _fit_together = staticmethod(fit_shared)
+    _fits_with = shared_products
 
     def __init__(
         self,

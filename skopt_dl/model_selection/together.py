@@ -25,7 +25,8 @@ def fit_together(
     `Lasso` and `ElasticNet` models on the same rows that differ in ``alpha`` and ``l1_ratio`` alone
     are points of one exact path, which is followed once (``solver="auto"`` or ``"active_set"``,
     dense data on the host). Each answer is certified on the data, as after a fit of its own, and
-    begins closer to the optimum than its ``tol`` asks.
+    begins closer to the optimum than its ``tol`` asks. `Ridge` models that differ in ``alpha``
+    alone share the matrix that they factorise.
 
     Networks (`MLPClassifier`, `MLPRegressor`) with the same layers, solver settings and number of
     samples are trained as a stack: one compiled call does a batch of all of them, so what a call

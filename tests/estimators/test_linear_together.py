@@ -1,5 +1,7 @@
 """Candidates of a lasso or an elastic net fitted along one path are those of one by one."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import sklearn.model_selection as plain
@@ -9,8 +11,9 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 
 import skopt_dl.model_selection as ours
-from skopt_dl import ElasticNet, Lasso
+from skopt_dl import ElasticNet, Lasso, Ridge
 from skopt_dl.linear_model import _together
+from skopt_dl.linops import Centred, Dense
 
 TIGHT = {"tol": 1e-12, "max_iter": 100_000}
 ALPHAS = np.geomspace(0.5, 0.005, 7)
@@ -143,3 +146,58 @@ def test_a_parameter_that_is_not_valid_is_left_to_error_score(paths):
         search.fit(X, Y[:, 0])
     assert np.isnan(search.cv_results_["mean_test_score"][1])
     assert search.best_params_ == {"alpha": 0.1}
+
+
+# --- ridge regressions ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def grams(monkeypatch):
+    """How often each map forms its inner products."""
+    seen = Counter()
+    for kind in (Dense, Centred):
+        for name in ("gram", "row_gram"):
+            form = getattr(kind, name)
+
+            def spy(self, *args, form=form, of=(kind, name)):
+                seen[of] += 1
+                return form(self, *args)
+
+            monkeypatch.setattr(kind, name, spy)
+    return seen
+
+
+@pytest.mark.parametrize("data", ["tall", "wide", "several targets", "weights"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_ridges_are_those_of_one_by_one(data, fit_intercept, grams):
+    Z, y = (
+        (WIDE, WIDE[:, 0]) if data == "wide" else (X, Y if data == "several targets" else Y[:, 0])
+    )
+    weights = rng.uniform(0.5, 2, len(Z)) if data == "weights" else None
+    models = [Ridge(alpha=a, fit_intercept=fit_intercept) for a in 10 * ALPHAS]
+    together = ours.fit_together([clone(m) for m in models], Z, y, sample_weight=weights)
+    assert set(grams.values()) == {1}
+    for found, model in zip(together, models, strict=True):
+        model.fit(Z, y, weights)
+        np.testing.assert_allclose(found.coef_, model.coef_, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found.intercept_, model.intercept_, rtol=1e-10, atol=1e-12)
+        assert found.solver_ == model.solver_
+        np.testing.assert_array_equal(found.n_iter_, model.n_iter_)
+        assert vars(found).keys() == vars(model).keys()
+
+
+def test_a_grid_of_ridges_is_that_of_scikit_learn():
+    grid = {"alpha": np.logspace(-3, 3, 9), "solver": ["auto", "svd", "lbfgs"]}
+    found = ours.GridSearchCV(Ridge(), grid, cv=4).fit(X, Y)
+    expected = plain.GridSearchCV(Ridge(), grid, cv=4).fit(X, Y)
+    scores = "mean_test_score"
+    np.testing.assert_allclose(found.cv_results_[scores], expected.cv_results_[scores], rtol=1e-12)
+    assert found.best_params_ == expected.best_params_
+
+
+def test_ridges_with_a_strength_for_each_target_or_a_sign_are_fitted_alone():
+    models = [Ridge(alpha=[1.0, 2.0]), Ridge(positive=True), Ridge(positive=True, alpha=3.0)]
+    for found, model in zip(
+        ours.fit_together([clone(m) for m in models], X, Y), models, strict=True
+    ):
+        np.testing.assert_array_equal(found.coef_, model.fit(X, Y).coef_)
