@@ -6,6 +6,7 @@ approximate inverse Hessian, d the direction, t the length along it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -35,7 +36,12 @@ from skopt_dl.solvers.descent import (
     wolfe_search,
 )
 from skopt_dl.solvers.newton import positive_diagonal
-from skopt_dl.solvers.sampled_curvature import NEEDED, first_sample, sampled_hessian
+from skopt_dl.solvers.sampled_curvature import (
+    NEEDED,
+    first_sample,
+    sample_cost,
+    sampled_hessian,
+)
 
 # Iterations of one of many solves that say nothing against its metric.
 SHORT = 5
@@ -56,6 +62,10 @@ class LBFGSState(DescentState):
         of a sample; ``None`` is never.
     growth : int
         How many times as large as the first the next sample is.
+    began, first : int, 0-d array
+        The iteration at which this solve began, and the indicator there.
+    waited : bool
+        Whether a sample that was due was put off.
     """
 
     H: InverseHessian | WhitenedInverseHessian = field(default_factory=lambda: InverseHessian(1))
@@ -64,6 +74,17 @@ class LBFGSState(DescentState):
     renew_at: int | None = None
     sample_at: int | None = None
     growth: int = 1
+    began: int = 0
+    first: Any = math.inf
+    waited: bool = False
+
+    @property
+    def left(self) -> float:
+        """Iterations to the target at the pace of this solve so far."""
+        done, now, first = self.n_iter - self.began, to_float(self.indicator), to_float(self.first)
+        if done == 0 or not 0 < self.target < now < first < math.inf:
+            return math.inf
+        return done * math.log(now / self.target) / math.log(first / now)
 
     @property
     def natural(self) -> bool:
@@ -159,6 +180,7 @@ class LBFGS(DescentSolver):
             w=w, H=InverseHessian(self.memory), renew_at=renew_at, sample_at=sample_at
         )
         state.stand_at(problem, problem.point(w))  # type: ignore[attr-defined]
+        state.first = state.indicator
         return state
 
     def _first(self, problem: Problem) -> tuple[int | None, int | None]:
@@ -208,8 +230,10 @@ class LBFGS(DescentSolver):
             renew_at=state.renew_at,
             sample_at=sample_at,
             growth=state.growth,
+            began=state.n_iter,
         )
         renewed.stand_at(problem, problem.point(state.w))  # type: ignore[attr-defined]
+        renewed.first = renewed.indicator
         return renewed
 
     def _iterate(self, problem: Any, state: LBFGSState) -> Status | None:
@@ -225,6 +249,12 @@ class LBFGS(DescentSolver):
         # comes as rarely, and a hard problem ends with the Hessian of all samples.
         state.renew_at = max(2 * state.n_iter, self.renew)
         if state.sample_at is not None and state.n_iter >= state.sample_at:
+            if not state.waited and state.left < sample_cost(problem, state.growth):
+                # More than it can spare, unless this goes on after it should have ended.
+                state.renew_at = state.n_iter + max(1, math.ceil(state.left))
+                state.waited = True
+                return
+            state.waited = False
             G = sampled_hessian(problem, state.point, state.growth)
             state.growth *= 2
             if self._starts_from(state, G):

@@ -40,15 +40,21 @@ def first_sample(problem: Any) -> int | None:
     the iterations that it spares. ``None`` where it is not to be had, or never is."""
     if any(problem.why_not(oracle) is not None for oracle in NEEDED):
         return None
-    d, n, K = problem.size, problem.n_samples, problem.n_outputs
-    if Trait.CONVEX not in problem.traits or d > LARGEST:
+    if Trait.CONVEX not in problem.traits or problem.size > LARGEST:
         return None
-    hessian = _sample_size(problem) * (d // K) ** 2 * K * (K + 1) / 2 + d**3 / 3
-    cost = hessian / (4 * n * d * (VECTOR if K == 1 else 1))
+    cost = sample_cost(problem)
     if cost <= WORTH:
         return 0
     # Fewer samples than columns leave directions in which they know of no curvature.
-    return math.ceil(cost) if cost <= LATER and n >= d // K else None
+    enough = problem.n_samples >= problem.size // problem.n_outputs
+    return math.ceil(cost) if cost <= LATER and enough else None
+
+
+def sample_cost(problem: Any, growth: int = 1) -> float:
+    """How many iterations take as long as the Hessian of a sample and its factor."""
+    d, n, K = problem.size, problem.n_samples, problem.n_outputs
+    hessian = _sample_size(problem, growth) * (d // K) ** 2 * K * (K + 1) / 2 + d**3 / 3
+    return hessian / (4 * n * d * (VECTOR if K == 1 else 1))
 
 
 def _sample_size(problem: Any, growth: int = 1) -> int:

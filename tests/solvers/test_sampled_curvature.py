@@ -234,3 +234,17 @@ def test_samples_grow_until_they_are_all():
     )
     run(problem, LBFGS(initial="sample", renew=2), stopping=Stopping(tol=None, max_iter=20))
     assert asked == [300, 600, 1200, 3000, 3000]
+
+
+def test_no_sample_is_taken_where_the_end_is_nearer_than_its_cost():
+    """At the pace so far; of 200 columns and 500 rows it costs as much as some dozen iterations."""
+    problem, taken = uneven(500, 200, spread=0.0), []
+    whole = problem.hessian
+    problem.hessian = lambda point: taken.append(point) or whole(point)
+    due, solver = first_sample(problem), LBFGS()
+    for share, samples in ((0.99, 0), (1e-9, 1)):
+        state = run(problem, solver, stopping=Stopping(tol=None, max_iter=due)).state
+        assert not taken
+        state.target = share * float(state.indicator)
+        solver.advance(problem, state, 1)
+        assert len(taken) == samples
