@@ -284,7 +284,7 @@ def test_truncated_newton_does_not_depend_on_the_units_of_the_columns(solver):
     for scale in (np.ones(60), units):
         # The penalty moves with the columns.
         problem = LinearProblem(X * scale, y, Logistic(), L2(0.01 * scale**2))
-        result = solve(problem, solver, tol=1e-10)
+        result = solve(problem, solver, tol=1e-10, rng=np.random.default_rng(0))
         assert result.status is Status.CONVERGED
         products.append((result.n_iter, result.w * scale))
     (plain, w), (scaled, v) = products
