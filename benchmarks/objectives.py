@@ -168,6 +168,16 @@ class RidgeSelection(Ridge):
         return super().error(answer) if np.isclose(self.alpha, self.consensus) else 1.0
 
 
+class RidgeGrid(RidgeSelection):
+    """The same of a grid search."""
+
+    def error(self, answer: Any) -> float:
+        best = answer.best_estimator_
+        return super().error(
+            SimpleNamespace(alpha_=best.alpha, coef_=best.coef_, intercept_=best.intercept_)
+        )
+
+
 class Logistic(_Regression):
     """The mean log-loss of classes 0, 1, ... ``+ |W|^2 / (2 C n)``: the gradient over that at the
     null model's intercept."""

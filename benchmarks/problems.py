@@ -134,6 +134,12 @@ PROBLEMS: dict[str, Problem] = {
     "logisticcv_tall": logistic_selection(labelled(gaussian(5000, 300, order="C"))),
     "logisticcv_wide": logistic_selection(labelled(gaussian(300, 800))),
     "logisticcv_text": logistic_selection(labelled(words(10_000, 5000))),
+    "grid_ridge": Problem(
+        "grid_ridge",
+        gaussian(5000, 300),
+        partial(objectives.RidgeGrid, alphas=np.logspace(-2, 5, 50), cv=5),
+        (1e-8,),
+    ),
     "grid_lasso": Problem(
         "grid_lasso", gaussian(5000, 300), partial(objectives.Grid, divisor=1), (1e-2, 1e-6)
     ),

@@ -273,6 +273,17 @@ def grid_lasso(q: Any, solvers: list[str]) -> Iterator[tuple[str, Fit]]:
         yield "celer", made(celer)
 
 
+def grid_ridge(q: Any, solvers: list[str]) -> Iterator[tuple[str, Fit]]:
+    """The same of a ridge regression."""
+
+    def made(module: Any, search: Any = GridSearchCV) -> Fit:
+        return lambda _: search(module.Ridge(), {"alpha": q.alphas}, cv=q.cv).fit(q.X, q.y)
+
+    yield OURS, made(own)
+    yield f"{OURS} together", made(own, Together)
+    yield "scikit-learn", made(peer)
+
+
 KINDS: dict[str, Callable[[Any, list[str]], Iterator[tuple[str, Fit]]]] = {
     "lasso": lasso,
     "enet": lasso,
@@ -283,4 +294,5 @@ KINDS: dict[str, Callable[[Any, list[str]], Iterator[tuple[str, Fit]]]] = {
     "logistic": logistic,
     "logistic_cv": logistic_cv,
     "grid_lasso": grid_lasso,
+    "grid_ridge": grid_ridge,
 }

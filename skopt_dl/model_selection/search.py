@@ -128,13 +128,12 @@ class GridSearchCV(Together, plain.GridSearchCV):
 
     Parameters, attributes and scores are scikit-learn's, and the fits are those of `fit_together`.
     The candidates of a `Lasso` or an `ElasticNet` that differ in ``alpha`` and ``l1_ratio`` are
-    points of one path on each split: 50 strengths and 5 splits of 5000 x 300 take a fifth of the
-    time (``python -m benchmarks.run grid_lasso --details``), and those of a `Ridge` an eighth.
-    Candidates and splits of an
-    `MLPClassifier` or an `MLPRegressor` that agree in layers, solver and number of samples are a
-    stack: small networks take about three quarters of the time. Another
-    estimator, several scores, a callable ``refit``, ``n_jobs`` other than 1 and parameters of `fit`
-    are left to scikit-learn, as it is.
+    points of one path on each split, those of a `Ridge` share the matrix that they factorise: 50
+    strengths and 5 splits of 5000 x 300 take a fifth and a ninth of the time (``python -m
+    benchmarks.run grid_lasso grid_ridge --details``). Candidates and splits of an `MLPClassifier`
+    or an `MLPRegressor` that agree in layers, solver and number of samples are a stack: small
+    networks take about three quarters of the time. Another estimator, several scores, a callable
+    ``refit``, ``n_jobs`` other than 1 and parameters of `fit` are left to scikit-learn, as it is.
 
     Notes
     -----
