@@ -10,9 +10,10 @@ typedef struct {
     REAL *sums;
 } NAME(ending);
 
-/* C = keep C + share A B on `rows` rows and `vectors` vectors of columns, of the last of which only those
-   in `last` exist; an ending belongs to these columns, and to rows from `below` numbers before. Element (i, k) of A is a[i of_row + k of_k], rows of B lie `apart`. Both counts are
-   constants where it is called, so that the sums are registers. */
+/* C = keep C + share A B on `rows` rows and `vectors` vectors of columns, of the last of which only
+   those in `last` exist; an ending belongs to these columns, and to rows from `below` numbers before.
+   Element (i, k) of A is a[i of_row + k of_k], rows of B lie `apart`. Both counts are constants where
+   it is called, so that the sums are registers. */
 WIDE_INLINE void NAME(tile)(const int rows, const int vectors, long inner, const REAL *a, long of_row,
                             long of_k, const REAL *b, long apart, MASK last, REAL share, REAL keep,
                             REAL *c, long width, const NAME(ending) *ending, long below) {
