@@ -33,121 +33,135 @@ def network_slopes(net, w, X, memory=None):
     for k in range(len(net.shapes)):
         given.append(memory[k][0][:n])
         slopes.append(memory[k][1][:n])
-        hidden = k < len(net.activations)
-        kind = net.activations[k].kernel_id if hidden else 0
-        strength = net.activations[k].strength if hidden else 1.0
-        blocks = w[net.blocks[f"coef{k}"]], w[net.blocks[f"intercept{k}"]]
-        if w.dtype == np.float32:
-            _layer[float](given[k], *blocks, given[k + 1], slopes[k], kind, strength, hidden)
-        else:
-            _layer[double](given[k], *blocks, given[k + 1], slopes[k], kind, strength, hidden)
+    if w.dtype == np.float32:
+        _layers[float](net, w, given, slopes)
+    else:
+        _layers[double](net, w, given, slopes)
     raw = given.pop()
     slopes.pop()
     return given, slopes, raw
 
 
-cdef _layer(const floating[:, ::1] a, const floating[::1] coef, const floating[::1] intercept,
-            floating[:, ::1] out, floating[:, ::1] slope, int kind, double strength, bint hidden):
-    cdef long n = out.shape[0], k = out.shape[1]
+cdef _layers(net, const floating[::1] w, given, slopes):
+    cdef const floating[:, ::1] a
+    cdef floating[:, ::1] out, slope
+    cdef const floating* bias
+    cdef const floating* coef
     cdef floating* s
-    if n == 0:
-        return
-    with nogil:
-        s = &slope[0, 0] if hidden else NULL
-        gemm[floating](False, False, <int>n, <int>k, <int>a.shape[1], &a[0, 0], &coef[0], False,
-                       &out[0, 0])
-        if floating is float:
-            s_bias_activate(&out[0, 0], &intercept[0], s if kind > RELU else NULL, n, k, kind, strength)
-            if hidden and kind <= RELU:
-                s_slopes_of_outputs(&out[0, 0], s, n * k, kind)
-        else:
-            d_bias_activate(&out[0, 0], &intercept[0], s if kind > RELU else NULL, n, k, kind, strength)
-            if hidden and kind <= RELU:
-                d_slopes_of_outputs(&out[0, 0], s, n * k, kind)
+    cdef long n, k
+    cdef int kind, layer, hidden = len(net.activations)
+    cdef double strength
+    for layer in range(len(net.shapes)):
+        a, out, slope = given[layer], given[layer + 1], slopes[layer]
+        n, k = out.shape[0], out.shape[1]
+        if n == 0:
+            return
+        coef = &w[<long>net.blocks[f"coef{layer}"].start]
+        bias = &w[<long>net.blocks[f"intercept{layer}"].start]
+        kind, strength, s = 0, 1, NULL
+        if layer < hidden:
+            kind, strength = net.activations[layer].kernel_id, net.activations[layer].strength
+            s = &slope[0, 0]
+        with nogil:
+            gemm[floating](False, False, <int>n, <int>k, <int>a.shape[1], &a[0, 0], coef, False,
+                           &out[0, 0])
+            if floating is float:
+                s_bias_activate(&out[0, 0], bias, s if kind > RELU else NULL, n, k, kind, strength)
+                if s != NULL and kind <= RELU:
+                    s_slopes_of_outputs(&out[0, 0], s, n * k, kind)
+            else:
+                d_bias_activate(&out[0, 0], bias, s if kind > RELU else NULL, n, k, kind, strength)
+                if s != NULL and kind <= RELU:
+                    d_slopes_of_outputs(&out[0, 0], s, n * k, kind)
 
 
 def network_tangent(net, w, given, slopes, direction):
     """See `skopt_dl.kernels.generic_network.network_tangent`."""
-    before = None
     direction = np.ascontiguousarray(direction)
-    for k in range(len(net.shapes)):
-        out = np.empty((given[0].shape[0], net.shapes[k][1]), w.dtype)
-        slope = slopes[k] if k < len(slopes) else None
-        coef, intercept = net.blocks[f"coef{k}"], net.blocks[f"intercept{k}"]
-        blocks = w[coef], direction[coef], direction[intercept]
-        if w.dtype == np.float32:
-            _tangent[float](given[k], *blocks, before, slope, out)
-        else:
-            _tangent[double](given[k], *blocks, before, slope, out)
-        before = out
-    return before
+    *hidden, (_, columns) = net.shapes
+    out = np.empty((given[0].shape[0], columns), w.dtype)
+    work = _turns(hidden, out)
+    if out.size and w.dtype == np.float32:
+        _tangent[float](net, w, given, slopes, direction, work, out)
+    elif out.size:
+        _tangent[double](net, w, given, slopes, direction, work, out)
+    return out
 
 
-cdef _tangent(const floating[:, ::1] a, const floating[::1] coef, const floating[::1] coef_dot,
-              const floating[::1] intercept_dot, before, slope, floating[:, ::1] out):
-    cdef long n = out.shape[0], k = out.shape[1], i
-    cdef const floating[:, ::1] dot, s
+def _turns(hidden, like):
+    """Memory for two hidden layers, one after the other: what is on its way through them."""
+    widest = max((columns for _, columns in hidden), default=0)
+    return np.empty((2, like.shape[0] * widest), like.dtype)
+
+
+cdef _tangent(net, const floating[::1] w, given, slopes, const floating[::1] direction,
+              floating[:, ::1] work, floating[:, ::1] out):
+    cdef const floating[:, ::1] a, slope
+    cdef const floating* before = NULL
+    cdef const floating* bias
+    cdef const floating* s
     cdef floating* z
-    if n == 0:
-        return
-    z = &out[0, 0]
-    gemm[floating](False, False, <int>n, <int>k, <int>a.shape[1], &a[0, 0], &coef_dot[0], False, z)
-    if before is not None:
-        dot = before
-        gemm[floating](False, False, <int>n, <int>k, <int>a.shape[1], &dot[0, 0], &coef[0], True, z)
-    if floating is float:
-        s_bias_activate(z, &intercept_dot[0], NULL, n, k, 0, 1.0)
-    else:
-        d_bias_activate(z, &intercept_dot[0], NULL, n, k, 0, 1.0)
-    if slope is not None:
-        s = slope
-        for i in range(n * k):
-            z[i] *= (&s[0, 0])[i]
+    cdef long n = out.shape[0], k, i, at
+    cdef int layer, last = len(net.shapes) - 1
+    for layer in range(last + 1):
+        a, k, at = given[layer], net.shapes[layer][1], net.blocks[f"coef{layer}"].start
+        bias = &direction[<long>net.blocks[f"intercept{layer}"].start]
+        s = NULL
+        if layer < last:
+            slope = slopes[layer]
+            s, z = &slope[0, 0], &work[layer % 2, 0]
+        else:
+            z = &out[0, 0]
+        with nogil:
+            gemm[floating](False, False, <int>n, <int>k, <int>a.shape[1], &a[0, 0], &direction[at],
+                           False, z)
+            if before != NULL:
+                gemm[floating](False, False, <int>n, <int>k, <int>a.shape[1], before, &w[at], True, z)
+            if floating is float:
+                s_bias_activate(z, bias, NULL, n, k, 0, 1.0)
+            else:
+                d_bias_activate(z, bias, NULL, n, k, 0, 1.0)
+            if s != NULL:
+                for i in range(n * k):
+                    z[i] *= s[i]
+        before = z
 
 
 def network_pullback(net, w, given, slopes, d, out):
     """See `skopt_dl.kernels.generic_network.network_pullback`."""
-    for k in range(len(net.shapes) - 1, -1, -1):
-        coef, intercept = net.blocks[f"coef{k}"], net.blocks[f"intercept{k}"]
-        if k == len(net.shapes) - 1:
-            if w.dtype == np.float32:
-                _sums[float](d, out[intercept])
-            else:
-                _sums[double](d, out[intercept])
-        back = np.empty_like(given[k]) if k > 0 else None
-        slope = slopes[k - 1] if k > 0 else None
-        below = out[net.blocks[f"intercept{k - 1}"]] if k > 0 else None
-        if w.dtype == np.float32:
-            _pullback[float](given[k], w[coef], d, out[coef], back, slope, below)
-        else:
-            _pullback[double](given[k], w[coef], d, out[coef], back, slope, below)
-        d = back
+    *hidden, _ = net.shapes
+    work = _turns(hidden, d)
+    if d.size and w.dtype == np.float32:
+        _pullback[float](net, w, given, slopes, d, work, out)
+    elif d.size:
+        _pullback[double](net, w, given, slopes, d, work, out)
     return out
 
 
-cdef _sums(const floating[:, ::1] d, floating[::1] out):
-    if d.shape[0] == 0:
-        return
+cdef _pullback(net, const floating[::1] w, given, slopes, const floating[:, ::1] last,
+               floating[:, ::1] work, floating[::1] out):
+    cdef const floating[:, ::1] a, slope
+    cdef const floating* d = &last[0, 0]
+    cdef floating* back
+    cdef floating* sums = &out[<long>net.blocks[f"intercept{len(net.shapes) - 1}"].start]
+    cdef long n = last.shape[0], columns = last.shape[1], rows, at
+    cdef int layer
     if floating is float:
-        s_column_sums(&d[0, 0], &out[0], d.shape[0], d.shape[1])
+        s_column_sums(d, sums, n, columns)
     else:
-        d_column_sums(&d[0, 0], &out[0], d.shape[0], d.shape[1])
-
-
-cdef _pullback(const floating[:, ::1] a, const floating[::1] coef, const floating[:, ::1] d,
-               floating[::1] out, back, slope, below):
-    cdef int n = <int>d.shape[0], rows = <int>a.shape[1], columns = <int>d.shape[1]
-    cdef floating[:, ::1] back_of
-    cdef const floating[:, ::1] s
-    cdef floating[::1] sums
-    if n == 0:
-        return
-    gemm[floating](True, False, rows, columns, n, &a[0, 0], &d[0, 0], True, &out[0])
-    if back is None:
-        return
-    back_of, s, sums = back, slope, below
-    gemm[floating](False, True, n, rows, columns, &d[0, 0], &coef[0], False, &back_of[0, 0])
-    if floating is float:
-        s_activation_back(&back_of[0, 0], &a[0, 0], &s[0, 0], &sums[0], n, rows, 0)
-    else:
-        d_activation_back(&back_of[0, 0], &a[0, 0], &s[0, 0], &sums[0], n, rows, 0)
+        d_column_sums(d, sums, n, columns)
+    for layer in range(len(net.shapes) - 1, -1, -1):
+        a, at = given[layer], net.blocks[f"coef{layer}"].start
+        rows = a.shape[1]
+        gemm[floating](True, False, <int>rows, <int>columns, <int>n, &a[0, 0], d, True, &out[at])
+        if layer == 0:
+            return
+        slope, back = slopes[layer - 1], &work[layer % 2, 0]
+        sums = &out[<long>net.blocks[f"intercept{layer - 1}"].start]
+        with nogil:
+            gemm[floating](False, True, <int>n, <int>rows, <int>columns, d, &w[at], False, back)
+            if floating is float:
+                s_activation_back(back, &a[0, 0], &slope[0, 0], sums, n, rows, 0)
+            else:
+                d_activation_back(back, &a[0, 0], &slope[0, 0], sums, n, rows, 0)
+        d, columns = back, rows
