@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import is_foreign
-from skopt_dl._sklearn.callbacks import has_callbacks
 from skopt_dl.linear_model._ridge_tasks import target_strengths
-from skopt_dl.linear_model._together import see
+from skopt_dl.linear_model._together import is_plain_fit, see
 from skopt_dl.penalties import L2
 
 
@@ -50,15 +48,12 @@ class KeptProducts:
 def shared_products(model: Any, X: Any) -> Hashable | None:
     """What ridge models have in common whose fits of ``X`` factorise one matrix, but for the
     strength; ``None`` for others."""
-    plain = (
+    factorises = (
         model.solver in ("auto", "cholesky")
         and isinstance(model.alpha, Real)
         and not model.positive
-        and model.device is None
-        and model.max_time is None
-        and not (has_callbacks(model) or is_foreign(X) or hasattr(X, "tocsc"))
     )
-    if not plain:
+    if not (factorises and is_plain_fit(model, X)):
         return None
     model._check_parameters()
     common = ("solver", "fit_intercept", "tol", "max_iter")

@@ -19,22 +19,28 @@ def path_of(model: Any, X: Any) -> Hashable | None:
     Their answers must not depend on where a solver starts: it is the exact one, for dense data on
     the host.
     """
-    plain = (
+    exact = (
         model.solver in ("auto", "active_set")
         and model.selection == "cyclic"
-        and model.device is None
-        and model.max_time is None
         and model.precompute is False
-        and not (model.warm_start or has_callbacks(model))
-        and not (is_foreign(X) or hasattr(X, "tocsc"))
+        and not model.warm_start
     )
-    if not plain:
+    if not (exact and is_plain_fit(model, X)):
         return None
     model._check_parameters()
     if not (model.alpha > 0 and model._ratio() > 0):
         return None
     common = ("solver", "fit_intercept", "positive", "tol", "max_iter")
     return (type(model), *(getattr(model, name) for name in common))
+
+
+def is_plain_fit(model: Any, X: Any) -> bool:
+    """Whether a fit of ``X`` is one of dense data on the host that nobody watches or stops."""
+    return (
+        model.device is None
+        and model.max_time is None
+        and not (has_callbacks(model) or is_foreign(X) or hasattr(X, "tocsc"))
+    )
 
 
 def fit_along(models: Sequence[Any], X: Any, y: Any, sample_weight: Any) -> None:

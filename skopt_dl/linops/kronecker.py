@@ -74,7 +74,7 @@ class WholeSide(Side):
 
 
 class DenseSide(WholeSide):
-    """The damped inverse, made for each damping anew: of matrices of some hundred rows ten cost
+    """The damped inverse, made for each damping anew: of matrices of some hundred rows six cost
     what their eigenvectors do."""
 
     def refresh(self, rng: Any) -> None:

@@ -68,7 +68,8 @@ class EntryModel:
     def __init__(self, problem: LinearProblem, w: Any, damping: float = 1.0) -> None:
         xp = self.xp = problem.xp
         self.problem, self.w, n_coef = problem, w, problem.n_coef
-        self.z, g, value = _known(problem, w)
+        self.z, g, value = problem.terms_at(w)
+        problem.keep(w, self.z, g, value)
         self.g = g
         self.value0 = to_float(value + problem.nonsmooth_value(w))
         self.P = xp.asarray(problem.loss.softmax_curvature(problem.y, self.z), order="C")  # type: ignore[attr-defined]
@@ -148,12 +149,3 @@ def _inverse(xp: Any, A: Any) -> Any:
     rtol = float(xp.finfo(A.dtype).eps) ** 0.5
     inverse = xp.linalg.pinv(A / unit / unit[:, None], rtol=rtol)
     return xp.asarray(inverse / unit / unit[:, None], order="C")
-
-
-def _known(problem: Any, w: Any) -> tuple[Any, Any, Any]:
-    """Predictions, gradient and value of the loss at ``w``."""
-    z, g, value = problem.known_at(w)
-    if z is None or g is None or value is None:
-        z, value, g = problem.loss_at(w)
-        problem.keep(w, z, g, value)
-    return z, g, value

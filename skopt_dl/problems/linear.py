@@ -264,9 +264,7 @@ class LinearProblem(ByColumns, BySamples, Problem):
     @offers(Oracle.GRAD, lacks=no_gradient)
     def point(self, w: Any) -> Point:
         """Value and gradient of the whole objective; the cache is ``z = A w``."""
-        z, g, loss_value = self.known_at(w)
-        if z is None or g is None or loss_value is None:
-            z, loss_value, g = self.loss_at(w)
+        z, g, loss_value = self.terms_at(w)
         return self.point_from(w, z, loss_value, g, self.nonsmooth_value(w))
 
     def point_of(self, w: Any, z: Any) -> Point:
@@ -302,6 +300,13 @@ class LinearProblem(ByColumns, BySamples, Problem):
         if self._known is None or not bool(self.xp.all(self._known[0] == w)):
             return None, None, None
         return self._known[1:]
+
+    def terms_at(self, w: Any) -> tuple[Any, Any, Any]:
+        """What `known_at` has, computed where any of it is not known."""
+        z, g, loss_value = self.known_at(w)
+        if z is None or g is None or loss_value is None:
+            z, loss_value, g = self.loss_at(w)
+        return z, g, loss_value
 
     @offers(Oracle.SUBGRADIENT, lacks=no_subgradient)
     def subgradient(self, w: Any) -> tuple[Any, Any]:

@@ -101,12 +101,10 @@ def more_thuente(
             return Found.of(trial, n, ok=True)
         if good and trial.slope >= 0:
             steered_by_psi = False
-        if steered_by_psi and not good and trial.value <= around.best.value:
-            t = _next(around.lowered(least), _lowered(trial, least))
-            _take(around, trial, least)
-        else:
-            t = _next(around, trial)
-            _take(around, trial, 0.0)
+        by_psi = steered_by_psi and not good and trial.value <= around.best.value
+        lower = least if by_psi else 0.0
+        t = _next(around.lowered(lower), _lowered(trial, lower))
+        _take(around, trial, lower)
         if around.bracketed:
             if around.width >= SHRINK * widths[0] or not math.isfinite(t):
                 t = around.best.t + 0.5 * (around.other.t - around.best.t)
