@@ -22,6 +22,7 @@ from skopt_dl.linops.design import Dense
 from skopt_dl.linops.products import products_by_parts, there_and_back
 
 SHAPES = ((500, 20_000), (3000, 3000), (20_000, 500), (100_000, 200))
+NEAR = ((4000, 300), (10_000, 100))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
                 times = medians(ways, 1 if options.smoke else options.repeat)
                 print(f"{n} x {p:<7}{order:<7}{k:<9}" + "".join(f"{t:10.2f}" for t in times))
     print(f"\n{'shape':<14}{'order':<7}{'twice':>10}{'once':>10}  ms")
-    for n, p in ((400, 300),) if options.smoke else SHAPES:
+    for n, p in ((400, 300),) if options.smoke else (*NEAR, *SHAPES):
         for order in "FC":
             X = np.asarray(rng.standard_normal((n, p)), order=order)
             w, y = rng.standard_normal(p), rng.standard_normal(n)

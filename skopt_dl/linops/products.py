@@ -18,8 +18,9 @@ FEW, MATRIX_PRODUCT_BELOW, CACHED = 3, 2**18, 3 * 2**18
 # A vector is multiplied by X and its response by X' while a part of these bytes is in the cache,
 # of so many rows at least. Milliseconds of two products, and of parts, in C order: 500 x 20 000:
 # 6.9, 4.9; 3000 x 3000: 5.8, 4.4; 20 000 x 500: 5.5, 4.1; 100 000 x 200: 12, 8. In Fortran's order
-# parts gain nothing (python -m benchmarks.few_products).
-THERE_AND_BACK, ROWS_AT_ONCE = 3 * 2**18, 4
+# parts gain nothing (python -m benchmarks.few_products). A matrix that fits a last-level cache is
+# near enough: 4000 x 300: .23, .25; 10 000 x 100: .19, .22.
+THERE_AND_BACK, ROWS_AT_ONCE, FAR = 3 * 2**18, 4, 2**24
 # Rows of a part, at least: with fewer the sums are read and written more often than X.
 FEW_ROWS = 32
 
@@ -113,7 +114,8 @@ def products_by_parts(X: Any, R: Any) -> Any:
 
 def reads_once(X: Any, w: Any) -> bool:
     """Whether `there_and_back` is faster than two products."""
-    by_rows = leaves_cache(X) and w.ndim == 1 and X.strides[0] > X.strides[1]
+    far = is_numpy(namespace_of(X)) and X.nbytes >= FAR
+    by_rows = far and w.ndim == 1 and X.strides[0] > X.strides[1]
     return by_rows and X.shape[1] * X.itemsize * ROWS_AT_ONCE <= THERE_AND_BACK
 
 

@@ -40,6 +40,7 @@ from skopt_dl.solvers.sampled_curvature import (
     NEEDED,
     first_sample,
     sample_cost,
+    sample_pace,
     sampled_hessian,
 )
 
@@ -66,6 +67,8 @@ class LBFGSState(DescentState):
         The iteration at which this solve began, and the indicator there.
     waited : bool
         Whether a sample that was due was put off.
+    last_pace : float
+        That of the solve before, 1 where there was none.
     """
 
     H: InverseHessian | WhitenedInverseHessian = field(default_factory=lambda: InverseHessian(1))
@@ -77,14 +80,24 @@ class LBFGSState(DescentState):
     began: int = 0
     first: Any = math.inf
     waited: bool = False
+    last_pace: float = 1.0
+
+    @property
+    def pace(self) -> float:
+        """What an iteration leaves of the gradient: of this solve, or of the one before it where
+        this one has hardly begun; 1 where that is not known."""
+        done, now, first = self.n_iter - self.began, to_float(self.indicator), to_float(self.first)
+        if self.last_pace < 1 and done < SHORT:
+            return self.last_pace
+        return (now / first) ** (1 / done) if done > 0 and 0 < now < first < math.inf else 1.0
 
     @property
     def left(self) -> float:
-        """Iterations to the target at the pace of this solve so far."""
-        done, now, first = self.n_iter - self.began, to_float(self.indicator), to_float(self.first)
-        if done == 0 or not 0 < self.target < now < first < math.inf:
+        """Iterations to the target at that pace."""
+        now, pace = to_float(self.indicator), self.pace
+        if pace == 1.0 or not 0 < self.target < now:
             return math.inf
-        return done * math.log(now / self.target) / math.log(first / now)
+        return math.log(self.target / now) / math.log(pace)
 
     @property
     def natural(self) -> bool:
@@ -231,6 +244,7 @@ class LBFGS(DescentSolver):
             sample_at=sample_at,
             growth=state.growth,
             began=state.n_iter,
+            last_pace=state.pace,
         )
         renewed.stand_at(problem, problem.point(state.w))  # type: ignore[attr-defined]
         renewed.first = renewed.indicator
@@ -249,6 +263,10 @@ class LBFGS(DescentSolver):
         # comes as rarely, and a hard problem ends with the Hessian of all samples.
         state.renew_at = max(2 * state.n_iter, self.renew)
         if state.sample_at is not None and state.n_iter >= state.sample_at:
+            if self.initial == "auto" and state.pace <= sample_pace(problem, state.growth):
+                # What is there does as well as a sample can.
+                state.renew_at = state.n_iter + SHORT
+                return
             if not state.waited and state.left < sample_cost(problem, state.growth):
                 # More than it can spare, unless this goes on after it should have ended.
                 state.renew_at = state.n_iter + max(1, math.ceil(state.left))

@@ -57,6 +57,14 @@ def sample_cost(problem: Any, growth: int = 1) -> float:
     return hessian / (4 * n * d * (VECTOR if K == 1 else 1))
 
 
+def sample_pace(problem: Any, growth: int = 1) -> float:
+    """What an iteration leaves of the error with a sample's Hessian: of N samples and p columns
+    alike its condition is ``((1 + r) / (1 - r))^2`` with ``r = sqrt(p / N)``, and conjugate
+    gradients then leave r. Of all samples, nothing."""
+    columns, size = problem.size // problem.n_outputs, _sample_size(problem, growth)
+    return 0.0 if size == problem.n_samples else math.sqrt(min(1.0, columns / size))
+
+
 def _sample_size(problem: Any, growth: int = 1) -> int:
     """How many samples are taken, times ``growth``: all, where that is hardly more."""
     n, columns = problem.n_samples, problem.size // problem.n_outputs

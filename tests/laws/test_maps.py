@@ -132,7 +132,7 @@ def test_pseudo_inverse_is_of_least_norm():
 @pytest.mark.parametrize("wrap", [lambda A: A, WithIntercept, centred], ids=["X", "ones", "mean"])
 def test_rows_that_are_read_once_by_parts(wrap, monkeypatch):
     """Parts of four rows, the last one shorter, of a matrix that counts as large."""
-    monkeypatch.setattr("skopt_dl.linops.products.MATRIX_PRODUCT_BELOW", 0)
+    monkeypatch.setattr("skopt_dl.linops.products.FAR", 0)
     monkeypatch.setattr("skopt_dl.linops.products.THERE_AND_BACK", 4 * X[0].nbytes)
     A = wrap(design(X[:11]))
     assert A.reads_once(np.zeros(A.shape[1]))
@@ -154,7 +154,7 @@ def test_the_objective_is_the_same_whether_x_is_read_once_or_twice(monkeypatch):
     d = np.linspace(-1, 1, 6)
     found = []
     for size in (2**40, 0):
-        monkeypatch.setattr("skopt_dl.linops.products.MATRIX_PRODUCT_BELOW", size)
+        monkeypatch.setattr("skopt_dl.linops.products.FAR", size)
         monkeypatch.setattr("skopt_dl.linops.products.THERE_AND_BACK", 4 * X[0].nbytes)
         problem = LinearProblem(X, y, Logistic(), L2(0.1), fit_intercept=True)
         assert problem.map.reads_once(d) == (size == 0)

@@ -14,7 +14,7 @@ from skopt_dl.losses import Logistic, SquaredHinge
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem
 from skopt_dl.solvers import LBFGS, NewtonCholesky
-from skopt_dl.solvers.sampled_curvature import first_sample
+from skopt_dl.solvers.sampled_curvature import first_sample, sample_pace
 
 
 def uneven(n=3000, p=12, spread=3.0, loss=None):
@@ -248,3 +248,40 @@ def test_no_sample_is_taken_where_the_end_is_nearer_than_its_cost():
         state.target = share * float(state.indicator)
         solver.advance(problem, state, 1)
         assert len(taken) == samples
+
+
+def alike(n=3000, p=200):
+    """Labels 0 and 1; independent columns: L-BFGS from their diagonal is as fast as can be."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(n, p)
+    y = np.where(X @ rng.randn(p) + 10 * rng.logistic(size=n) > 0, 1.0, 0.0)
+    return LinearProblem(X, y, Logistic(), L2(1e-2), fit_intercept=True)
+
+
+def test_no_sample_is_taken_where_the_pace_is_that_of_its_hessian():
+    easy, hard, samples = alike(), uneven(3000, 200, spread=0.0), []
+    for problem in (easy, hard):
+        some = problem.sample_hessian
+        problem.sample_hessian = lambda w, index, weights, some=some: (
+            samples.append(index.shape[0]) or some(w, index, weights)
+        )
+        due = first_sample(problem)
+        assert 5 < due < 30
+        state = run(problem, LBFGS(), stopping=Stopping(tol=None, max_iter=due)).state
+        fast = state.pace <= sample_pace(problem)
+        assert fast == (problem is easy)
+        LBFGS().advance(problem, state, 1)
+        assert len(samples) == (0 if fast else 1)
+    # Of all samples the Hessian knows everything.
+    assert sample_pace(hard, growth=8) == 0.0
+    # Where that was the pace of the solve before, too, until this one has been seen.
+    stopping, solver = Stopping(tol=None, max_iter=due), LBFGS()
+    state = run(easy, solver, stopping=stopping).state
+    resumed = solver.resume(easy, state, np.zeros(easy.size))
+    assert resumed.pace == state.pace < 1
+
+
+def test_a_pace_that_is_not_known_keeps_nothing_waiting():
+    problem = alike()
+    state = LBFGS().init(problem, np.zeros(problem.size), None)
+    assert (state.pace, state.left) == (1.0, np.inf)
