@@ -19,7 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl import Lasso, LassoCV, LogisticRegression, MatrixCompletion, MLPClassifier, Ridge
+from skopt_dl import (
+    Lasso,
+    LassoCV,
+    LogisticRegression,
+    MatrixCompletion,
+    MLPClassifier,
+    Ridge,
+    TensorCompletion,
+)
 from skopt_dl.linear_model import alpha_max
 
 
@@ -71,6 +79,13 @@ def ratings(n: int, m: int) -> tuple[Any, Any]:
     U, V = rng.standard_normal((n, 10)), rng.standard_normal((m, 10))
     values = np.sum(U[rows] * V[columns], axis=1) + 0.1 * rng.standard_normal(q)
     return np.stack([rows, columns], axis=1), values
+
+
+def ratings_by_week(n: int, m: int) -> tuple[Any, Any]:
+    """The same in 50 weeks, as positions of a tensor of rank 10."""
+    pairs, values = ratings(n, m)
+    rng = np.random.default_rng(1)
+    return np.column_stack([pairs, rng.integers(0, 50, len(pairs))]), values
 
 
 def lassos(X: Any, y: Any) -> dict[str, Any]:
@@ -131,6 +146,13 @@ CASES = (
         (60, 40),
         ratings,
         lambda X, y: {"als": MatrixCompletion(10, alpha=0.1, solver="als", max_iter=10)},
+    ),
+    Case(
+        "tensor",
+        (20_000, 10_000),
+        (60, 40),
+        ratings_by_week,
+        lambda X, y: {"als": TensorCompletion(10, solver="als", n_init=1, max_iter=10)},
     ),
 )
 

@@ -23,6 +23,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skopt_dl._sklearn.arrays import (
+    HOST,
     Place,
     check_same_place,
     host_dtype,
@@ -177,6 +178,19 @@ def check_weights(sample_weight: Any, X: Any) -> Any:
     return put_beside(X.data if is_gpu_sparse(X) else X, host)
 
 
+def check_values(estimator: Any, y: Any, place: Place) -> Any:
+    """Validated numbers, one for each entry that ``estimator`` is given, at ``place``.
+
+    float32 stays, other types become float64. Numbers of another namespace are looked at there.
+    """
+    if y is not None and is_foreign(y) and place != HOST:
+        values = _foreign_values(y, multi_output=False)
+        _check_finite(values, "y", type(estimator).__name__, allow_nan=False)
+        return place.put(values)
+    y = validate_data(estimator, X="no_validation", y=on_host(y), y_numeric=True)
+    return place.put(np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64))
+
+
 def check_foreign_X_y(name: str, X: Any, y: Any) -> tuple[Any, Any]:  # noqa: N802
     """Validated ``X`` of another namespace and its ``y``, for the function ``name``.
 
@@ -311,22 +325,25 @@ def _foreign_matrix(name: str, X: Any, accept_sparse: Any, allow_nan: bool) -> A
 
 
 def _foreign_target(X: Any, y: Any, multi_output: bool) -> Any:
-    y = put_beside(X, y if is_foreign(y) else np.asarray(y))
+    y = _foreign_values(put_beside(X, y if is_foreign(y) else np.asarray(y)), multi_output)
+    y = namespace_of(y).astype(y, X.dtype, copy=False)
+    _check_finite(y, "y", "the estimator", allow_nan=False)
+    return y
+
+
+def _foreign_values(y: Any, multi_output: bool) -> Any:
     if y.ndim == 2 and not multi_output:
         if y.shape[1] != 1:
             raise ValueError(f"y should be a 1d array, got an array of shape {tuple(y.shape)}")
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected.",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         y = y[:, 0]
     if y.ndim not in (1, 2):
         raise ValueError(f"y has {y.ndim} dimensions, but it must have one or two")
-    xp = namespace_of(y)
-    y = xp.astype(_floating(y), X.dtype, copy=False)
-    _check_finite(y, "y", "the estimator", allow_nan=False)
-    return y
+    return _floating(y)
 
 
 def _host_labels(y: Any, multi_output: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from skopt_dl.kernels.namespace import namespace_of
@@ -126,24 +127,69 @@ def ridge_rows(W: Any, T: Any, F: Any, ridge: Any, extra: Any = None, n_threads:
     """
     xp = namespace_of(F)
     n, k = F.shape
-    eye = xp.eye(k, dtype=F.dtype, device=F.device)
-    least = 4 * k * xp.finfo(F.dtype).eps
     outer = xp.reshape(F[:, :, None] * F[:, None, :], (n, k * k))
     ridge = ridge[:, None] if ridge.ndim == 1 else ridge
-    squares, one = xp.sum(F * F, axis=1), xp.ones((), dtype=F.dtype, device=F.device)
     parts = []
     for start, stop in row_blocks(W.shape[0], k * k):
         weights = W[start:stop, :]
-        floor = least * (weights @ squares)
-        shift = xp.maximum(xp.broadcast_to(ridge[start:stop, :], (stop - start, k)), floor[:, None])
-        shift = xp.where(shift > 0, shift, one)
-        A = xp.reshape(weights @ outer, (stop - start, k, k)) + shift[:, :, None] * eye
         b = T[start:stop, :] @ F
         if extra is not None:
             seen = weights @ xp.ones((n, 1), dtype=F.dtype, device=F.device) > 0
             b = xp.where(seen, b + extra[start:stop, :], b)
-        parts.append(xp.linalg.solve(A, b[:, :, None])[:, :, 0])
+        A = xp.reshape(weights @ outer, (stop - start, k, k))
+        parts.append(_solved(A, b, ridge[start:stop, :]))
     return xp.concat(parts)
+
+
+def _solved(A: Any, b: Any, ridge: Any) -> Any:
+    """The rows' solutions of normal equations of shape (m, k, k), their ridge not below rounding's
+    share of the trace."""
+    xp, k = namespace_of(A), A.shape[1]
+    floor = 4 * k * xp.finfo(A.dtype).eps * xp.linalg.trace(A)
+    shift = xp.maximum(xp.broadcast_to(ridge, b.shape), floor[:, None])
+    shift = xp.where(shift > 0, shift, xp.ones((), dtype=A.dtype, device=A.device))
+    A = A + shift[:, :, None] * xp.eye(k, dtype=A.dtype, device=A.device)
+    return xp.linalg.solve(A, b[:, :, None])[:, :, 0]
+
+
+def ridge_groups(groups: Any, F: Any, ridge: Any, n_threads: int = 1) -> Any:
+    r"""One ridge regression per group of entries, each of which has features of its own.
+
+    .. math::
+
+        u_i = \Big(\sum_{t \in i} \omega_t f_t f_t' + \rho_i\Big)^{-1}
+        \sum_{t \in i} \omega_t x_t f_t
+
+    It is `ridge_rows` where a row is a group and every column belongs to one.
+
+    Parameters
+    ----------
+    groups : object
+        The group of each entry, ``index``, with ``weights`` and ``targets``, the weights times x;
+        and, for compiled kernels, both as CSR matrices, ``stored_weights`` and ``stored_targets``.
+    F : array of shape (q, k)
+        Features of the entries.
+    ridge : array of shape (m,)
+        Ridge of each group, as in `ridge_rows`.
+    n_threads : int
+        Threads of a compiled kernel; the result does not depend on it.
+
+    Returns
+    -------
+    array of shape (m, k)
+        The solutions, zero for a group without weights.
+    """
+    return grouped_solutions(groups, F, ridge, segment_sum)
+
+
+def grouped_solutions(groups: Any, F: Any, ridge: Any, add: Callable[..., Any]) -> Any:
+    """`ridge_groups` with the form of `segment_sum` to ``add`` by."""
+    xp, m = namespace_of(F), ridge.shape[0]
+    weighed = groups.weights[:, None] * F
+    # A column of the matrices at a time: all of them of every entry are q k^2 numbers.
+    columns = [add(weighed * F[:, c, None], groups.index, m) for c in range(F.shape[1])]
+    b = add(groups.targets[:, None] * F, groups.index, m)
+    return _solved(xp.stack(columns, axis=2), b, ridge[:, None])
 
 
 def gram_rows(W: Any, F: Any) -> Any:

@@ -34,7 +34,7 @@ class Entries(ObservedMatrix):
         # The order of the entries by columns: their numbers, transposed as a matrix.
         numbers = xp.arange(self.n_entries, dtype=self._number_type())
         by_column = self._csr((numbers, self.cols, self.ptr), self.shape).tocsc()
-        self._order = by_column.data.astype(_integer(xp, self.n_entries), copy=False)
+        self._order = by_column.data.astype(integer_for(xp, self.n_entries), copy=False)
         self._rows_t, self._ptr_t = by_column.indices, by_column.indptr
         self.kernels = bind(xp, weights.dtype, self.layout)
         self._measure()
@@ -42,7 +42,7 @@ class Entries(ObservedMatrix):
     def _number_type(self) -> Any:
         """Of numbers that a sparse matrix can carry: SciPy's integers, floats elsewhere."""
         xp = self.xp
-        return _integer(xp, self.n_entries) if is_numpy(xp) else xp.float64
+        return integer_for(xp, self.n_entries) if is_numpy(xp) else xp.float64
 
     @cached_property
     def rows(self) -> Any:
@@ -142,7 +142,7 @@ def sorted_entries(
     xp = namespace_of(values)
     order = xp.argsort(rows, stable=True) if is_numpy(xp) else xp.argsort(rows)
     counts = xp.bincount(rows, minlength=shape[0])
-    dtype = _integer(xp, max(*shape, rows.shape[0]))
+    dtype = integer_for(xp, max(*shape, rows.shape[0]))
     ptr = xp.concatenate([xp.zeros(1, dtype=counts.dtype), xp.cumsum(counts)]).astype(dtype)
     return csr((values[order], cols[order].astype(dtype), ptr), shape), weights[order]
 
@@ -150,11 +150,11 @@ def sorted_entries(
 def narrowed(X: Any) -> Any:
     """A CSR matrix with one integer type for all positions; arrays that have it are shared."""
     xp = namespace_of(X.data)
-    dtype = _integer(xp, max(*X.shape, X.data.shape[0]))
+    dtype = integer_for(xp, max(*X.shape, X.data.shape[0]))
     cols, ptr = (a.astype(dtype, copy=False) for a in (X.indices, X.indptr))
     return type(X)((X.data, cols, ptr), shape=X.shape)
 
 
-def _integer(xp: Any, largest: int) -> Any:
+def integer_for(xp: Any, largest: int) -> Any:
     """One integer type for all positions, the narrow one where it suffices."""
     return xp.int64 if largest >= 2**31 else xp.int32

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import on_host, refuse_foreign
+from skopt_dl._sklearn.arrays import is_foreign, on_host
+from skopt_dl.kernels.namespace import device_of, namespace_of
 
 
 def looks_like_pairs(X: Any) -> bool:
@@ -44,22 +45,14 @@ def check_pairs(name: str, X: Any) -> Any:
 
 
 def check_positions(name: str, X: Any) -> Any:
-    """``X`` as an array of integers of shape (q, D), with two modes or more.
+    """``X`` as an array of integers of shape (q, D), with two modes or more, where it lives.
 
     Raises
     ------
-    TypeError
-        If it lives on a device.
     ValueError
         If it has another shape, or numbers that are not integers.
     """
-    refuse_foreign(
-        name,
-        X,
-        takes="positions on the host",
-        instead="MatrixCompletion for two modes, which fits where the values live",
-    )
-    X = _dense(name, X, "positions")
+    X = _dense(name, X, "positions", home=not is_foreign(X))
     if X.ndim != 2 or X.shape[1] < 2 or X.shape[0] == 0:
         raise ValueError(
             f"{name}: expected positions along two modes or more, an array of shape (n_entries, "
@@ -68,13 +61,15 @@ def check_positions(name: str, X: Any) -> Any:
     return _whole(name, X, "positions")
 
 
-def _dense(name: str, X: Any, what: str) -> Any:
-    """``X`` as an array on the host; a sparse matrix is no list of positions."""
+def _dense(name: str, X: Any, what: str, home: bool = True) -> Any:
+    """``X`` as an array, ``home`` on the host; a sparse matrix is no list of positions."""
     if hasattr(X, "tocsr"):
         raise TypeError(
             f"{name}: {what} are rows of a dense array, but a sparse matrix was passed; its "
             "entries are np.stack([X.row, X.col], axis=1) and X.data, in COO format"
         )
+    if not home:
+        return X
     if not (_whole_columns(X) and hasattr(X, "isna")):
         return np.asarray(on_host(X))
     # Columns of nullable integers, which NumPy would make objects of.
@@ -99,15 +94,27 @@ def _is_whole(dtype: Any) -> bool:
 
 
 def _whole(name: str, X: Any, what: str) -> Any:
-    if X.dtype.kind == "f" and not np.all(np.isfinite(X)):
+    # Its name alone: each namespace has its own types.
+    kind = str(X.dtype).rpartition(".")[2]
+    floating, whole = kind.startswith("float"), kind.startswith(("int", "uint"))
+    xp = namespace_of(X)
+    if floating and not bool(xp.all(xp.isfinite(X))):
         raise ValueError(f"{name}: {what} contain NaN or infinity; drop those entries first")
-    whole = X.dtype.kind in "iu" or (X.dtype.kind == "f" and np.all(np.floor(X) == X))
-    if not whole:
+    if not (whole or (floating and bool(xp.all(xp.floor(X) == X)))):
         raise ValueError(
             f"{name}: {what} must be integers, but got an array of {X.dtype} with "
             "other values; number the ids first, with sklearn.preprocessing.OrdinalEncoder say"
         )
-    return X.astype(np.int64)
+    return xp.astype(X, xp.int64)
+
+
+def numbered(ids: Any) -> tuple[Any, Any]:
+    """The distinct ``ids`` in ascending order, and the place of each of ``ids`` among them."""
+    xp = namespace_of(ids)
+    ordered = xp.sort(ids)
+    first = xp.ones(1, dtype=xp.bool, device=device_of(ids))
+    known = ordered[xp.concat([first, ordered[1:] != ordered[:-1]])]
+    return known, xp.searchsorted(known, ids)
 
 
 def positions(ids: Any, known: Any) -> tuple[Any, Any]:
@@ -115,6 +122,7 @@ def positions(ids: Any, known: Any) -> tuple[Any, Any]:
 
     An id that is not there gets position 0.
     """
-    place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-    found = known[place] == ids
-    return np.where(found, place, 0), found
+    xp = namespace_of(ids, known)
+    place = xp.clip(xp.searchsorted(known, ids), 0, known.shape[0] - 1)
+    found = xp.take(known, place) == ids
+    return xp.where(found, place, xp.zeros_like(place)), found

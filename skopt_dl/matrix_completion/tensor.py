@@ -5,24 +5,25 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, Self
 
-import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from skopt_dl._sklearn.arrays import check_same_place, workplace
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
 from skopt_dl._sklearn.parameters import check_choice, check_number, check_running
-from skopt_dl._sklearn.validation import FLOATS, check_weights
+from skopt_dl._sklearn.scores import DeviceRegressorMixin
+from skopt_dl._sklearn.validation import check_values, check_weights
 from skopt_dl.dispatch import SOLVERS
+from skopt_dl.kernels.namespace import namespace_of, to_float
 from skopt_dl.matrix_completion.attempts import best_of
-from skopt_dl.matrix_completion.pairs import check_positions, positions
+from skopt_dl.matrix_completion.pairs import check_positions, numbered, positions
 from skopt_dl.matrix_completion.tensor_cp import CPProblem
 from skopt_dl.matrix_completion.tensor_problem import TensorProblem
 from skopt_dl.matrix_completion.tensor_tucker import TuckerProblem, meet, orthonormal
 
 
-class TensorCompletion(RegressorMixin, EngineEstimator):
+class TensorCompletion(DeviceRegressorMixin, EngineEstimator):
     r"""Values at (i, j, k, ...) positions by a low-rank tensor fitted to the observed ones.
 
     .. math::
@@ -57,6 +58,9 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         convex, and of small tensors one start in two may end at a poor solution.
     random_state : int, RandomState instance or None, default=None
         Randomness of the starts and of stochastic solvers.
+    device : {None, "cpu", "cuda", "cuda:1", ...}, default=None
+        Where the fit runs. ``None`` is where X lives; "cuda" copies host data to the GPU once, and
+        the fitted attributes come back as NumPy arrays.
     n_jobs : int or None, default=None
         Threads of the compiled row solves; the results do not depend on it.
     max_time : float or None, default=None
@@ -128,6 +132,7 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         tol: float = 1e-4,
         n_init: int = 5,
         random_state: Any = None,
+        device: Any = None,
         n_jobs: int | None = None,
         max_time: float | None = None,
         verbose: bool = False,
@@ -140,6 +145,7 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         self.tol = tol
         self.n_init = n_init
         self.random_state = random_state
+        self.device = device
         self.n_jobs = n_jobs
         self.max_time = max_time
         self.verbose = verbose
@@ -208,32 +214,35 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         return self._posed(X, y, sample_weight)[0]
 
     def _posed(self, X: Any, y: Any, sample_weight: Any) -> tuple[TensorProblem, list[Any]]:
-        index = check_positions("TensorCompletion.fit", X)
+        place = workplace(self, X)
+        index = place.put(check_positions("TensorCompletion.fit", X))
         # y first: without X at hand the check forgets the names of its columns.
-        y = validate_data(self, X="no_validation", y=y, y_numeric=True)
+        values = check_values(self, y, place)
         validate_data(self, X, skip_check_array=True)
-        check_consistent_length(index, y)
-        values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
-        weights = check_weights(sample_weight, values)
-        weights = np.ones_like(values) if weights is None else weights
+        check_consistent_length(index, values)
+        xp, weights = namespace_of(values), check_weights(sample_weight, values)
+        weights = xp.ones_like(values) if weights is None else weights
         kept = weights > 0
-        ids, columns = [], []
-        for column in index[kept].T:
-            known, place = np.unique(column, return_inverse=True)
+        if not bool(xp.all(kept)):
+            (seen,) = xp.nonzero(kept)
+            index, values, weights = (xp.take(a, seen, axis=0) for a in (index, values, weights))
+        ids, at = [], []
+        for d in range(index.shape[1]):
+            known, number = numbered(index[:, d])
             ids.append(known)
-            columns.append(place)
-        shape = tuple(len(known) for known in ids)
+            at.append(number)
+        shape = tuple(known.shape[0] for known in ids)
         sizes = " x ".join(map(str, shape))
         kind = CPProblem if self.form == "cp" else TuckerProblem
         problem = kind(
-            np.stack(columns, axis=1),
-            values[kept],
-            weights[kept],
+            at,
+            values,
+            weights,
             shape,
             self._ranks(shape),
             float(self.alpha),
             n_threads=effective_n_jobs(self.n_jobs),
-            description=f"{self!r} on {int(kept.sum())} entries of this {sizes} tensor",
+            description=f"{self!r} on {values.shape[0]} entries of this {sizes} tensor",
         )
         return problem, ids
 
@@ -259,15 +268,15 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
         return tuple(int(k) for k in ranks)
 
     def _attributes(self, problem: TensorProblem, w: Any, ids: list[Any]) -> dict[str, Any]:
-        w = np.array(w)
-        mean = float(np.sum(problem.weights * problem.values) / problem.total)
+        xp, w = problem.xp, problem.xp.asarray(w, copy=True)
+        mean = to_float(xp.sum(problem.weights * problem.values)) / problem.total
         if isinstance(problem, TuckerProblem):
             core, factors = orthonormal(problem.core(w), problem.unpack(w))
             return {"factors_": factors, "core_": core, "ids_": ids, "mean_": mean}
         problem.balance(w)  # type: ignore[attr-defined]
         factors = problem.unpack(w)
-        order = np.argsort(-np.sum(factors[0] ** 2, axis=0), kind="stable")
-        factors = [u[:, order] for u in factors]
+        order = xp.argsort(-xp.sum(factors[0] ** 2, axis=0))
+        factors = [xp.take(u, order, axis=1) for u in factors]
         return {"factors_": factors, "core_": None, "ids_": ids, "mean_": mean}
 
     def predict(self, X: Any) -> Any:
@@ -284,14 +293,16 @@ class TensorCompletion(RegressorMixin, EngineEstimator):
             The values; ``mean_`` where an id was not seen.
         """
         check_is_fitted(self)
+        check_same_place(self, X, "predict")
         validate_data(self, X, reset=False, skip_check_array=True)
         index = check_positions("TensorCompletion.predict", X)
-        rows, seen = [], np.ones(len(index), dtype=bool)
-        for column, known, factor in zip(index.T, self.ids_, self.factors_, strict=True):
-            place, found = positions(column, known)
-            rows.append(factor[place])
-            seen &= found
+        xp, rows, seen = namespace_of(index), [], True
+        for d, (known, factor) in enumerate(zip(self.ids_, self.factors_, strict=True)):
+            place, found = positions(index[:, d], known)
+            rows.append(xp.take(factor, place, axis=0))
+            seen = found & seen
         first = rows[0] if self.core_ is None else rows[0] * meet(self.core_, rows, 0)
         for row in rows[1:] if self.core_ is None else ():
             first = first * row
-        return np.where(seen, np.sum(first, axis=1), self.mean_).astype(self.factors_[0].dtype)
+        values = xp.sum(first, axis=1)
+        return xp.where(seen, values, xp.full_like(values, self.mean_))

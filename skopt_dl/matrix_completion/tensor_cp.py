@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from skopt_dl.matrix_completion.tensor_problem import TensorProblem
 
 
@@ -31,10 +29,11 @@ class CPProblem(TensorProblem):
 
     def balance(self, w: Any) -> None:
         """Give each component equal parts of the penalty in all modes, in place: the least sum."""
-        U = self.unpack(w)
-        sizes = np.stack([np.sqrt(r @ (u * u)) for r, u in zip(self.mode_weight, U, strict=True)])
-        alive = np.all(sizes > 0, axis=0)
-        safe = np.where(alive, sizes, 1.0)
-        mean = np.exp(np.mean(np.log(safe), axis=0))
-        for u, size in zip(U, safe, strict=True):
-            u *= np.where(alive, mean / size, 1.0)
+        xp, U = self.xp, self.unpack(w)
+        sizes = xp.stack([xp.sqrt(r @ (u * u)) for r, u in zip(self.mode_weight, U, strict=True)])
+        alive = xp.all(sizes > 0, axis=0)
+        safe = xp.where(alive, sizes, xp.ones_like(sizes))
+        mean = xp.exp(xp.mean(xp.log(safe), axis=0))
+        ratios = xp.where(alive, mean / safe, xp.ones_like(sizes))
+        for d, u in enumerate(U):
+            w[self.blocks[f"mode {d}"]] = xp.reshape(u * ratios[d, :], (-1,))

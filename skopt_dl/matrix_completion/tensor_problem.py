@@ -23,11 +23,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
-from skopt_dl.kernels.namespace import to_float
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+from skopt_dl.matrix_completion.groups import Groups
 from skopt_dl.problems.line import GradientLine
 
 
@@ -36,7 +36,7 @@ class TensorProblem(Problem):
 
     Parameters
     ----------
-    index : array of int, shape (q, D)
+    at : list of D arrays of int, shape (q,)
         Position of each entry along each mode.
     values, weights : arrays of shape (q,)
         The entries and their positive weights.
@@ -54,7 +54,7 @@ class TensorProblem(Problem):
 
     def __init__(
         self,
-        index: Any,
+        at: list[Any],
         values: Any,
         weights: Any,
         shape: tuple[int, ...],
@@ -65,13 +65,12 @@ class TensorProblem(Problem):
         description: str = "this tensor completion",
     ) -> None:
         super().__init__()
-        # One array a mode, in one piece each, as the kernels read them.
-        self.at = np.ascontiguousarray(index.T)
-        self.values, self.weights = values, weights
+        self.at, self.values, self.weights = at, values, weights
         self.ranks, self.alpha, self.n_threads = ranks, alpha, n_threads
-        self.description, self.n_samples = description, len(values)
-        self.xp, self.dtype, self.device = np, values.dtype, "cpu"
-        self.kernels = bind(np, self.dtype, "sparse")
+        self.description, self.n_samples = description, values.shape[0]
+        xp = self.xp = namespace_of(values)
+        self.dtype, self.device = values.dtype, device_of(values)
+        self.kernels = bind(xp, self.dtype, "sparse")
         modes = {f"mode {d}": each for d, each in enumerate(zip(shape, ranks, strict=True))}
         self.n_modes, self.shapes = len(modes), modes | self._further_shapes()
         ends = np.cumsum([0, *(n * k for n, k in self.shapes.values())])
@@ -79,13 +78,14 @@ class TensorProblem(Problem):
             name: slice(int(a), int(b))
             for name, (a, b) in zip(self.shapes, itertools.pairwise(ends), strict=True)
         }
-        self.size, self.total, self.seed = int(ends[-1]), float(np.sum(weights)), 0
+        self.size, self.total, self.seed = int(ends[-1]), to_float(xp.sum(weights)), 0
         self.traits = frozenset({Trait.FINITE_SUM, Trait.SMOOTH, Trait.MATRICES})
+        each = xp.astype(weights, xp.float64)[:, None]
         self.mode_weight = [
-            np.bincount(i, weights, minlength=n).astype(self.dtype)
-            for i, n in zip(self.at, shape, strict=True)
+            xp.astype(self.kernels.segment_sum(each, i, n)[:, 0], self.dtype)
+            for i, n in zip(at, shape, strict=True)
         ]
-        self._null = 0.5 * float(np.sum(weights * values * values)) / self.total
+        self._null = 0.5 * to_float(xp.sum(weights * values * values)) / self.total
 
     # --- how rows meet ------------------------------------------------------------------------
 
@@ -120,13 +120,15 @@ class TensorProblem(Problem):
     def unpack(self, w: Any) -> list[Any]:
         """The factors as matrices, views of ``w``."""
         names = list(self.blocks)[: self.n_modes]
-        return [np.reshape(w[self.blocks[name]], self.shapes[name]) for name in names]
+        return [self.xp.reshape(w[self.blocks[name]], self.shapes[name]) for name in names]
 
     def start(self) -> Any:
-        """Seeded Gaussian factors whose products are as large as the entries."""
+        """Seeded Gaussian factors whose products are as large as the entries; drawn on the host,
+        equal on every device."""
         w = np.random.default_rng(self.seed).standard_normal(self.size)
         size = (2 * self._null / self._spread) ** (0.5 / len(self.shapes))
-        return (w * (size if size > 0 else 1.0)).astype(self.dtype)
+        w *= size if size > 0 else 1.0
+        return self.xp.asarray(w, dtype=self.dtype, device=self.device)
 
     @property
     @abstractmethod
@@ -135,26 +137,28 @@ class TensorProblem(Problem):
 
     def _rows(self, U: list[Any], at: Any) -> list[Any]:
         """The factors' rows at the positions ``at``, an array of shape (q, k_d) a mode."""
-        return [u[i] for u, i in zip(U, at, strict=True)]
+        return [self.xp.take(u, i, axis=0) for u, i in zip(U, at, strict=True)]
 
     @cached_property
     def _shares(self) -> Any:
         """The share of the penalty that each parameter's row has; further blocks have all of it."""
-        rows = [np.repeat(r, k) for r, k in zip(self.mode_weight, self.ranks, strict=True)]
-        return np.concatenate([*rows, np.full(self.size - self._end, self.total)]) / self.total
+        xp, more = self.xp, self.size - self._end
+        rows = [xp.repeat(r, k) for r, k in zip(self.mode_weight, self.ranks, strict=True)]
+        rows.append(xp.full(more, self.total, dtype=self.dtype, device=self.device))
+        return xp.concat(rows) / self.total
 
     # --- values -------------------------------------------------------------------------------
 
     def _entries(self, w: Any, rows: list[Any]) -> Any:
-        return np.sum(self.features(w, rows, 0) * rows[0], axis=1)
+        return self.xp.sum(self.features(w, rows, 0) * rows[0], axis=1)
 
     def residual(self, w: Any) -> Any:
         """The model minus the entries."""
         return self._entries(w, self._rows(self.unpack(w), self.at)) - self.values
 
     def _value(self, w: Any, e: Any) -> Any:
-        misfit = 0.5 * np.sum(self.weights * e * e) / self.total
-        return misfit + 0.5 * self.alpha * np.sum(self._shares * w * w)
+        misfit = 0.5 * self.xp.sum(self.weights * e * e) / self.total
+        return misfit + 0.5 * self.alpha * self.xp.sum(self._shares * w * w)
 
     def value(self, w: Any) -> Any:
         return self._value(w, self.residual(w))
@@ -173,12 +177,16 @@ class TensorProblem(Problem):
     def _chain(self, e: Any, w: Any) -> Any:
         """Derivatives of the parameters from those of the entries."""
         rows = self._rows(self.unpack(w), self.at)
-        parts = []
-        for d, weight in enumerate(self.mode_weight):
-            each = e[:, None] * self.features(w, rows, d)
-            part = self.kernels.segment_sum(each, self.at[d], len(weight))
-            parts.append(np.reshape(part, (-1,)))
-        return np.concatenate([*parts, *self._further_slopes(e, rows)])
+        parts = [
+            self._sums(e[:, None] * self.features(w, rows, d), self.at[d], d)
+            for d in range(self.n_modes)
+        ]
+        return self.xp.concat([*parts, *self._further_slopes(e, rows)])
+
+    def _sums(self, each: Any, at: Any, d: int) -> Any:
+        """What the rows of mode d have of the entries at ``at``, flat."""
+        total = self.kernels.segment_sum(each, at, self.mode_weight[d].shape[0])
+        return self.xp.reshape(total, (-1,))
 
     @offers(Oracle.GGN)
     def ggn(self, point: Point) -> Callable[[Any], Any]:
@@ -188,7 +196,7 @@ class TensorProblem(Problem):
 
         def product(v: Any) -> Any:
             moved = self._rows(self.unpack(v), self.at)
-            change = sum(np.sum(a * b, axis=1) for a, b in zip(moved, others, strict=True))
+            change = sum(self.xp.sum(a * b, axis=1) for a, b in zip(moved, others, strict=True))
             change = change + self._further_change(v, rows)
             slope = self._chain(self.weights * change / self.total, point.w)
             return slope + self.alpha * self._shares * v
@@ -198,19 +206,19 @@ class TensorProblem(Problem):
     @offers(Oracle.SAMPLE_GRAD)
     def sample_grad(self, w: Any, index: Any) -> tuple[Any, Any]:
         """Value and gradient of the mean over the entries ``index``, unbiased for the objective."""
-        at, U = np.ascontiguousarray(self.at[:, index]), self.unpack(w)
-        weights = self.weights[index] * (len(self.values) / (self.total * len(index)))
-        rows = self._rows(U, at)
-        e = self._entries(w, rows) - self.values[index]
-        squares = sum(np.sum(u * u, axis=1) for u in rows)
-        value = np.sum(weights * (0.5 * e * e + 0.5 * self.alpha * squares))
+        xp = self.xp
+        at = [xp.take(i, index) for i in self.at]
+        weights = xp.take(self.weights, index) * (self.n_samples / (self.total * index.shape[0]))
+        rows = self._rows(self.unpack(w), at)
+        e = self._entries(w, rows) - xp.take(self.values, index)
+        squares = sum(xp.sum(u * u, axis=1) for u in rows)
+        value = xp.sum(weights * (0.5 * e * e + 0.5 * self.alpha * squares))
         value = value + 0.5 * self.alpha * self._further_penalty(w)
         parts = []
-        for d, weight in enumerate(self.mode_weight):
+        for d in range(self.n_modes):
             each = e[:, None] * self.features(w, rows, d) + self.alpha * rows[d]
-            part = self.kernels.segment_sum(weights[:, None] * each, at[d], len(weight))
-            parts.append(np.reshape(part, (-1,)))
-        grad = np.concatenate([*parts, *self._further_slopes(weights * e, rows)])
+            parts.append(self._sums(weights[:, None] * each, at[d], d))
+        grad = xp.concat([*parts, *self._further_slopes(weights * e, rows)])
         grad[self._end :] += self.alpha * w[self._end :]
         return value, grad
 
@@ -220,29 +228,21 @@ class TensorProblem(Problem):
         return self.sample_grad(w, index)[0]
 
     @cached_property
-    def _incidence(self) -> list[tuple[Any, Any]]:
-        """For each mode: which entries each index has, as sparse matrices of the weights, and
-        of the weights times the values."""
-        found = []
-        for i, weight in zip(self.at, self.mode_weight, strict=True):
-            n = len(weight)
-            order = np.argsort(i, kind="stable").astype(np.int64)
-            ptr = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=n))]).astype(np.int64)
-            shape = (n, self.n_samples)
-            W = csr_array((self.weights[order], order, ptr), shape=shape)
-            T = csr_array(((self.weights * self.values)[order], order, ptr), shape=shape)
-            found.append((W, T))
-        return found
+    def _groups(self) -> list[Groups]:
+        """For each mode: which entries each index has."""
+        return [
+            Groups(i, self.weights, self.values, weight.shape[0])
+            for i, weight in zip(self.at, self.mode_weight, strict=True)
+        ]
 
     @offers(Oracle.BLOCK_SOLVE)
     def block_solve(self, w: Any, block: str) -> None:
         """Minimise over the factor of one mode exactly, in place: a ridge regression a row."""
         d = list(self.blocks).index(block)
         F = self.features(w, self._rows(self.unpack(w), self.at), d)
-        W, T = self._incidence[d]
         ridge = self.alpha * self.mode_weight[d]
-        solved = self.kernels.ridge_rows(W, T, F, ridge, n_threads=self.n_threads)
-        w[self.blocks[block]] = np.reshape(solved, (-1,))
+        solved = self.kernels.ridge_groups(self._groups[d], F, ridge, n_threads=self.n_threads)
+        w[self.blocks[block]] = self.xp.reshape(solved, (-1,))
 
     def certificate(self, w: Any) -> Certificate:
         r"""Stationarity ``|gradient|* |w| / F0``, with F0 the objective of all-zero factors.
@@ -250,8 +250,9 @@ class TensorProblem(Problem):
         In the norm where each row counts by its share of the weights, and its dual: as for a
         matrix.
         """
-        point, shares = self.point(w), self._shares
-        grad = point.grad / np.sqrt(np.where(shares > 0, shares, 1.0))
-        slope = np.linalg.norm(grad) * np.linalg.norm(np.sqrt(shares) * w)
+        xp, point, shares = self.xp, self.point(w), self._shares
+        grad = point.grad / xp.sqrt(xp.where(shares > 0, shares, xp.ones_like(shares)))
+        norm = xp.linalg.vector_norm
+        slope = norm(grad) * norm(xp.sqrt(shares) * w)
         unit = self._null if self._null > 0 else 1.0
-        return Certificate("stationarity", float(slope) / unit, to_float(point.value))
+        return Certificate("stationarity", to_float(slope) / unit, to_float(point.value))

@@ -13,10 +13,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from skopt_dl.engine import Oracle, offers
-from skopt_dl.linops.factor import nearest_factor
+from skopt_dl.kernels.namespace import device_of, namespace_of
+from skopt_dl.linops.factor import nearest_factor, with_diagonal
 from skopt_dl.matrix_completion.tensor_problem import TensorProblem
 
 CORE = "core"
@@ -36,23 +35,25 @@ class TuckerProblem(TensorProblem):
 
     def core(self, w: Any) -> Any:
         """The core as an array of shape ``ranks``, a view of ``w``."""
-        return np.reshape(w[self.blocks[CORE]], self.ranks)
+        return self.xp.reshape(w[self.blocks[CORE]], self.ranks)
 
     def features(self, w: Any, rows: list[Any], d: int) -> Any:
         """The core, contracted with the other modes' rows."""
         return meet(self.core(w), rows, d)
 
     def _further_slopes(self, e: Any, rows: list[Any]) -> list[Any]:
-        total = np.zeros(self.shapes[CORE], dtype=e.dtype)
-        for part in _parts(len(e), total.shape[1]):
-            total += (e[part, None] * rows[0][part]).T @ _products(rows[1:], part)
-        return [np.reshape(total, (-1,))]
+        total = self.xp.zeros(self.shapes[CORE], dtype=e.dtype, device=self.device)
+        for part in _parts(e.shape[0], total.shape[1]):
+            total += (e[part, None] * rows[0][part, :]).T @ _products(rows[1:], part)
+        return [self.xp.reshape(total, (-1,))]
 
     def _further_change(self, v: Any, rows: list[Any]) -> Any:
-        core = np.reshape(v[self.blocks[CORE]], self.shapes[CORE])
-        change = np.empty(len(rows[0]), dtype=v.dtype)
-        for part in _parts(len(change), core.shape[1]):
-            change[part] = np.sum((rows[0][part] @ core) * _products(rows[1:], part), axis=1)
+        xp = self.xp
+        core = xp.reshape(v[self.blocks[CORE]], self.shapes[CORE])
+        change = xp.empty(rows[0].shape[0], dtype=v.dtype, device=self.device)
+        for part in _parts(change.shape[0], core.shape[1]):
+            met = rows[0][part, :] @ core
+            change[part] = xp.sum(met * _products(rows[1:], part), axis=1)
         return change
 
     @offers(Oracle.BLOCK_SOLVE)
@@ -61,17 +62,19 @@ class TuckerProblem(TensorProblem):
         if block != CORE:
             super().block_solve(w, block)
             return
-        rows, size = self._rows(self.unpack(w), self.at), self.size - self._end
-        H, g = np.zeros((size, size)), np.zeros(size)
-        for part in _parts(len(self.values), size):
-            J = _products(rows, part).astype(np.float64, copy=False)
-            weighted = self.weights[part, None] * J
+        xp, size = self.xp, self.size - self._end
+        rows = self._rows(self.unpack(w), self.at)
+        H = xp.zeros((size, size), dtype=xp.float64, device=self.device)
+        g = xp.zeros(size, dtype=xp.float64, device=self.device)
+        for part in _parts(self.values.shape[0], size):
+            J = xp.astype(_products(rows, part), xp.float64, copy=False)
+            weighted = xp.astype(self.weights[part, None], xp.float64, copy=False) * J
             H += weighted.T @ J
-            g += weighted.T @ self.values[part]
-        H[np.diag_indices(size)] += self.alpha * self.total
-        # It has none of its own where there are fewer entries than numbers in the core, or factors
-        # lie in each other's span.
-        w[self.blocks[CORE]] = nearest_factor(H).solve(g)
+            g += weighted.T @ xp.astype(self.values[part], xp.float64, copy=False)
+        # It has no factor of its own where there are fewer entries than numbers in the core, or
+        # factors lie in each other's span.
+        solved = nearest_factor(with_diagonal(H, self.alpha * self.total)).solve(g)
+        w[self.blocks[CORE]] = xp.astype(solved, self.dtype, copy=False)
 
     def balance(self, w: Any) -> None:
         r"""Move w, in place, to a point with the same tensor and less penalty.
@@ -81,55 +84,62 @@ class TuckerProblem(TensorProblem):
         :math:`\operatorname{tr}(PM) + \operatorname{tr}(M^{-1}Q)` is at the geometric mean of
         :math:`P^{-1}` and Q. Mode by mode; one that has lost a direction stays as it is.
         """
-        core = self.core(w)
+        xp, core = self.xp, self.core(w)
         for d, u in enumerate(self.unpack(w)):
-            unfolded = np.reshape(np.moveaxis(core, d, 0), (u.shape[1], -1))
+            unfolded = xp.reshape(xp.moveaxis(core, d, 0), (u.shape[1], -1))
             P = (self.mode_weight[d][:, None] * u).T @ u / self.total
-            moved = _geometric_mean_root(P, unfolded @ unfolded.T)
-            if moved is not None:
-                u[:, :] = u @ moved[0]
-                core[...] = np.moveaxis(np.tensordot(moved[1], core, axes=(1, d)), 0, d)
+            there, back = _geometric_mean_root(P, unfolded @ unfolded.T)
+            w[self.blocks[f"mode {d}"]] = xp.reshape(u @ there, (-1,))
+            core = xp.moveaxis(xp.tensordot(back, core, axes=([1], [d])), 0, d)
+        w[self.blocks[CORE]] = xp.reshape(core, (-1,))
 
 
-def _geometric_mean_root(P: Any, Q: Any) -> tuple[Any, Any] | None:
-    """The root of the geometric mean of ``P^-1`` and Q with its inverse; ``None`` if singular."""
-    size = np.finfo(P.dtype).eps * len(P)
-    values, V = np.linalg.eigh(P)
-    if not values[0] > size * values[-1]:
-        return None
-    half = (V * np.sqrt(values)) @ V.T
-    inverse = (V / np.sqrt(values)) @ V.T
-    inner, W = np.linalg.eigh(half @ Q @ half)
-    if not inner[0] > size * inner[-1]:
-        return None
-    M = inverse @ (W * np.sqrt(inner)) @ W.T @ inverse
-    means, U = np.linalg.eigh(0.5 * (M + M.T))
-    if not means[0] > size * means[-1]:
-        return None
-    return (U * np.sqrt(means)) @ U.T, (U / np.sqrt(means)) @ U.T
+def _geometric_mean_root(P: Any, Q: Any) -> tuple[Any, Any]:
+    """The root of the geometric mean of ``P^-1`` and Q with its inverse; the identity twice where
+    one of them is singular. Nothing waits for the device."""
+    xp = namespace_of(P)
+    eye = xp.eye(P.shape[0], dtype=P.dtype, device=device_of(P))
+    values, V, regular = _spectrum(P)
+    half = (V * xp.sqrt(values)) @ V.T
+    inverse = (V / xp.sqrt(values)) @ V.T
+    inner, W, also = _spectrum(half @ Q @ half)
+    M = inverse @ (W * xp.sqrt(inner)) @ W.T @ inverse
+    means, U, too = _spectrum(0.5 * (M + M.T))
+    regular = regular & also & too
+    there, back = (U * xp.sqrt(means)) @ U.T, (U / xp.sqrt(means)) @ U.T
+    return xp.where(regular, there, eye), xp.where(regular, back, eye)
+
+
+def _spectrum(A: Any) -> tuple[Any, Any, Any]:
+    """Eigenvalues, ones if they are not clear of rounding, eigenvectors, and whether they are."""
+    xp = namespace_of(A)
+    values, V = xp.linalg.eigh(A)
+    regular = values[0] > xp.finfo(A.dtype).eps * A.shape[0] * values[-1]
+    return xp.where(regular, values, xp.ones_like(values)), V, regular
 
 
 def meet(core: Any, rows: list[Any], d: int) -> Any:
     """The ``core`` contracted with the ``rows`` of all modes but d: of shape (q, k_d)."""
-    others = [u for e, u in enumerate(rows) if e != d]
-    core = np.moveaxis(core, d, -1)
-    out = np.empty((len(others[0]), core.shape[-1]), dtype=np.result_type(core, *others))
-    first = np.reshape(core, (core.shape[0], -1))
-    for part in _parts(out.shape[0], int(first.shape[1])):
-        met = others[0][part] @ first
+    xp, others = namespace_of(core), [u for e, u in enumerate(rows) if e != d]
+    core = xp.moveaxis(core, d, -1)
+    q, k = others[0].shape[0], core.shape[-1]
+    out = xp.empty((q, k), dtype=xp.result_type(core, *others), device=device_of(core))
+    first = xp.reshape(core, (core.shape[0], -1))
+    for part in _parts(q, int(first.shape[1])):
+        met = others[0][part, :] @ first
         for u in others[1:]:
-            met = np.reshape(met, (len(met), u.shape[1], -1))
-            met = np.einsum("qa,qab->qb", u[part], met)
-        out[part] = met
+            met = xp.reshape(met, (met.shape[0], u.shape[1], -1))
+            met = (u[part, None, :] @ met)[:, 0, :]
+        out[part, :] = met
     return out
 
 
 def orthonormal(core: Any, factors: list[Any]) -> tuple[Any, list[Any]]:
     """The same tensor by factors with orthonormal columns."""
-    bases = []
+    xp, bases = namespace_of(core), []
     for d, u in enumerate(factors):
-        Q, R = np.linalg.qr(u)
-        core = np.moveaxis(np.tensordot(R, core, axes=(1, d)), 0, d)
+        Q, R = xp.linalg.qr(u)
+        core = xp.moveaxis(xp.tensordot(R, core, axes=([1], [d])), 0, d)
         bases.append(Q)
     return core, bases
 
@@ -141,7 +151,7 @@ def _parts(q: int, width: int) -> list[slice]:
 
 def _products(rows: list[Any], part: slice) -> Any:
     """All products of an entry of each row, the last index running fastest."""
-    total = rows[0][part]
+    xp, total = namespace_of(rows[0]), rows[0][part, :]
     for u in rows[1:]:
-        total = np.reshape(total[:, :, None] * u[part, None, :], (len(total), -1))
+        total = xp.reshape(total[:, :, None] * u[part, None, :], (total.shape[0], -1))
     return total

@@ -19,6 +19,7 @@ from scipy import sparse
 
 from skopt_dl.kernels import generic_observed
 from skopt_dl.kernels.cupy.observed import TILE
+from skopt_dl.matrix_completion.groups import Groups
 
 SOURCES = sorted(Path(str(files("skopt_dl.kernels.cupy"))).glob("*.cu"))
 HERE = Path(__file__).parent
@@ -220,11 +221,14 @@ def test_on_the_device(dtype: str, k: int, cupy: Any) -> None:
     W, T, L, R = observed(dtype, m=40, n=300, k=k)
     ridge, rng = np.full(40, 0.5, dtype), np.random.default_rng(0)
     A, index = rng.standard_normal((500, k)).astype(dtype), rng.integers(0, 20, 500)
+    entries = index, rng.random(500).astype(dtype), rng.standard_normal(500).astype(dtype)
+    groups = Groups(*entries, 40), Groups(*map(cupy.asarray, entries), 40)
     there = [cupyx.scipy.sparse.csr_matrix(a) for a in (W, T)]
     there += [cupy.asarray(a) for a in (L, R, ridge)]
     rows, cols = (a.astype(np.int32) for a in W.nonzero())
     pairs = {
         "ridge_rows": ((W, T, R, ridge), (there[0], there[1], there[3], there[4])),
+        "ridge_groups": ((groups[0], A, ridge), (groups[1], cupy.asarray(A), there[4])),
         "gram_rows": ((W, R), (there[0], there[3])),
         "masked_product": ((W, L, R, R), (there[0], there[2], there[3], there[3])),
         "entry_products": ((rows, cols, L, R), (*map(cupy.asarray, (rows, cols)), *there[2:4])),

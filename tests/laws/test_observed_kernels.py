@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 
 from skopt_dl.kernels import bind, generic_nonnegative, generic_observed
+from skopt_dl.matrix_completion.groups import Groups
 
 DTYPES = ["float64", "float32"]
 
@@ -88,6 +89,25 @@ def test_ridge_rows(dtype, layout, ridge, monkeypatch):
     assert compiled.dtype == dtype
     np.testing.assert_allclose(compiled, spec, rtol=0, atol=tolerance(dtype))
     assert not compiled[3].any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_ridge_groups_are_ridge_rows_of_the_entries(dtype, index, threads, monkeypatch):
+    rng, q, m, k = np.random.default_rng(2), 300, 9, 5
+    at, F = rng.integers(0, m - 1, q).astype(index), rng.standard_normal((q, k)).astype(dtype)
+    weights, values = rng.random(q).astype(dtype), rng.standard_normal(q).astype(dtype)
+    rho = np.where(np.arange(m) == 2, 0.0, 0.3).astype(dtype)
+    W = (weights * (at == np.arange(m)[:, None])).astype(dtype)
+    known = generic_observed.ridge_rows(W, W * values, F, rho)
+    groups = Groups(at, weights, values, m)
+    monkeypatch.setattr(generic_observed, "BLOCK", 100)
+    spec = generic_observed.ridge_groups(groups, F, rho)
+    compiled = bind(np, dtype, "sparse").ridge_groups(groups, F, rho, threads)
+    for found in (spec, compiled):
+        assert found.dtype == dtype and not found[m - 1].any()
+        np.testing.assert_allclose(found, known, rtol=0, atol=tolerance(dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -56,7 +56,7 @@ def test_the_objective_is_the_formula_and_its_slopes_are_differences(shape):
     p, rng = posed(shape=shape), np.random.default_rng(2)
     w, d = rng.standard_normal(p.size), rng.standard_normal(p.size)
     expected = 0.0
-    for at, x, weight in zip(p.at.T, p.values, p.weights, strict=True):
+    for at, x, weight in zip(zip(*p.at, strict=True), p.values, p.weights, strict=True):
         rows = [u[i] for u, i in zip(p.unpack(w), at, strict=True)]
         squares = sum(np.sum(r * r) for r in rows)
         expected += weight * (0.5 * (np.sum(np.prod(rows, axis=0)) - x) ** 2 + 0.05 * squares)
@@ -125,7 +125,7 @@ def test_tucker_s_objective_is_the_formula_and_its_slopes_are_differences(shape,
     p, rng = posed(shape=shape, n_components=ranks, form="tucker"), np.random.default_rng(2)
     w, d = rng.standard_normal(p.size), rng.standard_normal(p.size)
     core, expected = p.core(w), 0.0
-    for at, x, weight in zip(p.at.T, p.values, p.weights, strict=True):
+    for at, x, weight in zip(zip(*p.at, strict=True), p.values, p.weights, strict=True):
         rows = [u[i] for u, i in zip(p.unpack(w), at, strict=True)]
         entry = core
         for row in reversed(rows):

@@ -43,6 +43,7 @@ MODULES = (
         gram_rows="observed",
         masked_product="observed",
         nonnegative_rows="observed",
+        ridge_groups="observed",
         ridge_rows="observed",
         row_epochs="gram",
         segment_sum="observed",

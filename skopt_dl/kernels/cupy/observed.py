@@ -95,6 +95,13 @@ def ridge_rows(W: Any, T: Any, F: Any, ridge: Any, extra: Any = None, n_threads:
     return out
 
 
+def ridge_groups(groups: Any, F: Any, ridge: Any, n_threads: int = 1) -> Any:
+    """See `skopt_dl.kernels.generic_observed.ridge_groups`."""
+    if _narrow(groups.stored_weights) and _fits(F.shape[1], F):
+        return ridge_rows(groups.stored_weights, groups.stored_targets, F, ridge)
+    return generic_observed.grouped_solutions(groups, F, ridge, segment_sum)
+
+
 def gram_rows(W: Any, F: Any) -> Any:
     """See `skopt_dl.kernels.generic_observed.gram_rows`."""
     import cupy

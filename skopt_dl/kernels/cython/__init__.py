@@ -72,6 +72,7 @@ OBSERVED = Compiled(
     gram_rows="_observed",
     masked_product="_observed",
     nonnegative_rows="_observed",
+    ridge_groups="_observed",
     ridge_rows="_observed",
     segment_sum="_observed",
     stored_products="_observed",

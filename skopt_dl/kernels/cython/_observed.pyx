@@ -257,6 +257,11 @@ def ridge_rows(W, T, F, ridge, extra=None, n_threads=1):
     return _regressions(W, T, F, ridge, out, out, n_threads)
 
 
+def ridge_groups(groups, F, ridge, n_threads=1):
+    """See `skopt_dl.kernels.generic_observed.ridge_groups`."""
+    return ridge_rows(groups.stored_weights, groups.stored_targets, F, ridge, None, n_threads)
+
+
 def _regressions(W, T, F, ridge, sides, out, n_threads):
     """Rows of ``out`` from the right-hand sides gathered in ``sides``; where these are arrays
     apart, ``out`` is where a descent over non-negative ones begins."""
