@@ -89,44 +89,6 @@ def network_layers(net: Any, w: Any, X: Any, masks: Any = None) -> tuple[list[An
     return given, raw
 
 
-def network_slopes(
-    net: Any, w: Any, X: Any, memory: list[Any] | None = None
-) -> tuple[list[Any], list[Any], Any]:
-    """What each layer is given, the slopes of the activations of each hidden layer, and the raw
-    output of the last.
-
-    ``memory`` is a list, empty at first, in which a compiled twin keeps the arrays of one call for
-    the next: they are overwritten then.
-    """
-    given, raw = network_layers(net, w, X)
-    units = zip(net.activations, raw[:-1], given[1:], strict=True)
-    return given, [f.slope(z, a) for f, z, a in units], raw[-1]
-
-
-def network_tangent(net: Any, w: Any, given: Any, slopes: Any, direction: Any) -> Any:
-    """Derivative of the raw output along ``direction``, from what `network_slopes` has at ``w``."""
-    coefs, (coefs_dot, intercepts_dot) = net.unpack(w)[0], net.unpack(direction)
-    z_dot = None
-    for k, a in enumerate(given):
-        before = None if z_dot is None else slopes[k - 1] * z_dot
-        z_dot = a @ coefs_dot[k]
-        z_dot += intercepts_dot[k]
-        if before is not None:
-            z_dot += before @ coefs[k]
-    return z_dot
-
-
-def network_pullback(net: Any, w: Any, given: Any, slopes: Any, d: Any, out: Any) -> Any:
-    """Add to ``out``, in place, the gradient whose derivative in the raw outputs is ``d``."""
-    xp, coefs = namespace_of(w), net.unpack(w)[0]
-    for k in range(len(coefs) - 1, -1, -1):
-        out[net.blocks[f"coef{k}"]] += xp.reshape(given[k].T @ d, (-1,))
-        out[net.blocks[f"intercept{k}"]] += xp.sum(d, axis=0)
-        if k > 0:
-            d = (d @ coefs[k].T) * slopes[k - 1]
-    return out
-
-
 def network_response(net: Any, coefs: Any, intercepts: Any, X: Any) -> Any:
     """The mean response to ``X`` of the given blocks, shape ``(n, outputs)``."""
     a = X

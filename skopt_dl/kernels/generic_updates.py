@@ -34,6 +34,12 @@ def distance(a: Any, b: Any) -> Any:
     return xp.sqrt(xp.sum((a - b) ** 2, keepdims=True))
 
 
+def row_products(V: Any, count: int) -> Any:
+    """``U U'`` of the first ``count`` columns U of V, which has few rows and many columns."""
+    U = V[:, :count]
+    return U @ U.T
+
+
 def over_root(g: Any, r: Any, epsilon: float) -> Any:
     """``g / (sqrt(r) + epsilon)``; 0 where that is 0/0, at a coordinate without slope so far."""
     xp = namespace_of(g)

@@ -17,20 +17,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from skopt_dl.kernels.generic_network import network_layers, output_loss, respond
+from skopt_dl.kernels.generic_network import network_layers, respond
+from skopt_dl.kernels.generic_passes import output_curvature
 from skopt_dl.kernels.namespace import namespace_of
-
-
-def output_curvature(name: str, mean: Any, z_dot: Any) -> Any:
-    """The loss's Hessian in the raw outputs, times ``z_dot``; ``mean`` is the response there."""
-    if name == "identity":
-        return z_dot
-    if name == "logistic":
-        return mean * (1 - mean) * z_dot
-    if name == "exp":
-        return mean * z_dot
-    xp = namespace_of(mean)
-    return mean * (z_dot - xp.sum(mean * z_dot, axis=1, keepdims=True))
 
 
 def curvature_root(name: str, mean: Any, k: int) -> Any:
@@ -71,7 +60,6 @@ class Passes:
     ) -> None:
         self.kernels, self.net, self.xp, self.w = kernels, net, namespace_of(w), w
         self.X, self.y, self.omega, self.ridge = X, y, omega[:, None], ridge
-        self.coefs, _ = net.unpack(w)
 
     def penalty_product(self, direction: Any) -> Any:
         """The penalty's Hessian times ``direction``, a new array."""
@@ -88,7 +76,7 @@ class GaussNewtonProduct(Passes):
     kernels, net, w, X, y, omega, ridge
         As `Passes` has them.
     memory : list, optional
-        Of the pass forward, see `network_slopes`: what was made with it before is overwritten.
+        Of the pass forward, see `network_forward`: what was made with it before is overwritten.
     """
 
     def __init__(
@@ -104,31 +92,39 @@ class GaussNewtonProduct(Passes):
     ) -> None:
         super().__init__(kernels, net, w, X, y, omega, ridge)
         self.memory = memory
-        self.layers, self.slopes, self.raw = kernels.network_slopes(net, w, X, memory)
+        self.forward = kernels.network_forward(net, w, X, memory)
+        self.raw = self.forward.raw
         self.mean = respond(net.output, self.raw)
 
     def first(self, count: int) -> Any:
         """The same on the first ``count`` samples alone, whose weights sum to one too."""
         part = copy.copy(self)
-        part.layers = [a[:count, :] for a in self.layers]
-        part.slopes = [slope[:count, :] for slope in self.slopes]
-        part.mean, part.y, omega = self.mean[:count, :], self.y[:count, :], self.omega[:count, :]
+        part.forward = self.forward.first(count)
+        part.raw, part.mean = self.raw[:count, :], self.mean[:count, :]
+        part.y, omega = self.y[:count, :], self.omega[:count, :]
         total = self.xp.sum(omega)
         # Without weight in the part everything is 0, as in a batch.
         part.omega = omega / self.xp.where(total > 0, total, self.xp.ones_like(total))
         return part
 
-    def tangent(self, direction: Any) -> Any:
-        """The derivative of the raw outputs along ``direction``."""
-        return self.kernels.network_tangent(self.net, self.w, self.layers, self.slopes, direction)
+    def tangents(self, directions: Any) -> Any:
+        """The derivatives of the raw outputs along the rows of ``directions``."""
+        return self.kernels.network_tangents(self.forward, directions)
 
     def __call__(self, direction: Any) -> Any:
-        d = self.omega * output_curvature(self.net.output, self.mean, self.tangent(direction))
+        dot = self.tangents(direction[None, :])[0, :, :]
+        d = self.omega * output_curvature(self.net.output, self.mean, dot)
         return self.pullback(d, self.penalty_product(direction))
 
     def pullback(self, d: Any, out: Any) -> Any:
         """``out`` plus ``J' d``, in place."""
-        return self.kernels.network_pullback(self.net, self.w, self.layers, self.slopes, d, out)
+        return self.kernels.network_pullback(self.forward, d, out)
+
+    def products(self, vectors: Any) -> Any:
+        """``u' H v`` with the matrix H here for each pair of rows of ``vectors``."""
+        kernels, dots = self.kernels, self.tangents(vectors)
+        out = kernels.output_products(self.net.output, self.mean, self.omega[:, 0], dots)
+        return out + self.ridge * kernels.row_products(vectors, self.net.n_coef)
 
     def at(self, w: Any) -> GaussNewtonProduct:
         """The same samples at another point, in the same memory."""
@@ -137,22 +133,22 @@ class GaussNewtonProduct(Passes):
             self.kernels, self.net, w, self.X, self.y, omega, self.ridge, self.memory
         )
 
-    def loss(self, floor: float) -> tuple[Any, Any]:
-        """Loss (see `output_loss`) and penalty of the samples."""
-        each = output_loss(self.net.output, self.y, self.raw, floor)
+    def loss(self, floor: float) -> tuple[Any, Any, Any]:
+        """Loss (see `output_loss`) and penalty of the samples, and the slopes in the outputs."""
+        loss, d = self.kernels.output_terms(
+            self.net.output, self.y, self.raw, self.omega[:, 0], floor
+        )
         coef = self.w[: self.net.n_coef]
-        return self.omega[:, 0] @ each, 0.5 * self.ridge * (coef @ coef)
+        return loss, 0.5 * self.ridge * (coef @ coef), d
 
     def value(self) -> Any:
         """The objective on the samples."""
-        return sum(self.loss(0.0))
+        loss, penalty, _ = self.loss(0.0)
+        return loss + penalty
 
     def backward(self, d: Any) -> list[Any]:
         """Cotangents of the raw outputs of every layer from ``d``, that of the last one."""
-        deltas = [d]
-        for coef, slope in zip(self.coefs[:0:-1], self.slopes[::-1], strict=True):
-            deltas.insert(0, (deltas[0] @ coef.T) * slope)
-        return deltas
+        return self.kernels.network_cotangents(self.forward, d)
 
     def root(self) -> tuple[Any, Any]:
         """``(R, diagonal)`` with ``R'R + diag(diagonal)`` the matrix; R has a row a sample and
@@ -172,8 +168,8 @@ class GaussNewtonProduct(Passes):
 
     def dense_layers(self) -> list[Any]:
         """The inputs of every layer as arrays."""
-        first = self.layers[0]
-        return [first.toarray() if hasattr(first, "toarray") else first, *self.layers[1:]]
+        first, *others = self.forward.given
+        return [first.toarray() if hasattr(first, "toarray") else first, *others]
 
 
 class HessianProduct(Passes):
@@ -183,6 +179,7 @@ class HessianProduct(Passes):
         self, kernels: Any, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float
     ) -> None:
         super().__init__(kernels, net, w, X, y, omega, ridge)
+        self.coefs, _ = net.unpack(w)
         self.layers, raw = network_layers(net, w, X)
         self.mean = respond(net.output, raw[-1])
         units = list(zip(net.activations, raw[:-1], self.layers[1:], strict=True))

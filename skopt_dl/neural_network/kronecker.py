@@ -14,12 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_numpy
-from skopt_dl.neural_network.curvature import (
-    GaussNewtonProduct,
-    curvature_root,
-    output_curvature,
-)
-from skopt_dl.problems.kronecker import Image, Layer
+from skopt_dl.neural_network.curvature import GaussNewtonProduct, curvature_root
+from skopt_dl.problems.kronecker import Layer
 
 
 class KroneckerModel:
@@ -43,8 +39,7 @@ class KroneckerModel:
     def value_grad(self) -> tuple[Any, Any]:
         """What `NetworkProblem.sample_grad` returns, by the pass back alone; a new array."""
         passes = self.passes
-        d = passes.omega * (passes.mean - passes.y)
-        loss, penalty = passes.loss(self.floor)
+        loss, penalty, d = passes.loss(self.floor)
         return self.unit * loss + penalty, passes.pullback(d, passes.penalty_product(passes.w))
 
     def layers(self, rng: Any = None) -> list[Layer]:
@@ -55,8 +50,8 @@ class KroneckerModel:
             roots = [curvature_root(net.output, passes.mean, k) for k in range(K)]
         else:
             roots = [passes.mean - drawn(net.output, passes.mean, rng)]
-        per_root = [passes.backward(root) for root in roots]
         ones, weights = xp.ones_like(passes.omega), xp.sqrt(passes.omega)
+        per_root = [passes.backward(weights * root) for root in roots]
         return [
             Layer(
                 net.blocks[f"coef{k}"],
@@ -66,7 +61,6 @@ class KroneckerModel:
                 per_root[0][k][None, :, :]
                 if len(per_root) == 1
                 else xp.stack([deltas[k] for deltas in per_root]),
-                passes.omega,
                 weights,
             )
             for k, a in enumerate(passes.dense_layers())
@@ -81,23 +75,9 @@ class KroneckerModel:
         thing to ask it."""
         return self.passes.at(w).value()
 
-    def image(self, v: Any) -> Image:
-        """What ``v`` does to the outputs of the batch, a pass forward: for `inner`."""
-        passes = self.passes
-        dot = passes.tangent(v)
-        curved = passes.omega * output_curvature(passes.net.output, passes.mean, dot)
-        return Image(v, dot, curved)
-
-    def inner(self, images: list[Image]) -> list[list[Any]]:
-        """``u' (F + ridge) v`` for each pair of vectors."""
-        xp, n = self.passes.xp, self.passes.net.n_coef
-        out: list[list[Any]] = [[None] * len(images) for _ in images]
-        for i, u in enumerate(images):
-            dot = xp.reshape(u.dot, (-1,))
-            for j, v in enumerate(images[: i + 1]):
-                bent = dot @ xp.reshape(v.curved, (-1,))
-                out[i][j] = out[j][i] = bent + self.ridge * (u.v[:n] @ v.v[:n])
-        return out
+    def products(self, vectors: Any) -> Any:
+        """``u' (F + ridge) v`` for each pair of rows of ``vectors``, shape ``(m, m)``."""
+        return self.passes.products(vectors)
 
 
 def drawn(name: str, mean: Any, rng: Any) -> Any:

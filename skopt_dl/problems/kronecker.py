@@ -34,27 +34,17 @@ class Layer:
     a : array of shape (n, rows) or (n, rows + 1)
         Inputs, with a column of ones last where there is an intercept.
     d : array of shape (m, n, columns)
-        Derivatives of the loss of single samples in its raw outputs; :math:`E[d d']` sums over the
-        first axis.
-    omega, root : array of shape (n, 1)
-        Weights of the samples, which sum to one, and their roots.
+        Derivatives of the loss of single samples in its raw outputs, times ``root``;
+        :math:`E[d d']` is their sum over the first two axes.
+    root : array of shape (n, 1)
+        Roots of the weights of the samples, which sum to one.
     """
 
     coef: slice
     intercept: slice
     a: Any
     d: Any
-    omega: Any
     root: Any
-
-
-@dataclass(frozen=True)
-class Image:
-    """A vector, the change of the raw outputs along it, and of the loss's derivatives there."""
-
-    v: Any
-    dot: Any
-    curved: Any
 
 
 class LinearKronecker:
@@ -113,10 +103,10 @@ class LinearKronecker:
                 device=p.device,
             )
             roots = [sum(signs[k, ...] * root for k, root in enumerate(roots))]
-        omega = self.omega[:, None]
+        root = xp.sqrt(self.omega)[:, None]
         coef, intercept = p.blocks["coef"], p.blocks["intercept"]
         a = self.rows.to_dense()
-        return [Layer(coef, intercept, a, xp.stack(roots), omega, xp.sqrt(omega))]
+        return [Layer(coef, intercept, a, root * xp.stack(roots), root)]
 
     def _roots(self) -> list[Any]:
         """The columns of a root of each sample's curvature, arrays of shape ``(n, K)``."""
@@ -125,17 +115,17 @@ class LinearKronecker:
             return [self.problem.xp.sqrt(loss.curvature(self.y, self.z))[:, None]]
         return loss.curvature_root(self.y, self.z)
 
-    def image(self, v: Any) -> Image:
-        """What ``v`` does to the outputs of the batch: for `inner`."""
+    def products(self, vectors: Any) -> Any:
+        """``u' (F + ridge) v`` for each pair of rows of ``vectors``, shape ``(m, m)``."""
+        xp, m = self.problem.xp, vectors.shape[0]
+        pairs = [self._bent(vectors[i, :]) for i in range(m)]
+        dots, curved = (xp.reshape(xp.stack(part), (m, -1)) for part in zip(*pairs, strict=True))
+        return dots @ curved.T + vectors @ (self.diagonal * vectors).T
+
+    def _bent(self, v: Any) -> tuple[Any, Any]:
+        """What ``v`` does to the outputs of the batch, and to the derivatives of the loss there."""
         loss: Any = self.problem.loss
         dot = self.rows.matvec(self.problem.matrix(v))
         if self.y.ndim == 1:
-            return Image(v, dot, self.omega * loss.curvature(self.y, self.z) * dot)
-        return Image(v, dot, along_rows(self.omega, loss.curvature_map(self.y, self.z)(dot)))
-
-    def inner(self, images: list[Image]) -> list[list[Any]]:
-        """``u' (F + ridge) v`` for each pair of vectors."""
-        xp = self.problem.xp
-        return [
-            [xp.sum(u.dot * v.curved) + u.v @ (self.diagonal * v.v) for v in images] for u in images
-        ]
+            return dot, self.omega * loss.curvature(self.y, self.z) * dot
+        return dot, along_rows(self.omega, loss.curvature_map(self.y, self.z)(dot))

@@ -50,6 +50,7 @@ OF_MATRICES = (
     "matrix_product",
     "matrix_workspace",
     "orthogonalised",
+    "row_products",
     "two_sided",
 )
 NAMES = [*UPDATES._modules, *STEPS._modules]
@@ -221,3 +222,16 @@ def test_a_sum_over_many_entries_keeps_its_digits():
 
 def test_most_updates_are_compiled():
     assert len(COMPILED) >= 20
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_compiled_products_of_rows_are_the_generic_ones(dtype):
+    kernels, tol = bind(np, np.dtype(dtype)), 1e-12 if dtype is np.float64 else 1e-4
+    assert kernels.row_products is not generic_updates.row_products
+    for m, size in ((3, 1000), (1, 7), (2, 0), (0, 5)):
+        V = np.random.default_rng(0).standard_normal((m, size)).astype(dtype)
+        for count in (size, size // 3, 0):
+            found = kernels.row_products(V, count)
+            assert found.dtype == dtype
+            expected = generic_updates.row_products(V, count)
+            np.testing.assert_allclose(found, expected, rtol=tol, atol=tol * max(count, 1))

@@ -53,8 +53,8 @@ def test_of_a_squared_loss_the_product_is_the_hessian(
     problem = squared(outputs, intercept, layout)
     w, index = problem.start(), np.arange(80)
     (layer,) = problem.kronecker(w, index).layers()
-    A = layer.a.T @ (layer.omega * layer.a)
-    G = sum(d.T @ (layer.omega * d) for d in layer.d)
+    A = layer.a.T @ (layer.root**2 * layer.a)
+    G = sum(d.T @ d for d in layer.d)
     np.testing.assert_allclose(G, np.eye(outputs), atol=1e-12)
     point = problem.point(w)
     np.testing.assert_allclose(
@@ -79,7 +79,7 @@ def test_factors_are_those_of_a_network_without_hidden_layers(intercept: bool) -
     rows = a.a.shape[1]
     assert rows == (5 if intercept else 4)
     np.testing.assert_array_equal(a.a, b.a[:, :rows])
-    squares = [sum(d.T @ (layer.omega * d) for d in layer.d) for layer in (a, b)]
+    squares = [sum(d.T @ d for d in layer.d) for layer in (a, b)]
     np.testing.assert_allclose(*squares, rtol=1e-10)
     assert float(ours.value()) == pytest.approx(
         float(net.sample_value(w, index)) + 0.5 * (0.01 - 0.8 / len(index)) * w[:12] @ w[:12]
@@ -91,13 +91,13 @@ def test_drawn_derivatives_have_the_curvature_as_their_mean(make: Any) -> None:
     problem = make()
     w = np.random.default_rng(3).standard_normal(problem.size)
     model = problem.kronecker(w, np.arange(80))
-    exact = sum(d.T @ (model.omega[:, None] * d) for d in model.layers()[0].d)
+    exact = sum(d.T @ d for d in model.layers()[0].d)
     rng = np.random.default_rng(0)
     draws = []
     for _ in range(1500):
         (layer,) = model.layers(rng)
         assert layer.d.shape[0] == 1
-        draws.append(layer.d[0].T @ (layer.omega * layer.d[0]))
+        draws.append(layer.d[0].T @ layer.d[0])
     error = np.std(draws, axis=0) / np.sqrt(len(draws))
     assert np.all(np.abs(np.mean(draws, axis=0) - exact) <= 4 * error + 1e-12)
 
@@ -110,7 +110,7 @@ def test_products_and_values_are_those_of_the_batch(weighted: bool) -> None:
     u, v, w = rng.standard_normal((3, problem.size))
     index = np.arange(0, 60, 3)
     model, product = problem.kronecker(w, index), problem.sample_ggn(w, index)
-    inner = model.inner([model.image(u), model.image(v)])
+    inner = model.products(np.stack([u, v]))
     expected = [[u @ product(u), u @ product(v)], [v @ product(u), v @ product(v)]]
     np.testing.assert_allclose(inner, expected, rtol=1e-10)
     value, grad = problem.sample_grad(w, index)

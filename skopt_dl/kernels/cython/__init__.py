@@ -47,6 +47,7 @@ STEPS = Compiled(
     matrix_workspace="_matrices",
     orthogonalised="_matrices",
     prodigy_update="_steps",
+    row_products="_matrices",
     schedule_free_update="_steps",
     shifted="_steps",
     sign_update="_steps",
@@ -54,13 +55,16 @@ STEPS = Compiled(
 )
 # The gradient of a network and the passes of its curvature, on dense data.
 NETWORK = Compiled(
+    network_cotangents="_passes",
+    network_forward="_passes",
     network_gradient="_network",
     network_gradients="_network",
     network_pullback="_passes",
     network_response="_network",
-    network_slopes="_passes",
-    network_tangent="_passes",
+    network_tangents="_passes",
     network_workspace="_network",
+    output_products="_passes",
+    output_terms="_passes",
 )
 # Products of quasi-Newton methods, whatever the design is.
 PAIRS = Compiled(two_loop="_two_loop")

@@ -6,6 +6,7 @@ from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from skopt_dl.kernels.cython._gemm cimport floating, gemm, mixed_gemm
+from skopt_dl.kernels.cython._vectors cimport dot
 
 import numpy as np
 
@@ -78,6 +79,25 @@ cdef _product(const floating[:, ::1] A, const floating[:, ::1] B, floating[:, ::
     elif out.shape[0] and out.shape[1]:
         whole = np.asarray(out)
         whole[...] = keep * whole if keep else 0
+
+
+def row_products(V, long count):
+    """See `skopt_dl.kernels.generic_updates.row_products`."""
+    out = np.zeros((V.shape[0], V.shape[0]), dtype=V.dtype)
+    V = np.ascontiguousarray(V)
+    if count and out.size and V.dtype == np.float32:
+        _row_products[float](V, count, out)
+    elif count and out.size:
+        _row_products[double](V, count, out)
+    return out
+
+
+cdef _row_products(const floating[:, ::1] V, long count, floating[:, ::1] out):
+    cdef long i, j
+    for i in range(V.shape[0]):
+        for j in range(i + 1):
+            out[i, j] = <floating>dot[floating](<int>count, <floating*>&V[i, 0], <floating*>&V[j, 0])
+            out[j, i] = out[i, j]
 
 
 def factored_scale(G, rows, columns, double decay, double epsilon, out):

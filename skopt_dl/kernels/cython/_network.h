@@ -144,6 +144,33 @@ CLONES void NAME(slopes_of_outputs)(const REAL *restrict A, REAL *restrict S, lo
         for (long i = 0; i < n; i++) S[i] = 1;
 }
 
+/* d *= activation'(a), or the stored slopes s. */
+INLINE void NAME(times_slopes)(REAL *restrict d, const REAL *restrict a, const REAL *restrict s,
+                               long count, int kind) {
+    if (s)
+        for (long j = 0; j < count; j++) d[j] *= s[j];
+    else if (kind == RELU)
+        for (long j = 0; j < count; j++) d[j] = a[j] > 0 ? d[j] : 0;
+    else if (kind == TANH)
+        for (long j = 0; j < count; j++) d[j] *= 1 - a[j] * a[j];
+    else if (kind == LOGISTIC)
+        for (long j = 0; j < count; j++) d[j] *= a[j] * (1 - a[j]);
+}
+
+/* A derivative Z of what a layer's activation is applied to, but for the part b of the intercepts,
+   becomes that of its outputs: by its slopes S, or from its outputs A. */
+CLONES void NAME(tangent_activate)(REAL *restrict Z, const REAL *restrict b, const REAL *restrict A,
+                                   const REAL *restrict S, long n, long k, int kind) {
+    const long most = 2048 / k + 1;
+    for (long low = 0; low < n; low += most) {
+        const long rows = n - low < most ? n - low : most, count = rows * k;
+        REAL *restrict z = Z + low * k;
+        for (long i = 0; i < rows; i++)
+            for (long j = 0; j < k; j++) z[i * k + j] += b[j];
+        if (A) NAME(times_slopes)(z, A + low * k, S ? S + low * k : NULL, count, kind);
+    }
+}
+
 /* What an activation with trained shares is applied to, before it is. */
 CLONES void NAME(keep_inputs)(const REAL *restrict Z, const REAL *restrict b, REAL *restrict T,
                               long n, long k) {
@@ -184,25 +211,17 @@ CLONES void NAME(column_sums)(const REAL *restrict D, REAL *restrict g, long n, 
     }
 }
 
-/* D *= activation'(A), or the stored slopes S; the column sums of the result are added to g. */
+/* D *= activation'(A), or the stored slopes S; the column sums of the result are added to g, if
+   there is one. */
 CLONES void NAME(activation_back)(REAL *restrict D, const REAL *restrict A, const REAL *restrict S,
                                   REAL *restrict g, long n, long k, int kind) {
     /* As in bias_activate. A row's own loop would end in single numbers, with a branch for each. */
     const long most = 2048 / k + 1;
     for (long low = 0; low < n; low += most) {
-        const long rows = n - low < most ? n - low : most, count = rows * k;
+        const long rows = n - low < most ? n - low : most;
         REAL *restrict d = D + low * k;
-        const REAL *restrict a = A + low * k;
-        if (S) {
-            const REAL *restrict s = S + low * k;
-            for (long j = 0; j < count; j++) d[j] *= s[j];
-        } else if (kind == RELU)
-            for (long j = 0; j < count; j++) d[j] = a[j] > 0 ? d[j] : 0;
-        else if (kind == TANH)
-            for (long j = 0; j < count; j++) d[j] *= 1 - a[j] * a[j];
-        else if (kind == LOGISTIC)
-            for (long j = 0; j < count; j++) d[j] *= a[j] * (1 - a[j]);
-        NAME(column_sums)(d, g, rows, k);
+        NAME(times_slopes)(d, A + low * k, S ? S + low * k : NULL, rows * k, kind);
+        if (g) NAME(column_sums)(d, g, rows, k);
     }
 }
 
@@ -408,6 +427,25 @@ static double NAME(poisson_loss)(REAL *restrict Z, const REAL *restrict Y, const
         total += weight * row;
     }
     return total;
+}
+
+/* T = s H D, with the Hessian H of the loss in the raw outputs where the mean response is P. */
+CLONES void NAME(curvature)(REAL *restrict T, const REAL *restrict D, const REAL *restrict P,
+                            const REAL *restrict s, long n, long k, int output) {
+    for (long i = 0; i < n; i++) {
+        const REAL *restrict d = D + i * k, *restrict p = P + i * k;
+        REAL *restrict t = T + i * k;
+        const REAL c = s[i];
+        REAL mass = 0;
+        if (output == 2)
+            for (long j = 0; j < k; j++) mass += p[j] * d[j];
+        if (output == 0)
+            for (long j = 0; j < k; j++) t[j] = c * d[j];
+        else if (output == 1)
+            for (long j = 0; j < k; j++) t[j] = c * p[j] * (1 - p[j]) * d[j];
+        else
+            for (long j = 0; j < k; j++) t[j] = c * p[j] * (d[j] - mass);
+    }
 }
 
 /* g += c w; the sum of the squares of w is returned. */

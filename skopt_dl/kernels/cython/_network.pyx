@@ -6,6 +6,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.string cimport memcpy, memset
 
 from skopt_dl.kernels.cython._gemm cimport floating, fused_backward, fused_forward, gemm
+from skopt_dl.kernels.cython._output cimport output_loss
 
 import numpy as np
 
@@ -29,14 +30,6 @@ cdef extern from "_elementwise.h" nogil:
     void s_share_sums(const float*, const float*, float*, long, long)
     void d_column_sums(const double*, double*, long, long)
     void s_column_sums(const float*, float*, long, long)
-    double d_squared_loss(double*, const double*, const double*, double, long, long)
-    double s_squared_loss(float*, const float*, const float*, double, long, long)
-    double d_logistic_loss(double*, const double*, const double*, double, double, long, long)
-    double s_logistic_loss(float*, const float*, const float*, double, double, long, long)
-    double d_softmax_loss(double*, const double*, const double*, double, double, long, long)
-    double s_softmax_loss(float*, const float*, const float*, double, double, long, long)
-    double d_poisson_loss(double*, const double*, const double*, double, long, long)
-    double s_poisson_loss(float*, const float*, const float*, double, long, long)
     double d_add_ridge(double*, const double*, double, long)
     double s_add_ridge(float*, const float*, float, long)
     void d_adam(double*, const double*, double*, double*, long, double, double, double, double)
@@ -53,7 +46,8 @@ DEF AHEAD = 16
 # Activations with a larger number store their slopes.
 DEF RELU = 3
 
-cdef dict OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
+# The kinds of output of _output.pxd.
+OUTPUTS = {"identity": 0, "logistic": 1, "softmax": 2, "exp": 3}
 
 
 cdef void _bias_activate(floating* z, const floating* b, floating* slopes, long n, long k, int kind,
@@ -113,26 +107,6 @@ cdef void _activation_back(floating* d, const floating* a, const floating* slope
         s_activation_back(d, a, slopes, g, n, k, kind)
     else:
         d_activation_back(d, a, slopes, g, n, k, kind)
-
-
-cdef double _output_loss(int kind, floating* z, const floating* y, const floating* s, double share,
-                         double floor, long n, long k) noexcept nogil:
-    if floating is float:
-        if kind == 0:
-            return s_squared_loss(z, y, s, share, n, k)
-        if kind == 1:
-            return s_logistic_loss(z, y, s, share, floor, n, k)
-        if kind == 2:
-            return s_softmax_loss(z, y, s, share, floor, n, k)
-        return s_poisson_loss(z, y, s, share, n, k)
-    else:
-        if kind == 0:
-            return d_squared_loss(z, y, s, share, n, k)
-        if kind == 1:
-            return d_logistic_loss(z, y, s, share, floor, n, k)
-        if kind == 2:
-            return d_softmax_loss(z, y, s, share, floor, n, k)
-        return d_poisson_loss(z, y, s, share, n, k)
 
 
 cdef class Workspace:
@@ -377,7 +351,7 @@ cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, 
                                  <long>m * fan_out)
         a = out
     d = rows + work.layer[last + 1]
-    loss = _output_loss[floating](work.output, d, y, s, share, floor, m, work.sizes[last + 1])
+    loss = output_loss[floating](work.output, d, y, s, share, floor, m, work.sizes[last + 1])
     if floating is float:
         s_column_sums(d, grad + work.intercept[last], m, work.sizes[last + 1])
     else:

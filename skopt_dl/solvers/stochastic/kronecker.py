@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from skopt_dl.engine import Needs, Oracle, Trait
 from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.generic_updates import layer_matrix, put_layer
-from skopt_dl.kernels.namespace import to_float
+from skopt_dl.kernels.namespace import to_float, to_numpy
 from skopt_dl.linops.kronecker import EigenSide, Side
 from skopt_dl.search.schedules import Decreasing, Schedule
 from skopt_dl.solvers.ratio import GOOD, POOR
@@ -89,7 +89,7 @@ class Factored:
     def add(self, xp: Any, layer: Any, decay: float) -> None:
         """Learn from what the samples of a batch say of the layer."""
         self.A.add(layer.root * layer.a, decay)
-        self.G.add(xp.reshape(layer.root * layer.d, (-1, layer.d.shape[2])), decay)
+        self.G.add(xp.reshape(layer.d, (-1, layer.d.shape[2])), decay)
 
     def refresh(self, rng: Any) -> None:
         """Bring the inverses up to date."""
@@ -139,7 +139,7 @@ class EigenFactored(Factored):
     def _moments(self, xp: Any, layer: Any, decay: float) -> Any:
         a = (layer.a @ self.A.U) ** 2  # type: ignore[attr-defined]
         d = xp.sum((layer.d @ self.G.U) ** 2, axis=0)  # type: ignore[attr-defined]
-        new = a.T @ (layer.omega * d)
+        new = a.T @ d
         return new if self.S is None else decay * self.S + (1 - decay) * new
 
     def refresh(self, rng: Any) -> None:
@@ -315,14 +315,21 @@ def _fell_off(state: KroneckerState, value: float) -> bool:
 
 
 def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
-    k, promised = state.n_updates, 0.0
-    step: Any = None
-    last = None if state.last is None else state.model.image(state.last)
-    for gamma in _gammas(state, k):
-        d = state.model.image(preconditioned(problem, state, g, gamma))
-        trial, gain = _best_step(state, g, d, last)
-        if step is None or gain > promised:
-            step, promised, state.gamma = trial, gain, gamma
+    xp, k, gammas = problem.xp, state.n_updates, _gammas(state, state.n_updates)
+    vectors = [preconditioned(problem, state, g, gamma) for gamma in gammas]
+    if state.last is not None:
+        vectors.append(state.last)
+    V = xp.stack(vectors)
+    squares = kernels_of(V).row_products(V, V.shape[1])
+    B = to_numpy(state.model.products(V) + state.damping * squares).tolist()
+    c = to_numpy(-(V @ g)).tolist()
+    best: Any = None
+    for i, gamma in enumerate(gammas):
+        found = _best_step(B, c, i, None if state.last is None else len(gammas))
+        if best is None or found[0] > best[0]:
+            best, new, state.gamma = found, vectors[i], gamma
+    promised, a, m = best
+    step = a * new if state.last is None else a * new + m * state.last
     # Where the rate falls, a part of the way to the minimum of the model. What comes of it speaks
     # for less damping always, until single batches decide: the damping stays as it is then.
     share = state.rate / state.initial_rate
@@ -347,22 +354,18 @@ def _gammas(state: KroneckerState, k: int) -> list[float]:
     return [state.gamma, state.gamma / pace, max(least, pace * state.gamma)]
 
 
-def _best_step(state: KroneckerState, g: Any, d: Any, last: Any) -> tuple[Any, float]:
-    """The best combination of the images of the new step and of the last one, if there is one, and
-    what the model promises for it."""
-    images = [d] if last is None else [d, last]
-    inner = state.model.inner(images)
-    B = [
-        [to_float(inner[i][j]) + state.damping * to_float(u.v @ v.v) for j, v in enumerate(images)]
-        for i, u in enumerate(images)
-    ]
-    c = [-to_float(g @ image.v) for image in images]
+def _best_step(
+    B: list[list[float]], c: list[float], new: int, last: int | None
+) -> tuple[float, float, float]:
+    """What the model promises for the best combination of a new vector and of the last step, if
+    there is one, and the shares of the two; B are their products, c those with minus the
+    gradient."""
     if last is not None:
-        determinant = B[0][0] * B[1][1] - B[0][1] * B[1][0]
+        determinant = B[new][new] * B[last][last] - B[new][last] * B[last][new]
         # Steps along nearly one line leave no second direction to combine with.
-        if determinant > 1e-10 * B[0][0] * B[1][1]:
-            a = (c[0] * B[1][1] - c[1] * B[0][1]) / determinant
-            m = (c[1] * B[0][0] - c[0] * B[1][0]) / determinant
-            return a * d.v + m * last.v, 0.5 * (a * c[0] + m * c[1])
-    a = c[0] / B[0][0] if B[0][0] > 0 else 0.0
-    return a * d.v, 0.5 * a * c[0]
+        if determinant > 1e-10 * B[new][new] * B[last][last]:
+            a = (c[new] * B[last][last] - c[last] * B[new][last]) / determinant
+            m = (c[last] * B[new][new] - c[new] * B[last][new]) / determinant
+            return 0.5 * (a * c[new] + m * c[last]), a, m
+    a = c[new] / B[new][new] if B[new][new] > 0 else 0.0
+    return 0.5 * a * c[new], a, 0.0
