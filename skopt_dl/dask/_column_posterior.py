@@ -18,6 +18,7 @@ from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_tasks import Sums, beliefs
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels import bind
+from skopt_dl.matrix_completion.priors import fitted, fitted_to_sums
 from skopt_dl.matrix_completion.turns import Sizes, ahead, first_noise
 
 # Sums that are kept: those of a point, and of the one that its certificate has looked at.
@@ -43,20 +44,21 @@ class ColumnPosterior(Problem):
         self.traits = frozenset({Trait.FINITE_SUM})
         self.n_samples = data.n_entries
         (n, kq), kp = data.column_shape, data.row_width
-        # Means and variances; precision of the noise and of the rows' priors at the rows' last
-        # solve (0 before the first); these two and that of the columns' priors now.
-        lengths = (n * kq, n * kq, 1, kp, 1, kp, kq)
+        # Means and variances; precisions of the noise and of the rows' priors at the rows' last
+        # solve (0 before the first), and the means of these; now the same, with the columns'.
+        lengths = (n * kq, n * kq, 1, kp, kp, 1, kp, kq, kp, kq)
         ends = [0, *itertools.accumulate(lengths)]
         self._slices = [slice(low, high) for low, high in itertools.pairwise(ends)]
         self.size = ends[-1]
-        self.blocks = {"scales": slice(ends[4], ends[7]), "cols": slice(0, ends[4])}
+        self.blocks = {"scales": slice(ends[5], ends[10]), "cols": slice(0, ends[5])}
         self.seen = (data.col_weight > 0).astype(np.float64)
         self._sizes = Sizes(data.squares / data.total, "float64")
         self._known: list[tuple[Any, Sums]] = []
 
     def unpack(self, w: Any) -> Any:
         """The parts of ``w`` as attributes."""
-        names = ("Q", "T", "last_tau", "last_gamma", "tau", "gamma", "delta")
+        last, now = ("last_tau", "last_gamma", "last_mu"), ("tau", "gamma", "delta", "mu", "nu")
+        names = ("Q", "T", *last, *now)
         parts = dict(zip(names, (w[s] for s in self._slices), strict=True))
         for name in ("Q", "T"):
             parts[name] = np.reshape(parts[name], self.data.column_shape)
@@ -67,61 +69,66 @@ class ColumnPosterior(Problem):
         w = np.zeros(self.size)
         w[self._slices[0]] = np.ravel(self.data.start())
         w[self._slices[3]] = self._sizes.first_priors(self.data.k, self.data.row_width)
-        for i, width in ((5, self.data.row_width), (6, self.data.column_shape[1])):
+        for i, width in ((6, self.data.row_width), (7, self.data.column_shape[1])):
             w[self._slices[i]] = self._sizes.first_priors(self.data.k, width)
         # The pass of these sums is the one that the value of this point needs anyway.
         square, left = (a / self.data.total for a in (self.data.squares, self.sums(w)[3][0]))
-        w[self._slices[4]] = 1 / first_noise(np, square, left, self._sizes.noise)
+        w[self._slices[5]] = 1 / first_noise(np, square, left, self._sizes.noise)
         return w
 
     def sums(self, w: Any) -> Sums:
         """What the blocks say of rows solved with the last scales; one pass, unless it is kept."""
         b, d = self.unpack(w), self.data
-        key = np.concatenate([np.ravel(b.Q), np.ravel(b.T), b.last_tau, b.last_gamma])
+        key = w[: self.blocks["cols"].stop].copy()
         for known, found in self._known:
             if np.array_equal(known, key):
                 return found
         tau = float(b.last_tau[0])
-        found = d.sum(beliefs, b.Q, b.T, tau, b.last_gamma, d.k, d.mean, d.bias)
+        scales = tau, b.last_gamma, b.last_mu
+        found = d.sum(beliefs, b.Q, b.T, *scales, d.k, d.mean, d.bias)
         self._known = [*self._known, (key, found)][-KEPT:]
         return found
 
     def value(self, w: Any) -> Any:
         b, d = self.unpack(w), self.data
-        error, power, logs = self.sums(w)[3:6]
+        error, power, logs, first = self.sums(w)[3:7]
         half = 0.5 * b.tau[0] * error[0]
         noise = -0.5 * d.total * math.log(b.tau[0] / (2 * math.pi))
+        # The squares about the means, and one more row of these.
+        power = power + b.mu * ((d.n_seen + 1) * b.mu - 2 * first)
         rows = 0.5 * np.sum(b.gamma * power - logs - d.n_seen * (np.log(b.gamma) + 1))
         tiny = np.finfo(np.float64).smallest_normal
         relative = np.log(np.maximum(b.delta * b.T, tiny))
-        each = b.delta * (b.Q * b.Q + b.T) - relative - 1
-        return (half + noise + rows + 0.5 * np.sum(self.seen[:, None] * each)) / d.total
+        each = b.delta * ((b.Q - b.nu) ** 2 + b.T) - relative - 1
+        cols = 0.5 * (np.sum(self.seen[:, None] * each) + np.sum(b.delta * b.nu * b.nu))
+        return (half + noise + rows + cols) / d.total
 
     @offers(Oracle.POSTERIOR)
     def posterior_step(self, w: Any, block: str) -> None:
         """Minimise the free energy over the columns, or over the scales, in place."""
         b, d = self.unpack(w), self.data
-        grams, sides, spreads, error, power = self.sums(w)[:5]
+        grams, sides, spreads, error, power, _, first = self.sums(w)[:7]
         if block == "scales":
             noise = max(float(error[0]) / d.total, self._sizes.noise)
-            mine = np.sum(self.seen[:, None] * (b.Q * b.Q + b.T), axis=0)
-            rows, cols = (self._sizes.least_powers(d.k, len(a)) for a in (power, mine))
-            gamma = d.n_seen / np.maximum(power, rows)
-            delta = np.sum(self.seen) / np.maximum(mine, cols)
-            w[self.blocks[block]] = np.concatenate([[1 / noise], gamma, delta])
+            rows, cols = (np.asarray(self._sizes.least_powers(d.k, len(a))) for a in (power, b.nu))
+            gamma, mu = fitted_to_sums(np, d.n_seen, first, power, rows)
+            delta, nu = fitted(np, self.seen, b.Q, b.T, cols)
+            w[self.blocks[block]] = np.concatenate([[1 / noise], gamma, delta, mu, nu])
             return
         known = self.seen[:, None] > 0
-        ridge = np.where(known, spreads + b.delta / b.tau, 1.0)
-        mean = np.linalg.solve(grams + ridge[:, :, None] * np.eye(len(b.delta)), sides[:, :, None])
+        own = b.delta / b.tau
+        ridge = np.where(known, spreads + own, 1.0)
+        sides = np.where(known, sides + own * b.nu, b.nu)
+        mean = np.linalg.solve(grams + ridge[:, :, None] * np.eye(len(own)), sides[:, :, None])
         diagonal = np.diagonal(grams, axis1=1, axis2=2)
         precision = np.where(known, b.tau * (diagonal + ridge), b.delta)
-        parts = (np.ravel(mean), np.ravel(1 / precision), b.tau, b.gamma)
+        parts = (np.ravel(mean), np.ravel(1 / precision), b.tau, b.gamma, b.mu)
         w[self.blocks[block]] = np.concatenate(parts)
 
     def penalty_per_entry(self, w: Any) -> float:
         """The strength of a ridge that weighs as much as the priors, as `PosteriorProblem` has."""
         b, k = self.unpack(w), self.data.k
-        s = 1 / (np.sqrt(b.gamma[:k]) * np.sqrt(b.delta[:k]))
+        s = np.sqrt(1 / b.gamma[:k] + b.mu[:k] ** 2) * np.sqrt(1 / b.delta[:k] + b.nu[:k] ** 2)
         s = np.where(s > 0, s, self._sizes.power)
         root = math.sqrt(self.data.n_seen * float(np.sum(self.seen)))
         return float(np.sum(s) / np.sum(s * s)) * root / (float(b.tau[0]) * self.data.total)
@@ -138,4 +145,4 @@ class ColumnPosterior(Problem):
     def _powers(self, w: Any) -> Any:
         """Squares of each component's size."""
         k = self.data.k
-        return self.sums(w)[6] * np.sum(self.unpack(w).Q[:, :k] ** 2, axis=0)
+        return self.sums(w)[7] * (self.seen @ self.unpack(w).Q[:, :k] ** 2)

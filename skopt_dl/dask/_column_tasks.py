@@ -166,10 +166,13 @@ def columns(X: Any, Q: Any, k: int, alpha: float, mean: float, bias: Any) -> Sum
 
 
 @_beside_the_block
-def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float, bias: Any) -> Sums:
+def beliefs(
+    X: Any, Q: Any, T: Any, tau: float, gamma: Any, mu: Any, k: int, mean: float, bias: Any
+) -> Sums:
     """Of the posteriors of rows for columns ``Q`` with variances ``T``: each column's Gram matrix,
-    right side and sum of the rows' variances; the expected squared error; the sums of squares and
-    of logarithms of the variances of the rows' parameters; the squares of the components' means.
+    right side and sum of the rows' variances; the expected squared error; the sums of squares, of
+    logarithms of the variances and of means of the rows' parameters; the squares of the components'
+    means.
 
     Without a precision ``tau`` the rows are the best for ``Q``, without variances.
     """
@@ -177,11 +180,11 @@ def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float,
     observed = _observed(X, mean)
     if observed is None:
         zeros = np.zeros((n, kq, kq)), np.zeros((n, kq)), np.zeros((n, kq))
-        return *zeros, np.zeros(1), np.zeros(kp), np.zeros(kp), np.zeros(k)
+        return *zeros, np.zeros(1), *(np.zeros(kp) for _ in range(3)), np.zeros(k)
     problem = PosteriorProblem(observed, k, **biases(bias))
     f, xp = problem.factor, problem.xp
     if tau > 0:
-        P, S, L, R, left = problem.rows_given(Q, T, xp.full_like(gamma[:1], tau), gamma)
+        P, S, L, R, left = problem.rows_given(Q, T, xp.full_like(gamma[:1], tau), gamma, mu)
     else:
         P = f.unpack(f.from_cols(Q))[0]
         S = xp.zeros_like(P)
@@ -196,6 +199,8 @@ def beliefs(X: Any, Q: Any, T: Any, tau: float, gamma: Any, k: int, mean: float,
     power = xp.sum(seen * (P * P + S), axis=0)
     smallest = float(np.finfo(np.float64).smallest_normal)
     logs = xp.sum(seen * xp.log(xp.clip(S, smallest, None)), axis=0)
+    first = xp.sum(seen * P, axis=0)
     sides = observed.matrix_t(target) @ F
-    spreads, means = observed.pattern_t @ G, xp.sum(P[:, :k] ** 2, axis=0)
-    return observed.gram_cols(F), sides, spreads, xp.reshape(error, (1,)), power, logs, means
+    spreads, means = observed.pattern_t @ G, xp.sum(seen * P[:, :k] ** 2, axis=0)
+    error = xp.reshape(error, (1,))
+    return observed.gram_cols(F), sides, spreads, error, power, logs, first, means

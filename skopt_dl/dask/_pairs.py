@@ -16,10 +16,10 @@ import numpy as np
 from skopt_dl._sklearn.arrays import Place, moved, on_host
 from skopt_dl.dask._collections import Cluster, summed
 from skopt_dl.dask._install import dask
+from skopt_dl.matrix_completion.beliefs import Draws
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.entries import Entries, sorted_entries
 from skopt_dl.matrix_completion.pairs import check_pairs
-from skopt_dl.matrix_completion.posterior import Draws
 
 NAME = "skopt_dl.dask.MatrixCompletion"
 
@@ -99,7 +99,8 @@ def rows_attributes(
 ) -> dict[str, Any]:
     """What the plain estimator keeps of rows, which come to the client: one pass.
 
-    ``prior`` are the variances of unseen rows' and columns' parameters, where they were learned.
+    ``prior`` are the means and variances of unseen rows' and columns' parameters, where they were
+    learned.
     """
     solve, given = dask().delayed(_rows), dask().delayed(columns)
     found = cluster.compute(*[solve(group, given) for group in groups])

@@ -21,7 +21,9 @@ from skopt_dl.dask._task_memory import FLOAT, completion_bytes
 from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
+from skopt_dl.matrix_completion.beliefs import settled
 from skopt_dl.matrix_completion.columns import Columns
+from skopt_dl.matrix_completion.posterior import KEPT
 from skopt_dl.matrix_completion.rank import check_rank
 
 
@@ -244,7 +246,10 @@ class MatrixCompletion(DaskEstimator):
         passes = data.passes
         if col_ids is not None:
             columns, passes = fitted["_columns"], passes + 2
-            prior = None if columns.gamma is None else (1 / columns.gamma, 1 / columns.delta)
+            prior = None
+            if columns.tau is not None:
+                both = (columns.mu, columns.gamma), (columns.nu, columns.delta)
+                prior = tuple((mean[None], 1 / precision[None]) for mean, precision in both)
             fitted |= rows_attributes(cluster, blocks, columns, prior)
             fitted["col_ids_"] = col_ids
             plain.input = "pairs"
@@ -372,9 +377,9 @@ def _attributes(data: ColumnData, Q: Any, alpha: float, **learned: Any) -> dict[
 
 def _believed(problem: ColumnPosterior, w: Any) -> dict[str, Any]:
     b = problem.unpack(w)
-    kept = {"spread": b.T, "tau": b.tau, "gamma": b.gamma, "delta": b.delta}
-    learned = {name: a.copy() for name, a in kept.items()}
-    found = _attributes(problem.data, b.Q.copy(), problem.penalty_per_entry(w), **learned)
+    b.Q, b.T = settled(b, problem.seen > 0)
+    learned = {name: getattr(b, part).copy() for name, part in KEPT.items()}
+    found = _attributes(problem.data, learned.pop("Q"), problem.penalty_per_entry(w), **learned)
     return {**found, "noise_variance_": 1 / float(b.tau[0])}
 
 

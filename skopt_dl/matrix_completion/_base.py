@@ -21,12 +21,12 @@ from skopt_dl._sklearn.arrays import is_foreign, on_host, put_beside
 from skopt_dl._sklearn.base import EngineEstimator
 from skopt_dl._sklearn.validation import check_container
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
+from skopt_dl.matrix_completion.beliefs import Draws
 from skopt_dl.matrix_completion.checks import check_rows
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.pairs import check_pairs, positions
-from skopt_dl.matrix_completion.posterior import Draws
 
 # Share of each row's entries that `score` hides.
 HIDDEN_SHARE = 0.2
@@ -239,7 +239,8 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         Returns
         -------
         values : array of shape (n_entries,)
-            Values; where row or column was not seen, ``mean_`` and the biases that are known.
+            Values; where row or column was not seen, ``mean_`` and the biases that are known, or
+            with learned priors the value for the mean of those priors.
         std : array of shape (n_entries,)
             Only if ``return_std``.
 
@@ -257,46 +258,24 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         xp = namespace_of(self.components_)
         draws = self._draws
         if draws is None:
-            P, Q = self._rows_parameters()[None, :, :], self._columns.Q[None, :, :]
-            draws = Draws(P, Q, None, None, None, None)
+            draws = Draws.without_spread(self._rows_parameters(), self._columns.Q)
         total: Any = 0.0
         squares: Any = 0.0
         within: Any = 0.0
         count = draws.P.shape[0]
         for d in range(count):
-            value, variance = self._at(draws, d, rows, cols, seen_r, seen_c)
+            value, variance = draws.at(d, self._columns.k, rows, cols, seen_r, seen_c)
             total, squares, within = total + value, squares + value * value, within + variance
         mean = total / count
         unit = xp.where(seen_c, xp.take(self._columns.scale, cols), xp.ones_like(mean))
-        values = mean + self.mean_
-        if not self._columns.bias:
+        values = mean + self.mean_ if self._columns.bias else mean
+        if not self._columns.bias and self._columns.tau is None:
             values = xp.where(seen_r & seen_c, mean, xp.full_like(mean, self.mean_))
         values = self._clipped(values * unit)
         if not return_std:
             return values
         between = xp.clip(squares / count - mean * mean, 0.0, None)
         return values, unit * xp.sqrt(within / count + between)
-
-    def _at(
-        self, draws: Draws, d: int, rows: Any, cols: Any, seen_r: Any, seen_c: Any
-    ) -> tuple[Any, Any]:
-        """Values and variances at positions by one draw, without the mean."""
-        xp, k = namespace_of(draws.Q), self._columns.k
-        p = xp.take(draws.P[d, :, :], rows, axis=0)
-        q = xp.take(draws.Q[d, :, :], cols, axis=0)
-        p = xp.where(seen_r[:, None], p, xp.zeros_like(p))
-        q = xp.where(seen_c[:, None], q, xp.zeros_like(q))
-        value = xp.sum(p[:, :k] * q[:, :k], axis=1)
-        value = value + xp.sum(p[:, k:], axis=1) + xp.sum(q[:, k:], axis=1)
-        if draws.S is None:
-            return value, xp.zeros_like(value)
-        s = xp.take(draws.S[d, :, :], rows, axis=0)
-        t = xp.take(draws.T[d, :, :], cols, axis=0)
-        s = xp.where(seen_r[:, None], s, draws.new_row[None, :])
-        t = xp.where(seen_c[:, None], t, draws.new_col[None, :])
-        u, v, a, b = p[:, :k], q[:, :k], s[:, :k], t[:, :k]
-        variance = xp.sum(u * u * b + a * v * v + a * b, axis=1)
-        return value, variance + xp.sum(s[:, k:], axis=1) + xp.sum(t[:, k:], axis=1)
 
     def _rows_parameters(self) -> Any:
         """``[U | a]`` of the training data."""

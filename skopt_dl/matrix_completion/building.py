@@ -53,14 +53,20 @@ def ball_problem(estimator: Any, data: Prepared) -> BallFactors | BallEntries:
     return form(observed, rank, float(estimator.radius), _describe(estimator, data))
 
 
-def posterior_problem(estimator: Any, data: Prepared, observed: Any = None) -> PosteriorProblem:
-    """The free energy, of other entries at the same places if ``observed`` has them."""
+def posterior_problem(
+    estimator: Any, data: Prepared, observed: Any = None, levels: bool = True
+) -> PosteriorProblem:
+    """The free energy, of other entries at the same places if ``observed`` has them.
+
+    ``levels`` says whether the priors have means.
+    """
     check_size(estimator, data)
     return PosteriorProblem(
         data.centred(estimator.fit_bias) if observed is None else observed,
         rank_of(estimator, data),
         **biases(estimator.fit_bias),
         row_copies=data.training.row_copies,
+        levels=levels,
         description=_describe(estimator, data),
     )
 

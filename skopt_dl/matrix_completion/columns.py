@@ -63,8 +63,10 @@ class Columns:
         Loss of the residuals, where it is not squared.
     spread, tau, gamma, delta : arrays or None
         Variances of Q, precisions of the noise and of the rows' and the columns' priors.
+    mu, nu : arrays or None
+        Means of these priors.
     draws : tuple of arrays or None
-        Q, tau and gamma of draws, stacked, where these stand for the posterior.
+        Q, tau, gamma and mu of draws, stacked, where these stand for the posterior.
     """
 
     Q: Any
@@ -81,6 +83,8 @@ class Columns:
     tau: Any = None
     gamma: Any = None
     delta: Any = None
+    mu: Any = None
+    nu: Any = None
     draws: Any = None
 
     @property
@@ -93,7 +97,7 @@ class Columns:
 
         ``copies`` says how often each row is given, where its weights are as many times larger.
         """
-        if self.draws is not None or self.tau is None:
+        if self.tau is None:
             constants = None if self.constant is None else (self.constant, 1.0)
             problem = FactorProblem(
                 self.centred(observed),
@@ -107,17 +111,17 @@ class Columns:
             Q = problem.xp.astype(self.Q, observed.dtype)
             w = problem.from_cols(Q)
             return Rows(problem.unpack(w)[0], None, *problem.factors(w), None)
-        arrays = self.Q, self.spread, self.tau, self.gamma
-        return self._posterior_rows(observed, *arrays, copies)
+        arrays = self.Q, self.spread, self.tau, self.gamma, self.mu
+        return self._posterior_rows(observed, *arrays, copies=copies)
 
     def _posterior_rows(
-        self, observed: Any, Q: Any, T: Any, tau: Any, gamma: Any, copies: Any = None
+        self, observed: Any, Q: Any, T: Any, tau: Any, gamma: Any, mu: Any, copies: Any = None
     ) -> Rows:
         problem = PosteriorProblem(
             self.centred(observed), self.k, row_copies=copies, **biases(self.bias)
         )
         astype = problem.xp.astype
-        arrays = (astype(a, observed.dtype) for a in (Q, T, tau, gamma))
+        arrays = (astype(a, observed.dtype) for a in (Q, T, tau, gamma, mu))
         return Rows(*problem.rows_given(*arrays))
 
     def models(self, observed: ObservedMatrix) -> Iterator[Rows]:
@@ -126,14 +130,15 @@ class Columns:
             yield self.fold_in(observed)
             return
         zeros = namespace_of(self.Q).zeros_like(self.Q)
-        Q, tau, gamma = self.draws
+        Q, tau, gamma, mu = self.draws
         for d in range(Q.shape[0]):
-            yield self._posterior_rows(observed, Q[d, :, :], zeros, tau[d, :], gamma[d, :])
+            scales = (a[d, :] for a in (tau, gamma, mu))
+            yield self._posterior_rows(observed, Q[d, :, :], zeros, *scales)
 
     def answer(self, observed: ObservedMatrix, of: Any) -> Any:
         """Mean of the model, where ``of(L, R)`` gives the values of ``L R'``.
 
-        Where row and column are both without entries in a model without biases: the mean.
+        Where row or column is without entries in a model without biases or priors: the mean.
         """
         xp, count = observed.xp, 0
         answer: Any = None
@@ -146,7 +151,7 @@ class Columns:
         known, seen = observed.row_weight > 0, self.seen
         if self.bias:
             answer += self.mean
-        elif not bool(xp.all(known) & xp.all(seen)):
+        elif self.tau is None and not bool(xp.all(known) & xp.all(seen)):
             both = of(*(xp.astype(a, observed.dtype)[:, None] for a in (known, seen)))
             answer = xp.where(both > 0, answer, xp.full_like(answer, self.mean))
         if bool(xp.any(self.scale != 1)):

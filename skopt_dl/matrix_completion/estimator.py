@@ -138,7 +138,7 @@ class MatrixCompletion(CompletionModel):
     ----------
     components_ : array of shape (n_components, n_columns)
         Column factors ``V'``, orthogonal (columns count by their entries) and in decreasing order
-        of size. Columns without any entry have zeros.
+        of size. Columns without any entry have zeros, or the mean of a learned prior.
     row_factors_ : array of shape (n_rows, n_components)
         Row factors ``U`` of the training data: those that `transform` would compute.
     row_bias_, col_bias_ : arrays of shape (n_rows,) and (n_columns,)
@@ -188,7 +188,8 @@ class MatrixCompletion(CompletionModel):
     depend on which other rows are transformed with it.
 
     A cell whose row or column has no observed entry at all is filled by ``mean_`` plus the biases
-    that are known, never by NaN.
+    that are known, never by NaN. With ``alpha="auto"`` the priors' means, which are learned, stand
+    for what is not known: a new film gets what films without a name get, from this user.
 
     `cross_val_predict` and tools like it look for ``predict`` before a fit: give them an estimator
     with ``input="pairs"``. Without it, ``predict`` appears with a fit on pairs.

@@ -84,7 +84,8 @@ class Pilot:
         obs = whole.without(xp.where(far, whole.weights, xp.zeros_like(whole.weights)))
         Q, noise, least = None, self.spread, LEAST_NOISE * self.spread
         for _ in range(CUTS):
-            problem = posterior_problem(self.estimator, self.data, obs)
+            # A prior with a mean would welcome errors of one sign as a component.
+            problem = posterior_problem(self.estimator, self.data, obs, levels=False)
             problem.seed = self.seed
             result = run(
                 problem,

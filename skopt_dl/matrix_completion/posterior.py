@@ -3,86 +3,43 @@ r"""The factors as unknowns of a Gaussian model: variational posteriors and cond
 .. math::
 
     x_{ij} \sim N(u_i'v_j + a_i + c_j,\ 1/(\tau\omega_{ij})), \qquad
-    u_{il} \sim N(0, 1/\gamma_l), \qquad v_{jl} \sim N(0, 1/\delta_l)
+    u_{il} \sim N(\mu_l, 1/\gamma_l), \qquad v_{jl} \sim N(\nu_l, 1/\delta_l)
 
-and likewise for the biases. The free energy of independent Gaussians with means P, Q and variances
-S, T, a bound of minus the log evidence, is minimised over one block at a time in closed form:
+and likewise for the biases (`skopt_dl.matrix_completion.priors`). The free energy of independent
+Gaussians with means P, Q and variances S, T, a bound of minus the log evidence, is minimised over
+one block at a time in closed form:
 
 .. math::
 
     F = \frac{1}{\sum\omega} \Big[ \frac\tau2 \sum_{ij} \omega_{ij} \mathrm E (x_{ij} - \hat
-    x_{ij})^2 - \frac{\sum\omega}{2} \log\frac{\tau}{2\pi} + \frac12 \sum_{il} r_i \big( \gamma_l
-    (P_{il}^2 + S_{il}) - \log \gamma_l S_{il} - 1 \big) + \dots \Big]
+    x_{ij})^2 - \frac{\sum\omega}{2} \log\frac{\tau}{2\pi} + \frac12 \sum_l \Big( \gamma_l \mu_l^2
+    + \sum_i r_i \big( \gamma_l ((P_{il} - \mu_l)^2 + S_{il}) - \log \gamma_l S_{il} - 1 \big)
+    \Big) + \dots \Big]
 
-with :math:`r_i` the number of times that row i is given. Noise and relevances :math:`\gamma,
-\delta` are fitted with the rest: components that the data do not ask for shrink to nothing (Y. Lim,
-Y. W. Teh, "Variational Bayesian approach to movie rating prediction", KDD Cup 2007; T. Raiko, A.
-Ilin, J. Karhunen, "Principal component analysis for large scale problems with lots of missing
-values", ECML 2007).
+with :math:`r_i` the number of times that row i is given. Noise, means and relevances
+:math:`\gamma, \delta` are fitted with the rest: components that the data do not ask for shrink to
+nothing (Y. Lim, Y. W. Teh, "Variational Bayesian approach to movie rating prediction", KDD Cup
+2007; T. Raiko, A. Ilin, J. Karhunen, "Principal component analysis for large scale problems with
+lots of missing values", ECML 2007).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
+from skopt_dl.matrix_completion import priors
+from skopt_dl.matrix_completion.beliefs import Beliefs, Draws, settled
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.problem import FactorProblem
 from skopt_dl.matrix_completion.turns import Ahead, Sizes, ahead, first_noise
 
-# What `Columns` calls the parts that it keeps.
-KEPT = ("Q", "spread", "tau", "gamma", "delta")
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What predicts entries of the training data with uncertainty: one posterior, or draws of it.
-
-    Attributes
-    ----------
-    P, Q : arrays of shape (d, m, kp) and (d, n, kq)
-        Means, or draws.
-    S, T : arrays of the same shapes, or None
-        Variances; none beside draws.
-    new_row, new_col : arrays of shape (kp,) and (kq,)
-        Prior variances, those of rows and columns that were not seen.
-    """
-
-    P: Any
-    Q: Any
-    S: Any
-    T: Any
-    new_row: Any
-    new_col: Any
-
-
-@dataclass(frozen=True)
-class Beliefs:
-    """The parts of the flat parameters.
-
-    Attributes
-    ----------
-    P, S : arrays of shape (m, kp)
-        Means and variances of the rows' parameters (of a draw: its values and zeros).
-    Q, T : arrays of shape (n, kq)
-        The same of the columns.
-    tau : array of shape (1,)
-        Precision of the noise.
-    gamma, delta : arrays of shape (kp,) and (kq,)
-        Precisions of the priors.
-    """
-
-    P: Any
-    S: Any
-    Q: Any
-    T: Any
-    tau: Any
-    gamma: Any
-    delta: Any
+# The parts that `Columns` keeps, by its names and by those of `Beliefs`.
+KEPT = {"Q": "Q", "spread": "T"} | {name: name for name in ("tau", "gamma", "delta", "mu", "nu")}
 
 
 class PosteriorProblem(Problem):
@@ -98,6 +55,8 @@ class PosteriorProblem(Problem):
         Whether rows and columns have biases.
     row_copies : array of shape (m,), optional
         How often each row is given; its weights must be as many times larger. Default: once.
+    levels : bool
+        Whether the priors have means of their own; zero otherwise.
     seed : int
         Of the starting point.
     description : str
@@ -112,6 +71,7 @@ class PosteriorProblem(Problem):
         row_bias: bool = False,
         col_bias: bool = False,
         row_copies: Any = None,
+        levels: bool = True,
         seed: int = 0,
         description: str = "this matrix completion",
     ) -> None:
@@ -119,7 +79,7 @@ class PosteriorProblem(Problem):
         self.factor = FactorProblem(
             observed, n_components, 0.0, row_bias=row_bias, col_bias=col_bias, seed=seed
         )
-        self.observed, self.description = observed, description
+        self.observed, self.description, self.levels = observed, description, levels
         self.xp, self.kernels = observed.xp, observed.kernels
         self.dtype, self.device = observed.dtype, observed.device
         self.n_samples = observed.n_entries
@@ -129,13 +89,13 @@ class PosteriorProblem(Problem):
         self.col_copies = xp.astype(observed.col_weight > 0, self.dtype)
         (m, kp), (n, kq) = self.factor.shapes.values()
         ends = [0]
-        for length in (m * kp, m * kp, n * kq, n * kq, 1, kp, kq):
+        for length in (m * kp, m * kp, n * kq, n * kq, 1, kp, kq, kp, kq):
             ends.append(ends[-1] + length)
         self._slices = [slice(low, high) for low, high in itertools.pairwise(ends)]
         self.size = ends[-1]
         # Scales come after the factors in a turn: from no variance they would never return.
         self.blocks = {
-            "scales": slice(ends[4], ends[7]),
+            "scales": slice(ends[4], ends[9]),
             "rows": slice(0, ends[2]),
             "cols": slice(ends[2], ends[4]),
         }
@@ -182,20 +142,21 @@ class PosteriorProblem(Problem):
         for width in (P.shape[1], Q.shape[1]):
             priors = self._sizes.first_priors(self.factor.k, width)
             ends.append(xp.asarray(priors, dtype=self.dtype, device=self.device))
+        ends += [xp.zeros_like(a) for a in ends[1:]]
         whole = xp.concat([*(xp.reshape(a, (-1,)) for a in flat), *ends])
         obs, E = self.observed, self.factor.residual(w)
         square, left = (obs.dot(a, a) / obs.total for a in (obs.values, E))
         whole[self._slices[4]] = 1 / first_noise(xp, square, left, self._sizes.noise)
         return whole
 
-    def rows_given(self, Q: Any, T: Any, tau: Any, gamma: Any) -> tuple[Any, ...]:
+    def rows_given(self, Q: Any, T: Any, tau: Any, gamma: Any, mu: Any) -> tuple[Any, ...]:
         """Means and variances of the rows for these columns; factors, variances of the left ones.
 
         The arrays ``(P, S, left, right, left variances)``.
         """
         xp, f = self.xp, self.factor
         P = xp.zeros(f.shapes["rows"], dtype=self.dtype, device=self.device)
-        b = Beliefs(P, P, Q, T, xp.reshape(tau, (1,)), gamma, Q[0, :])
+        b = Beliefs(P, P, Q, T, xp.reshape(tau, (1,)), gamma, Q[0, :], mu, Q[0, :])
         P, S = self._means(b, "rows")
         values = f._left(P, 1.0), f._right(Q, 1.0)
         return P, S, *values, f._left(S, 0.0)
@@ -211,37 +172,42 @@ class PosteriorProblem(Problem):
 
     def fitted(self, w: Any, draws: list[Any] | None) -> tuple[dict[str, Any], float]:
         """What `Columns` needs of an answer, and the penalty per entry."""
-        xp, b = self.xp, self.unpack(w)
-        copied = {
-            name: xp.asarray(getattr(b, field), copy=True)
-            for name, field in zip(KEPT, ("Q", "T", "tau", "gamma", "delta"), strict=True)
-        }
+        xp, b = self.xp, self._settled(w)
+        copied = {name: xp.asarray(getattr(b, part), copy=True) for name, part in KEPT.items()}
         stacked = None
         if draws is not None:
-            parts = [self.unpack(d) for d in draws]
-            stacked = tuple(xp.stack([getattr(p, f) for p in parts]) for f in ("Q", "tau", "gamma"))
+            parts = [self._settled(d) for d in draws]
+            kept = ("Q", "tau", "gamma", "mu")
+            stacked = tuple(xp.stack([getattr(p, f) for p in parts]) for f in kept)
         return {**copied, "draws": stacked}, self.penalty_per_entry(b)
+
+    def _settled(self, w: Any) -> Beliefs:
+        b = self.unpack(w)
+        Q, T = settled(b, self.col_copies > 0)
+        return replace(b, Q=Q, T=T)
 
     def entry_draws(self, w: Any, draws: list[Any] | None, P: Any, S: Any) -> Draws:
         """What predicts entries with uncertainty; ``P`` and ``S`` are the final rows."""
-        xp, b = self.xp, self.unpack(w)
-        prior = 1 / b.gamma, 1 / b.delta
+        xp = self.xp
+        parts = [self._settled(a) for a in ([w] if draws is None else draws)]
+
+        def stack(name: str) -> Any:
+            return xp.stack([getattr(p, name) for p in parts])
+
+        new = (stack("mu"), 1 / stack("gamma")), (stack("nu"), 1 / stack("delta"))
         if draws is None:
-            Q, T = (xp.asarray(a, copy=True)[None, :, :] for a in (b.Q, b.T))
-            return Draws(P[None, :, :], Q, S[None, :, :], T, *prior)
-        parts = [self.unpack(d) for d in draws]
-        return Draws(
-            xp.stack([p.P for p in parts]), xp.stack([p.Q for p in parts]), None, None, *prior
-        )
+            return Draws(P[None, :, :], stack("Q"), S[None, :, :], stack("T"), *new)
+        return Draws(stack("P"), stack("Q"), None, None, *new)
 
     def penalty_per_entry(self, b: Beliefs) -> float:
         r"""The strength of a ridge on the factors that weighs as much as the priors.
 
-        Component l with relevance :math:`s_l = (\gamma_l \delta_l)^{-1/2}` is shrunk as by
+        Component l of size :math:`s_l = ((\gamma_l^{-1} + \mu_l^2) (\delta_l^{-1} +
+        \nu_l^2))^{1/2}` is shrunk as by
         :math:`\sqrt{mn} / (	au s_l \sum\omega)`; the mean with weights :math:`s_l^2`.
         """
         xp, k = self.xp, self.factor.k
-        s = 1 / (xp.sqrt(b.gamma[:k]) * xp.sqrt(b.delta[:k]))
+        s = xp.sqrt(1 / b.gamma[:k] + b.mu[:k] ** 2) * xp.sqrt(1 / b.delta[:k] + b.nu[:k] ** 2)
         s = xp.where(s > 0, s, xp.full_like(s, self._sizes.power))
         m, n = (to_float(xp.sum(a)) for a in (self.row_copies, self.col_copies))
         mean = to_float(xp.sum(s)) / to_float(xp.sum(s * s))
@@ -267,16 +233,19 @@ class PosteriorProblem(Problem):
         xp, b, total = self.xp, self.unpack(w), self.observed.total
         half = 0.5 * b.tau[0] * self._square_error(b)
         noise = -0.5 * total * xp.log(b.tau[0] / (2 * math.pi))
-        rows = self._divergence(self.row_copies, b.P, b.S, b.gamma)
-        return (half + noise + rows + self._divergence(self.col_copies, b.Q, b.T, b.delta)) / total
+        rows = self._divergence(self.row_copies, b.P, b.S, b.gamma, b.mu)
+        cols = self._divergence(self.col_copies, b.Q, b.T, b.delta, b.nu)
+        return (half + noise + rows + cols) / total
 
-    def _divergence(self, copies: Any, mean: Any, variance: Any, precision: Any) -> Any:
-        """Kullback-Leibler divergence of the posteriors from their priors."""
+    def _divergence(
+        self, copies: Any, values: Any, variance: Any, precision: Any, mean: Any
+    ) -> Any:
+        """Kullback-Leibler divergence of the posteriors from their priors, and the means' own."""
         xp = self.xp
         tiny = xp.finfo(self.dtype).smallest_normal
         relative = xp.clip(precision * variance, tiny, None)
-        each = precision * (mean * mean + variance) - xp.log(relative) - 1
-        return 0.5 * xp.sum(copies[:, None] * each)
+        each = precision * ((values - mean) ** 2 + variance) - xp.log(relative) - 1
+        return 0.5 * (xp.sum(copies[:, None] * each) + xp.sum(precision * mean * mean))
 
     # --- oracles ------------------------------------------------------------------------------
 
@@ -299,8 +268,11 @@ class PosteriorProblem(Problem):
     def draw(self, w: Any, block: str, rng: Any) -> None:
         """Draw a block from its distribution given the others, in place; variances become zero."""
         b, xp = self.unpack(w), self.xp
+        if self._sizes.square == 0:  # zeros are completed by zeros: there is nothing to draw
+            self.posterior_step(w, block)
+            return
         if block == "scales":
-            w[self.blocks[block]] = self._drawn_scales(b, rng)
+            w[self.blocks[block]] = self._scales(b, rng)
             return
         values, variance = self._means(b, block, rng)
         flat = (xp.reshape(values, (-1,)), xp.reshape(xp.zeros_like(variance), (-1,)))
@@ -317,22 +289,25 @@ class PosteriorProblem(Problem):
         left, right = f._left(b.S, 0.0), f._right(b.T, 0.0)
         if block == "rows":
             target = obs.values - obs.products(L[:, f.kp :], R[:, f.kp :])
-            W, matrix, copies, prior = obs.pattern, obs.matrix, self.row_copies, b.gamma
+            W, matrix, copies = obs.pattern, obs.matrix, self.row_copies
+            prior, level = b.gamma, b.mu
             F, G = f.of_rows(R), f.of_rows(right)
         else:
             fixed = slice(f.k, f.kp)
             target = obs.values - obs.products(L[:, fixed], R[:, fixed])
-            W, matrix, copies, prior = obs.pattern_t, obs.matrix_t, self.col_copies, b.delta
+            W, matrix, copies = obs.pattern_t, obs.matrix_t, self.col_copies
+            prior, level = b.delta, b.nu
             F, G = f.of_cols(L), f.of_cols(left)
-        ridge = W @ G + copies[:, None] * prior / b.tau
-        extra = None
+        own = copies[:, None] * prior / b.tau
+        ridge, extra = W @ G + own, own * level
         if rng is not None:
             present = xp.where(obs.weights > 0, obs.weights, xp.ones_like(obs.weights))
             target = target + self._normal(rng, target.shape) / xp.sqrt(present * b.tau)
-            extra = self._normal(rng, ridge.shape) * xp.sqrt(copies[:, None] * prior) / b.tau
+            extra = extra + self._normal(rng, own.shape) * xp.sqrt(own / b.tau)
         mean = self.kernels.ridge_rows(W, matrix(target), F, ridge, extra, obs.n_threads)
         precision = b.tau * (W @ (F * F) + ridge)
         known = copies[:, None] > 0
+        mean = xp.where(known, mean, level)
         precision = xp.where(known, precision, prior)
         count = xp.where(known, copies[:, None], xp.ones_like(prior))
         return mean, count / precision
@@ -340,29 +315,28 @@ class PosteriorProblem(Problem):
     def _normal(self, rng: Any, shape: tuple[int, ...]) -> Any:
         return self.xp.asarray(rng.standard_normal(shape), dtype=self.dtype, device=self.device)
 
-    def _scales(self, b: Beliefs) -> Any:
+    def _scales(self, b: Beliefs, rng: Any = None) -> Any:
+        """Precisions of the noise and of the priors, and the priors' means; with ``rng`` draws.
+
+        Those of the noise are under the improper prior ``1/tau``.
+        """
         xp, total = self.xp, self.observed.total
         noise = xp.clip(self._square_error(b) / total, self._sizes.noise, None)
-        parts = [xp.reshape(1 / noise, (1,))]
-        for copies, mean, variance in (
-            (self.row_copies, b.P, b.S),
-            (self.col_copies, b.Q, b.T),
-        ):
-            power = xp.sum(copies[:, None] * (mean * mean + variance), axis=0)
-            least = self._sizes.least_powers(self.factor.k, power.shape[0])
+        tau = xp.reshape(1 / noise, (1,))
+        if rng is not None:
+            half = 0.5 * to_float(total)
+            tau = tau * (float(rng.gamma(half)) / half)
+        precisions, means = [], []
+        sides = (self.row_copies, b.P, b.S), (self.col_copies, b.Q, b.T)
+        for copies, values, variances in sides:
+            least = self._sizes.least_powers(self.factor.k, values.shape[1])
             least = xp.asarray(least, dtype=self.dtype, device=self.device)
-            parts.append(xp.sum(copies) / xp.maximum(power, least))
-        return xp.concat(parts)
-
-    def _drawn_scales(self, b: Beliefs, rng: Any) -> Any:
-        """Gamma draws under the improper priors ``1/tau``, ``1/gamma`` and ``1/delta``."""
-        xp = self.xp
-        fitted = self._scales(b)
-        degrees = [0.5 * to_float(self.observed.total)]
-        degrees += [0.5 * to_float(xp.sum(self.row_copies))] * self.factor.kp
-        degrees += [0.5 * to_float(xp.sum(self.col_copies))] * self.factor.kq
-        factors = [float(rng.gamma(a)) / a for a in degrees]
-        return fitted * xp.asarray(factors, dtype=self.dtype, device=self.device)
+            found = priors.fitted(xp, copies, values, variances, least, self.levels)
+            if rng is not None:
+                found = priors.drawn(self, copies, *found, rng)
+            precisions.append(found[0])
+            means.append(found[1] if self.levels else xp.zeros_like(found[1]))
+        return xp.concat([tau, *precisions, *means])
 
     # --- certificate --------------------------------------------------------------------------
 
@@ -384,4 +358,6 @@ class PosteriorProblem(Problem):
     def _powers(self, b: Beliefs) -> Any:
         """Squares of each component's size."""
         xp, k = self.xp, self.factor.k
-        return xp.sum(b.P[:, :k] ** 2, axis=0) * xp.sum(b.Q[:, :k] ** 2, axis=0)
+        sides = (self.row_copies, b.P), (self.col_copies, b.Q)
+        rows, cols = (xp.sum(copies[:, None] * A[:, :k] ** 2, axis=0) for copies, A in sides)
+        return rows * cols

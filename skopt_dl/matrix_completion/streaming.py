@@ -6,12 +6,13 @@ Each column j is a ridge regression on the factors of the rows that have an entr
 
     G_j = \sum_i \omega_{ij} \big(f_i f_i' + \operatorname{diag} s_i\big), \qquad
     b_j = \sum_i \omega_{ij} f_i (x_{ij} - \dots), \qquad
-    q_j = (G_j + \operatorname{diag} \rho_j)^{-1} b_j
+    q_j = (G_j + \operatorname{diag} \rho_j)^{-1} (b_j + \operatorname{diag}(\rho_j)\, \nu)
 
-with f the features of a row and s their variances, where the model has them. G and b are sums over
-rows: those of a batch are added, at the factors that its rows have when they come, and the rows
-themselves are forgotten (the past is summarised as in J. Mairal, F. Bach, J. Ponce, G. Sapiro,
-"Online learning for matrix factorization and sparse coding", JMLR 11, 2010).
+with :math:`\nu` the mean of the columns' prior (zero where none is learned), f the features of a
+row and s their variances, where the model has them. G and b are sums over rows: those of a batch
+are added, at the factors that its rows have when they come, and the rows themselves are forgotten
+(the past is summarised as in J. Mairal, F. Bach, J. Ponce, G. Sapiro, "Online learning for matrix
+factorization and sparse coding", JMLR 11, 2010).
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def expected_equations(model: Any) -> Equations:
         mean = mean + _diagonal(xp, (share @ spread)[None, :])[0, :, :]
     G = columns.weight[:, None, None] * mean[None, :, :]
     ridge = _ridge(columns, xp.sum(columns.weight))
-    return Equations(G, (G @ Q[:, :, None])[:, :, 0] + ridge * Q)
+    return Equations(G, (G @ Q[:, :, None])[:, :, 0] + ridge * (Q - _centre(columns)))
 
 
 def grown(model: Any, equations: Equations, training: Training) -> dict[str, Any]:
@@ -178,6 +179,7 @@ def _solved(columns: Columns, equations: Equations, total: Any) -> Columns:
     """The columns that solve the equations, those without entries as they are."""
     xp, G, b = namespace_of(columns.Q), equations.G, equations.b
     ridge, known = _ridge(columns, total), columns.seen[:, None]
+    b = b + ridge * _centre(columns)
     diagonal = xp.linalg.diagonal(G)
     if columns.positive:
         Q = bounded_solutions(G, b, ridge[:, 0], columns.Q)
@@ -205,6 +207,11 @@ def _ridge(columns: Columns, total: Any) -> Any:
     return xp.zeros_like(Q) + (columns.alpha * weight)[:, None]
 
 
+def _centre(columns: Columns) -> Any:
+    """Where columns are that nothing is known of, an array that broadcasts to ``columns.Q``."""
+    return 0 * columns.Q[:1, :] if columns.nu is None else columns.nu[None, :]
+
+
 def _widened(columns: Columns, equations: Equations, old: Any, new: Any) -> Any:
     """With columns for the ids ``new``, ``old`` among them, that nothing is known of."""
     place, found = (put_beside(columns.Q, a) for a in positions(new, old))
@@ -220,7 +227,7 @@ def _widened(columns: Columns, equations: Equations, old: Any, new: Any) -> Any:
         variances = spread(variances, (1 / columns.delta)[None, :])
     columns = replace(
         columns,
-        Q=spread(columns.Q, 0.0),
+        Q=spread(columns.Q, _centre(columns)),
         spread=variances,
         weight=spread(columns.weight, 0.0),
         scale=spread(columns.scale, 1.0),

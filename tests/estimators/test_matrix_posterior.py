@@ -67,8 +67,8 @@ def test_the_free_energy_is_its_formula(biases, layout):
     p = problem_on(layout, *biases)
     w = somewhere(p)
     b = p.unpack(w)
-    P, S, Q, T, tau, gamma, delta = (
-        np.asarray(a) for a in (b.P, b.S, b.Q, b.T, b.tau, b.gamma, b.delta)
+    P, S, Q, T, tau, gamma, delta, mu, nu = (
+        np.asarray(a) for a in (b.P, b.S, b.Q, b.T, b.tau, b.gamma, b.delta, b.mu, b.nu)
     )
     X = noisy(14, 10, share=0.5)[0]
     X[1], X[:, 2] = np.nan, np.nan
@@ -80,9 +80,10 @@ def test_the_free_energy_is_its_formula(biases, layout):
         total += 0.5 * tau[0] * ((X[i, j] - mean) ** 2 + spread)
         total -= 0.5 * np.log(tau[0] / (2 * np.pi))
     for i in np.flatnonzero(~np.isnan(X).all(axis=1)):
-        total += 0.5 * np.sum(gamma * (P[i] ** 2 + S[i]) - np.log(gamma * S[i]) - 1)
+        total += 0.5 * np.sum(gamma * ((P[i] - mu) ** 2 + S[i]) - np.log(gamma * S[i]) - 1)
     for j in np.flatnonzero(~np.isnan(X).all(axis=0)):
-        total += 0.5 * np.sum(delta * (Q[j] ** 2 + T[j]) - np.log(delta * T[j]) - 1)
+        total += 0.5 * np.sum(delta * ((Q[j] - nu) ** 2 + T[j]) - np.log(delta * T[j]) - 1)
+    total += 0.5 * np.sum(gamma * mu**2) + 0.5 * np.sum(delta * nu**2)
     np.testing.assert_allclose(float(p.value(w)), total / (~np.isnan(X)).sum(), rtol=1e-12)
 
 
@@ -161,6 +162,57 @@ def test_draws_have_the_conditional_distribution(block):
     standard = (draws[:, index] - mean[index]) @ half
     assert kstest(standard.ravel(), "norm").pvalue > 1e-3
     assert abs(np.cov(standard.T) - np.eye(4)).max() < 0.25
+
+
+def test_draws_of_the_priors_have_their_distribution():
+    """Those of the mean, whatever the precision, are of a t distribution around the fitted one."""
+    p = problem_on("dense", True, True)
+    w = somewhere(p)
+    for part in (p._slices[1], p._slices[3]):
+        w[part] = 0.0
+    exact, rng = w.copy(), np.random.default_rng(0)
+    p.posterior_step(exact, "scales")
+    at, draws = p.unpack(exact), []
+    for _ in range(400):
+        drawn = w.copy()
+        p.draw(drawn, "scales", rng)
+        b = p.unpack(drawn)
+        draws.append((b.gamma[1] / at.gamma[1], b.mu[1], b.delta[3] / at.delta[3], b.nu[3]))
+    draws = np.array(draws)
+    for (relative, means), count, precision, mean in (
+        (draws[:, :2].T, 13, at.gamma[1], at.mu[1]),
+        (draws[:, 2:].T, 9, at.delta[3], at.nu[3]),
+    ):
+        assert kstest(relative, "gamma", args=(count / 2, 0, 2 / count)).pvalue > 1e-3
+        standard = (means - mean) * np.sqrt((count + 1) * precision)
+        assert kstest(standard, "t", args=(count,)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("solver", ["vb", Gibbs(n_draws=60)])
+@pytest.mark.parametrize("fit_bias", [False, "rows"])
+def test_a_level_is_not_shrunk_without_biases(solver, fit_bias):
+    """Columns of ratings have levels; few entries a row say little else."""
+    rng = np.random.default_rng(0)
+    levels = 4 + rng.standard_normal(30)
+    full = levels + rng.standard_normal((300, 1)) @ rng.standard_normal((1, 30))
+    X = np.where(rng.random(full.shape) < 0.85, np.nan, full + rng.standard_normal(full.shape))
+    errors = []
+    for bias in (fit_bias, "both"):
+        model = MatrixCompletion(4, solver=solver, fit_bias=bias, random_state=0).fit(X)
+        errors.append(error(model, X, full))
+        new = model.transform(np.full((1, 30), np.nan))[0]
+        np.testing.assert_allclose(new, levels, atol=0.5)
+    assert errors[0] < 1.1 * errors[1]
+
+
+def test_who_is_not_seen_is_as_uncertain_as_the_prior():
+    X, full = noisy(120, 80)
+    for solver in ("vb", Gibbs(n_draws=40)):
+        model = MatrixCompletion(3, solver=solver, random_state=0).fit(X)
+        cells = [[500, 500], [500, 3], [3, 500]]
+        std = model.predict_entries(cells, return_std=True)[1]
+        expected = [full.std(), full[:, 3].std(), full[3].std()]
+        np.testing.assert_allclose(std, expected, rtol=0.3)
 
 
 def test_gibbs_ends_by_itself_and_keeps_its_draws():
@@ -246,7 +298,11 @@ def test_rows_are_folded_in_and_pairs_agree(fit_bias):
     model = MatrixCompletion(3, fit_bias=fit_bias, random_state=0).fit(X)
     filled = model.transform(X)
     np.testing.assert_allclose(model.transform(X[5:9]), filled[5:9], atol=1e-12)
-    np.testing.assert_allclose(filled[3, 7], model.mean_)
+    # Where nothing is seen, what the priors say.
+    at, k = model._columns, 3
+    new = at.mu[:k] @ at.nu[:k] + at.mu[k:].sum() + at.nu[k:].sum()
+    np.testing.assert_allclose(filled[3, 7], new + (model.mean_ if fit_bias else 0))
+    np.testing.assert_allclose(model.predict_entries([[999, 999]]), filled[3, 7])
     cells = np.argwhere(np.isnan(X))
     np.testing.assert_allclose(model.predict_entries(cells), filled[tuple(cells.T)], atol=1e-10)
     U, std = model.row_factors(X, return_std=True)
@@ -331,7 +387,9 @@ def test_indicator_and_empty_columns():
     np.testing.assert_array_equal(out["missingindicator_a"], np.isnan(X[:, 0]))
     assert list(model.get_feature_names_out()) == list(out.columns)
     kept = MatrixCompletion(2, random_state=0).fit(X)
-    np.testing.assert_allclose(kept.transform(X)[:, 4], kept.mean_)
+    np.testing.assert_allclose(kept.transform(X)[:, 4], kept.row_factors_ @ kept._columns.nu)
+    ridge = MatrixCompletion(2, alpha=0.1, random_state=0).fit(X)
+    np.testing.assert_allclose(ridge.transform(X)[:, 4], ridge.mean_)
     assert kept.transform(X).shape == X.shape
 
 
@@ -428,7 +486,7 @@ def test_a_row_without_entries_is_completed_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         filled = model.transform(np.full((1, 40), np.nan))
-    np.testing.assert_allclose(filled, model.mean_)
+    np.testing.assert_allclose(filled[0], model._columns.mu @ model.components_)
 
 
 @pytest.mark.parametrize("value", [7e-6, 0.1, 1e9 / 3])

@@ -1,0 +1,64 @@
+r"""The priors of the parameters of all rows, or of all columns: a mean and a precision a component.
+
+.. math::
+
+    u_{il} \sim N(\mu_l,\ 1/\gamma_l), \qquad \mu_l \mid \gamma_l \sim N(0,\ 1/\gamma_l), \qquad
+    p(\gamma_l) \propto 1/\gamma_l
+
+Without a mean of its own a component that is much the same in all rows, as the general level of
+ratings is where no biases are fitted, would be shrunk as if all of it were signal. Its mean counts
+as one more row: of a single row it explains half. For parameters with means P, variances S and r
+copies, and with :math:`N = \sum_i r_i`,
+
+.. math::
+
+    m_l = \frac{\sum_i r_i P_{il}}{N + 1}, \qquad
+    A_l = \sum_i r_i \big((P_{il} - m_l)^2 + S_{il}\big) + m_l^2, \qquad
+    \gamma_l \sim \mathrm{Gamma}(N/2,\ A_l/2), \qquad
+    \mu_l \mid \gamma_l \sim N\big(m_l,\ 1/((N + 1) \gamma_l)\big)
+
+of which a fit takes :math:`m_l` and :math:`N / A_l` (R. Salakhutdinov, A. Mnih, "Bayesian
+probabilistic matrix factorization using Markov chain Monte Carlo", ICML 2008; here for independent
+components, and without constants that would depend on the unit of the entries).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skopt_dl.kernels.namespace import to_float
+
+
+def fitted(
+    xp: Any, copies: Any, values: Any, variances: Any, least: Any, levels: bool = True
+) -> tuple[Any, Any]:
+    """Precisions and means, arrays of shape (k,), for parameters (and variances) of shape (m, k).
+
+    ``copies`` has shape (m,), zero for rows that do not count; ``least`` are the least sums
+    :math:`A_l`. Without ``levels`` the means are zero.
+    """
+    count, r = xp.sum(copies), copies[:, None]
+    mean = xp.sum(r * values, axis=0) / (count + 1)
+    if not levels:
+        mean = xp.zeros_like(mean)
+    power = xp.sum(r * ((values - mean) ** 2 + variances), axis=0) + mean * mean
+    return count / xp.maximum(power, least), mean
+
+
+def fitted_to_sums(xp: Any, count: Any, first: Any, second: Any, least: Any) -> tuple[Any, Any]:
+    """The same for sums over ``count`` rows of P and of ``P^2 + S``."""
+    mean = first / (count + 1)
+    power = second - (count + 1) * mean * mean
+    return count / xp.maximum(power, least), mean
+
+
+def drawn(problem: Any, copies: Any, precision: Any, mean: Any, rng: Any) -> tuple[Any, Any]:
+    """Draws of both, from what `fitted` gives for parameters without variances."""
+    xp, count = problem.xp, to_float(problem.xp.sum(copies))
+    factors = rng.gamma(0.5 * count, size=precision.shape) / (0.5 * count)
+    away = rng.standard_normal(mean.shape)
+    factors, away = (
+        xp.asarray(a, dtype=problem.dtype, device=problem.device) for a in (factors, away)
+    )
+    precision = precision * factors
+    return precision, mean + away / xp.sqrt((count + 1) * precision)
