@@ -10,6 +10,7 @@ from scipy.linalg import solve
 from skopt_dl.dask._folds import FoldMomentsCV, Folds
 from skopt_dl.linear_model import Ridge as PlainRidge
 from skopt_dl.linear_model._ridge_data import accurate
+from skopt_dl.linops.aside import eigh
 
 
 class RidgeCV(FoldMomentsCV):
@@ -126,7 +127,7 @@ def coefficients(G: Any, q: Any, strengths: Any) -> Any:
     One decomposition serves all where it leaves enough digits; a factorisation of each does not
     mind columns of different sizes.
     """
-    values, V = np.linalg.eigh(G)
+    values, V = eigh(G)
     values = np.clip(values, 0, None)
     if accurate(values[0] + np.min(strengths), values[-1]):
         return V @ ((V.T @ q)[:, None] / (values[:, None] + strengths))

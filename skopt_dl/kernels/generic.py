@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
 
 
 def cd_epochs(model: Any, order: Any, n_epochs: int, target: float) -> tuple[int, float]:
@@ -94,6 +94,17 @@ def column_dots(columns: Any, r: Any) -> Any:
 def column_sum(columns: Any, w: Any) -> Any:
     """``A w`` of a sparse matrix in CSC form and a vector of finite numbers."""
     return columns @ w
+
+
+def lower_factor(G: Any) -> Any:
+    """The lower Cholesky factor of a symmetric matrix, which may be written over.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If it has none.
+    """
+    return namespace_of(G).linalg.cholesky(G)
 
 
 def index_range(n: int) -> Any:

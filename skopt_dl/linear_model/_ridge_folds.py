@@ -25,6 +25,7 @@ from skopt_dl.linops import (
     design,
     solve_svd,
 )
+from skopt_dl.linops.aside import eigh
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -142,7 +143,7 @@ class TallFolds:
         G, R, sums, y_sums, weight = moments
         mean, level = (sums / weight, y_sums / weight) if data.fit_intercept else (0 * sums, 0)
         G, R = G - sums[:, None] * mean, R - sums[:, None] * level
-        values, V = xp.linalg.eigh(G)
+        values, V = eigh(G)
         values = xp.clip(values, 0, None)
         # The difference has the rounding of what it was taken from.
         largest = xp.max(xp.sum(xp.abs(whole[0]), axis=0))
@@ -191,7 +192,7 @@ class WideFolds:
             # Centred rows have no part along the roots; a number there keeps zero out of the way.
             lift = xp.mean(xp.linalg.diagonal(M)) / xp.sum(s)
             M = M + lift * root[:, None] * root
-        values, U = xp.linalg.eigh(M)
+        values, U = eigh(M)
         values = xp.clip(values, 0, None)
         largest = xp.where(values[-1] > scale, values[-1], scale)
         if not accurate(values[0] + xp.min(alphas), largest):

@@ -11,9 +11,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.linalg import get_lapack_funcs, solve_triangular
+from scipy.linalg import solve_triangular
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
+from skopt_dl.linops.aside import aside, eigh
+
+# Rows of a matrix whose factor takes a quarter of a second.
+MANY_ROWS = 3000
 
 
 class NotPositiveDefiniteError(ArithmeticError):
@@ -164,15 +169,9 @@ def with_diagonal(G: Any, d: Any) -> Any:
 
 def _cholesky(xp: Any, G: Any) -> Any:
     """The lower Cholesky factor of ``G``, which may be written over."""
-    if is_numpy(xp):
-        # NumPy's own copies the matrix twice; a symmetric one needs no copy for LAPACK's order.
-        (potrf,) = get_lapack_funcs(("potrf",), (G,))
-        L, failed = potrf(G.T, lower=True, overwrite_a=True, clean=True)
-        if failed:
-            raise NotPositiveDefiniteError
-        return L
+    factor = kernels_of(G).lower_factor
     try:
-        return xp.linalg.cholesky(G)
+        return aside(factor, G) if is_numpy(xp) and G.shape[0] > MANY_ROWS else factor(G)
     except np.linalg.LinAlgError:
         raise NotPositiveDefiniteError from None
 
@@ -188,7 +187,7 @@ class PseudoInverse:
 
     def __init__(self, G: Any) -> None:
         xp = namespace_of(G)
-        values, self.vectors = xp.linalg.eigh(G)
+        values, self.vectors = eigh(G)
         self.inverse = values
         if values.shape[0]:
             real = values > G.shape[0] * xp.finfo(G.dtype).eps * values[-1]

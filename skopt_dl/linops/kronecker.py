@@ -16,6 +16,7 @@ from typing import Any
 
 from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+from skopt_dl.linops.aside import eigh
 
 # How many more eigenvectors a sketch looks for than mattered last, and at least how many.
 GROWTH, LEAST_COUNT = 1.25, 8
@@ -97,7 +98,7 @@ class EigenSide(WholeSide):
     def refresh(self, rng: Any) -> None:
         xp = namespace_of(self.M)
         self.trace = xp.linalg.trace(self.M)
-        D, self.U = xp.linalg.eigh(self.M)
+        D, self.U = eigh(self.M)
         self.D = xp.clip(D, 0, None)
 
     def damp(self, gamma: Any) -> None:

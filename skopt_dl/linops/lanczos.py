@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+from skopt_dl.linops.aside import eigh
 from skopt_dl.linops.truncated import Product
 
 
@@ -38,8 +39,7 @@ class Spectrum:
 
 def dense_spectrum(H: Any, g: Any) -> Spectrum:
     """The spectrum of a matrix on the whole space."""
-    xp = namespace_of(g)
-    values, V = xp.linalg.eigh(H)
+    values, V = eigh(H)
     return Spectrum(values, V.T @ g, lambda a: V @ a, lambda a: 0.0)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skopt_dl.kernels.namespace import namespace_of
+from skopt_dl.linops.aside import thin_svd
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.factor import (
     NotPositiveDefiniteError,
@@ -65,7 +66,7 @@ def solve_svd(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
     root = xp.sqrt(omega)[:, None]
     B, C = root * A.to_dense(), root * Y
     if bool(xp.all(ridge == ridge[:1, :])):
-        U, s, Vt = xp.linalg.svd(B, full_matrices=False)
+        U, s, Vt = thin_svd(B)
         rho = ridge[0, :] if ridge.shape[0] else xp.zeros_like(Y[0, :])
         denominator = (s**2)[:, None] + rho
         keep = (s > _cutoff(B, s))[:, None] | (rho > 0)
@@ -79,7 +80,7 @@ def solve_svd(A: LinearMap, omega: Any, Y: Any, ridge: Any) -> Any:
     for k in range(Y.shape[1]):
         extra = xp.sqrt(ridge[:, k])[:, None] * xp.eye(A.shape[1], dtype=B.dtype, device=B.device)
         M = xp.concat([B, extra])
-        U, s, Vt = xp.linalg.svd(M, full_matrices=False)
+        U, s, Vt = thin_svd(M)
         keep = s > _cutoff(M, s)
         inverse = xp.where(keep, 1 / xp.where(keep, s, xp.ones_like(s)), xp.zeros_like(s))
         columns.append(Vt.T @ (inverse * (U[: B.shape[0], :].T @ C[:, k])))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import matmul
 from typing import Any
 
 import numpy as np
 
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
+from skopt_dl.linops.aside import aside
 
 # A product with several vectors is taken transposed: OpenBLAS is at its best where the short side
 # comes first. Products with so few vectors on a matrix that leaves the cache are faster one by one
@@ -37,16 +39,23 @@ def leaves_cache(X: Any) -> bool:
 
 
 def gram(X: Any) -> Any:
-    """``X'X``, in calls that are short enough to be interrupted between them."""
+    """``X'X``, in calls that are short enough to be interrupted between them, or made aside."""
     n, p = X.shape
     if not is_numpy(namespace_of(X)) or n * p * p <= 2 * ONE_CALL:
-        return X.T @ X
+        return _square(X)
     rows = max(p, ONE_CALL // (p * p))
-    total = X[:rows, :].T @ X[:rows, :]
+    total = _square(X[:rows, :])
     for i in range(rows, n, rows):
-        part = X[i : i + rows, :]
-        total += part.T @ part
+        total += _square(X[i : i + rows, :])
     return total
+
+
+def _square(B: Any) -> Any:
+    """``B'B`` in one call."""
+    n, p = B.shape
+    if n * p * p > ONE_CALL and is_numpy(namespace_of(B)):
+        return aside(matmul, B.T, B)
+    return B.T @ B
 
 
 def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
@@ -70,7 +79,7 @@ def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:
         A = X[block, :]
         B = scaled(A, None if equal else factors[block, None], mean, buffer)
         if positive:
-            total = total + B.T @ B
+            total = total + _square(B)
         else:
             total = total + (A if mean is None else A - mean).T @ B
     return weights[0] * total if equal else total

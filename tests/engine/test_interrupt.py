@@ -116,3 +116,48 @@ def test_ctrl_c_ends_every_job_within_a_second():
     assert len(left) == 4
     # n_features_in_ is about the data, not the model: validation sets it before the solve.
     assert all(set(names) <= {"n_features_in_"} for names in left.values()), left
+
+
+DECOMPOSING = r"""
+import signal, sys
+import numpy as np
+from skopt_dl.linear_model import Ridge, RidgeClassifierCV, RidgeCV
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+rng = np.random.default_rng(0)
+X = rng.standard_normal((4000, 3000))
+y = X[:, 0] + rng.standard_normal(4000)
+model = eval(sys.argv[1])
+print("READY", flush=True)
+try:
+    model.fit(X, y > 0 if "Classifier" in sys.argv[1] else y)
+except KeyboardInterrupt:
+    print("INTERRUPTED", *(n for n in vars(model) if n.endswith("_") and n[0] != "_"), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT to a child process")
+@pytest.mark.parametrize(
+    "model",
+    ["RidgeCV()", "RidgeCV(gcv_mode='svd')", "RidgeClassifierCV(cv=3)", "Ridge(solver='svd')"],
+)
+@pytest.mark.parametrize("delay", [0.3, 2.0, 4.0])
+def test_ctrl_c_ends_a_decomposition_of_thousands_of_columns(model, delay):
+    """Wherever it is: in the products, or in the one call of LAPACK that takes most of the time."""
+    command = [sys.executable, "-c", DECOMPOSING, model]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout.readline() == "READY\n"
+            time.sleep(delay)
+            sent = time.perf_counter()
+            child.send_signal(signal.SIGINT)
+            said = child.stdout.readline()
+            seconds = time.perf_counter() - sent
+            child.wait(20)
+            ended = time.perf_counter() - sent
+        finally:
+            child.kill()
+    assert said in ("INTERRUPTED n_features_in_\n", "INTERRUPTED\n")
+    assert seconds < 1.0
+    assert ended < 3.0, "the process waits for what was interrupted"

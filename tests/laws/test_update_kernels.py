@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
-from skopt_dl.kernels import bind, generic_updates
+from skopt_dl.kernels import bind, generic, generic_updates
 from skopt_dl.kernels.cython import STEPS, UPDATES
 
 ARRAYS = {
@@ -160,6 +160,26 @@ def test_a_compiled_product_of_matrices_is_the_generic_one(dtype, turns, share, 
     assert found[0].dtype == dtype
     tol = 1e-14 if dtype is np.float64 else 1e-6
     np.testing.assert_allclose(*found, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+@pytest.mark.parametrize("n", [0, 1, 5, 40])
+def test_a_lower_factor_is_cholesky_s(dtype, order, n):
+    X = np.random.default_rng(0).standard_normal((60, n)).astype(dtype)
+    G = X.T @ X + np.eye(n, dtype=dtype)
+    spec = generic.lower_factor(G)
+    given = np.repeat(G, 2, axis=0)[::2] if order == "strided" else np.array(G, order=order)
+    found = bind(np, np.dtype(dtype)).lower_factor(given)
+    assert found.dtype == dtype and not np.triu(found, 1).any()
+    eps = 100 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(found, spec, rtol=eps, atol=10 * eps)
+
+
+def test_no_factor_is_an_error():
+    for module in (bind(np, np.dtype(float)), generic):
+        with pytest.raises(np.linalg.LinAlgError):
+            module.lower_factor(np.diag([1.0, -1.0]))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

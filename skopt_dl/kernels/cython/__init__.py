@@ -43,6 +43,7 @@ STEPS = Compiled(
     distance="_steps",
     factored_scale="_matrices",
     gradient_update="_steps",
+    lower_factor="_matrices",
     matrix_product="_matrices",
     matrix_workspace="_matrices",
     orthogonalised="_matrices",

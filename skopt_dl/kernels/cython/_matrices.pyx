@@ -3,7 +3,7 @@
 compiled twins of functions of ``generic_updates``."""
 
 from libc.math cimport sqrt
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from skopt_dl.kernels.cython._gemm cimport floating, gemm, mixed_gemm
 from skopt_dl.kernels.cython._vectors cimport dot
@@ -13,6 +13,34 @@ import numpy as np
 from scipy.linalg.cython_lapack cimport dpotrf, dpotri, spotrf, spotri
 
 from skopt_dl.kernels import generic_updates as generic
+
+
+def lower_factor(G):
+    """See `skopt_dl.kernels.generic.lower_factor`."""
+    # In Fortran's order LAPACK reads the other triangle of rows in C's: of the same matrix.
+    A = G if G.flags.c_contiguous else np.ascontiguousarray(G.T)
+    if A.dtype == np.float32:
+        failed = _lower_factor[float](A)
+    else:
+        failed = _lower_factor[double](A)
+    if failed:
+        raise np.linalg.LinAlgError("the matrix is not positive definite")
+    return A.T
+
+
+cdef bint _lower_factor(floating[:, ::1] A):
+    cdef int n = <int>A.shape[0], failed = 0, i
+    cdef char* lower = b"L"
+    if n == 0:
+        return False
+    with nogil:
+        if floating is float:
+            spotrf(lower, &n, &A[0, 0], &n, &failed)
+        else:
+            dpotrf(lower, &n, &A[0, 0], &n, &failed)
+        for i in range(1, n):
+            memset(&A[i, 0], 0, i * sizeof(floating))
+    return failed != 0
 
 
 def matrix_workspace(w, shapes):
