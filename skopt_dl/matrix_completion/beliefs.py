@@ -24,6 +24,9 @@ class Beliefs:
         Precisions of the priors.
     mu, nu : arrays of shape (kp,) and (kq,)
         Means of the priors.
+    lam, eta : arrays of shape (m,) and (1,), or None
+        Precisions of the rows' noise relative to tau, and their degrees of freedom, where rows
+        differ in it.
     """
 
     P: Any
@@ -35,6 +38,8 @@ class Beliefs:
     delta: Any
     mu: Any
     nu: Any
+    lam: Any = None
+    eta: Any = None
 
 
 def settled(b: Any, seen: Any) -> tuple[Any, Any]:

@@ -44,13 +44,28 @@ def ball_problem(estimator: Any, data: Prepared) -> BallFactors | BallEntries:
     Methods that ask for vertices combine matrices, for which the form without factors is.
     """
     form: type[BallFactors | BallEntries] = BallFactors
-    solver = estimator.solver
-    if isinstance(solver, str) and solver != "auto":
-        solver = SOLVERS.get(solver)
-    if not isinstance(solver, str) and Oracle.LMO in getattr(solver, "needs", Needs()).oracles:
+    if _asks_for(estimator, Oracle.LMO):
         form = BallEntries
     rank, observed = rank_of(estimator, data), data.observed
     return form(observed, rank, float(estimator.radius), _describe(estimator, data))
+
+
+def _asks_for(estimator: Any, oracle: Oracle) -> bool:
+    """Whether the estimator's solver, where it is named or given, needs this."""
+    solver = estimator.solver
+    if isinstance(solver, str) and solver != "auto":
+        solver = SOLVERS.get(solver)
+    return not isinstance(solver, str) and oracle in getattr(solver, "needs", Needs()).oracles
+
+
+def _differs_by_row(estimator: Any, data: Prepared) -> bool:
+    """Whether each row has a noise of its own.
+
+    By default not in a table, whose odd rows are often those that say most about it.
+    """
+    if estimator.noise != "auto":
+        return bool(estimator.noise == "rows")
+    return data.training.row_ids is not None and _asks_for(estimator, Oracle.CONDITIONAL_DRAW)
 
 
 def posterior_problem(
@@ -67,6 +82,7 @@ def posterior_problem(
         **biases(estimator.fit_bias),
         row_copies=data.training.row_copies,
         levels=levels,
+        row_noise=_differs_by_row(estimator, data),
         description=_describe(estimator, data),
     )
 

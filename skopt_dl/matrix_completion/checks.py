@@ -29,6 +29,7 @@ def check_parameters(estimator: Any) -> None:
     check_choice(estimator, "penalty", ("ridge", "nuclear", "nuclear_ball"))
     check_number(estimator, "radius", low=0, open_low=True, optional=True)
     check_choice(estimator, "fit_bias", (False, "rows", "cols", "both"))
+    check_choice(estimator, "noise", ("auto", "common", "rows"))
     check_choice(estimator, "input", ("auto", "matrix", "pairs"))
     check_number(estimator, "max_iter", Integral, low=1, optional=True)
     check_number(estimator, "max_time", low=0, open_low=True, optional=True)
@@ -61,6 +62,12 @@ def _check_number_or_auto(estimator: Any, name: str, open_low: bool = False) -> 
 
 def _check_together(estimator: Any) -> None:
     nuclear = estimator.penalty != "ridge"
+    gaussian = not (nuclear or estimator.positive) and estimator.loss == "squared"
+    if estimator.noise == "rows" and not (gaussian and isinstance(estimator.alpha, str)):
+        raise ValueError(
+            "MatrixCompletion: noise='rows' is part of a posterior, which alpha='auto' has with "
+            "the squared loss, penalty='ridge' and positive=False; use these, or noise='auto'"
+        )
     if estimator.penalty == "nuclear_ball" and estimator.radius is None:
         raise ValueError(
             "MatrixCompletion: penalty='nuclear_ball' needs a radius, but radius=None; give the "

@@ -65,8 +65,10 @@ class Columns:
         Variances of Q, precisions of the noise and of the rows' and the columns' priors.
     mu, nu : arrays or None
         Means of these priors.
+    eta : array or None
+        Degrees of freedom of the rows' noise, where each has its own.
     draws : tuple of arrays or None
-        Q, tau, gamma and mu of draws, stacked, where these stand for the posterior.
+        Q, tau, gamma, mu (and eta) of draws, stacked, where these stand for the posterior.
     """
 
     Q: Any
@@ -85,6 +87,7 @@ class Columns:
     delta: Any = None
     mu: Any = None
     nu: Any = None
+    eta: Any = None
     draws: Any = None
 
     @property
@@ -112,17 +115,15 @@ class Columns:
             w = problem.from_cols(Q)
             return Rows(problem.unpack(w)[0], None, *problem.factors(w), None)
         arrays = self.Q, self.spread, self.tau, self.gamma, self.mu
-        return self._posterior_rows(observed, *arrays, copies=copies)
+        own = () if self.eta is None else (self.eta,)
+        return self._posterior_rows(observed, *arrays, *own, copies=copies)
 
-    def _posterior_rows(
-        self, observed: Any, Q: Any, T: Any, tau: Any, gamma: Any, mu: Any, copies: Any = None
-    ) -> Rows:
+    def _posterior_rows(self, observed: Any, *arrays: Any, copies: Any = None) -> Rows:
         problem = PosteriorProblem(
             self.centred(observed), self.k, row_copies=copies, **biases(self.bias)
         )
         astype = problem.xp.astype
-        arrays = (astype(a, observed.dtype) for a in (Q, T, tau, gamma, mu))
-        return Rows(*problem.rows_given(*arrays))
+        return Rows(*problem.rows_given(*(astype(a, observed.dtype) for a in arrays)))
 
     def models(self, observed: ObservedMatrix) -> Iterator[Rows]:
         """The models whose mean is the answer: one, or one for each draw."""
@@ -130,10 +131,10 @@ class Columns:
             yield self.fold_in(observed)
             return
         zeros = namespace_of(self.Q).zeros_like(self.Q)
-        Q, tau, gamma, mu = self.draws
+        Q, *scales = self.draws
         for d in range(Q.shape[0]):
-            scales = (a[d, :] for a in (tau, gamma, mu))
-            yield self._posterior_rows(observed, Q[d, :, :], zeros, *scales)
+            given = (a[d, :] for a in scales)
+            yield self._posterior_rows(observed, Q[d, :, :], zeros, *given)
 
     def answer(self, observed: ObservedMatrix, of: Any) -> Any:
         """Mean of the model, where ``of(L, R)`` gives the values of ``L R'``.

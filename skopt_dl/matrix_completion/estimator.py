@@ -11,18 +11,10 @@ from sklearn.utils.metaestimators import available_if
 from skopt_dl._sklearn.base import fit_method
 from skopt_dl.engine import Problem
 from skopt_dl.matrix_completion._base import CompletionModel
-from skopt_dl.matrix_completion.building import (
-    ball_problem,
-    factor_problem,
-    has_posterior,
-    learns,
-    posterior_problem,
-)
 from skopt_dl.matrix_completion.checks import check_parameters
 from skopt_dl.matrix_completion.fitted import fitted_attributes
-from skopt_dl.matrix_completion.pilot import Pilot
 from skopt_dl.matrix_completion.prepared import Prepared
-from skopt_dl.matrix_completion.solving import solved
+from skopt_dl.matrix_completion.solving import first_problem, solved
 from skopt_dl.matrix_completion.streaming import (
     adds_up,
     check_new_rows,
@@ -89,6 +81,10 @@ class MatrixCompletion(CompletionModel):
         ``penalty="nuclear_ball"`` alone.
     fit_bias : {False, "rows", "cols", "both"}, default=False
         Model the mean of the observed entries and a bias of each row, each column, or both.
+    noise : {"auto", "common", "rows"}, default="auto"
+        With ``alpha="auto"``, whether all rows have one noise or each its own: some people judge
+        more steadily than others, and who does counts for more. "auto" is "rows" for pairs if the
+        solver draws, as "gibbs" does.
     scale : bool, default=False
         Divide each column by the standard deviation of its entries, for the fit alone: for tables
         whose columns have units of their own.
@@ -241,6 +237,7 @@ class MatrixCompletion(CompletionModel):
         penalty: str = "ridge",
         radius: float | None = None,
         fit_bias: Any = False,
+        noise: str = "auto",
         scale: bool = False,
         positive: bool = False,
         input: str = "auto",
@@ -267,6 +264,7 @@ class MatrixCompletion(CompletionModel):
         self.penalty = penalty
         self.radius = radius
         self.fit_bias = fit_bias
+        self.noise = noise
         self.scale = scale
         self.positive = positive
         self.input = input
@@ -387,14 +385,5 @@ class MatrixCompletion(CompletionModel):
         """
         self._check_parameters()
         data = Prepared.of(training_data(self, X, y, sample_weight), self)
-        problem: Any
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        loss = None if self.loss == "squared" else Pilot(self, data, seed).loss()
-        if self.penalty == "nuclear_ball":
-            problem = ball_problem(self, data)
-        elif learns(self) and has_posterior(self):
-            problem = posterior_problem(self, data)
-        else:
-            problem = factor_problem(self, data, 0.05 if learns(self) else self.alpha, loss)
-        problem.seed = seed
-        return problem
+        return first_problem(self, data, seed)

@@ -5,9 +5,10 @@ r"""The factors as unknowns of a Gaussian model: variational posteriors and cond
     x_{ij} \sim N(u_i'v_j + a_i + c_j,\ 1/(\tau\omega_{ij})), \qquad
     u_{il} \sim N(\mu_l, 1/\gamma_l), \qquad v_{jl} \sim N(\nu_l, 1/\delta_l)
 
-and likewise for the biases (`skopt_dl.matrix_completion.priors`). The free energy of independent
-Gaussians with means P, Q and variances S, T, a bound of minus the log evidence, is minimised over
-one block at a time in closed form:
+and likewise for the biases (`skopt_dl.matrix_completion.priors`); where rows differ in their noise,
+:math:`\tau \lambda_i` stands for :math:`\tau` (`skopt_dl.matrix_completion.row_noise`). The free
+energy of independent Gaussians with means P, Q and variances S, T, a bound of minus the log
+evidence, is minimised over one block at a time in closed form:
 
 .. math::
 
@@ -32,7 +33,7 @@ from typing import Any
 
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels.namespace import to_float
-from skopt_dl.matrix_completion import priors
+from skopt_dl.matrix_completion import priors, row_noise
 from skopt_dl.matrix_completion.beliefs import Beliefs, Draws, settled
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 from skopt_dl.matrix_completion.problem import FactorProblem
@@ -57,6 +58,8 @@ class PosteriorProblem(Problem):
         How often each row is given; its weights must be as many times larger. Default: once.
     levels : bool
         Whether the priors have means of their own; zero otherwise.
+    row_noise : bool
+        Whether each row has a noise of its own (`skopt_dl.matrix_completion.row_noise`).
     seed : int
         Of the starting point.
     description : str
@@ -72,6 +75,7 @@ class PosteriorProblem(Problem):
         col_bias: bool = False,
         row_copies: Any = None,
         levels: bool = True,
+        row_noise: bool = False,
         seed: int = 0,
         description: str = "this matrix completion",
     ) -> None:
@@ -79,7 +83,8 @@ class PosteriorProblem(Problem):
         self.factor = FactorProblem(
             observed, n_components, 0.0, row_bias=row_bias, col_bias=col_bias, seed=seed
         )
-        self.observed, self.description, self.levels = observed, description, levels
+        self.observed, self.description = observed, description
+        self.levels, self.row_noise = levels, row_noise
         self.xp, self.kernels = observed.xp, observed.kernels
         self.dtype, self.device = observed.dtype, observed.device
         self.n_samples = observed.n_entries
@@ -88,9 +93,8 @@ class PosteriorProblem(Problem):
         self.row_copies = seen if row_copies is None else seen * row_copies
         self.col_copies = xp.astype(observed.col_weight > 0, self.dtype)
         (m, kp), (n, kq) = self.factor.shapes.values()
-        ends = [0]
-        for length in (m * kp, m * kp, n * kq, n * kq, 1, kp, kq, kp, kq):
-            ends.append(ends[-1] + length)
+        lengths = [m * kp, m * kp, n * kq, n * kq, 1, kp, kq, kp, kq, m, 1]
+        ends = [0, *itertools.accumulate(lengths if row_noise else lengths[:9])]
         self._slices = [slice(low, high) for low, high in itertools.pairwise(ends)]
         self.size = ends[-1]
         # Scales come after the factors in a turn: from no variance they would never return.
@@ -99,6 +103,8 @@ class PosteriorProblem(Problem):
             "rows": slice(0, ends[2]),
             "cols": slice(ends[2], ends[4]),
         }
+        if row_noise:
+            self.blocks = {"noise": slice(ends[9], ends[11]), **self.blocks}
         self.traits = frozenset({Trait.FINITE_SUM})
         self._sizes = Sizes.of(observed)
         self._ahead = Ahead(self.xp, self.blocks)
@@ -143,21 +149,31 @@ class PosteriorProblem(Problem):
             priors = self._sizes.first_priors(self.factor.k, width)
             ends.append(xp.asarray(priors, dtype=self.dtype, device=self.device))
         ends += [xp.zeros_like(a) for a in ends[1:]]
+        if self.row_noise:
+            ends += [xp.ones_like(self.row_copies), xp.full_like(w[:1], row_noise.FIRST)]
         whole = xp.concat([*(xp.reshape(a, (-1,)) for a in flat), *ends])
         obs, E = self.observed, self.factor.residual(w)
         square, left = (obs.dot(a, a) / obs.total for a in (obs.values, E))
         whole[self._slices[4]] = 1 / first_noise(xp, square, left, self._sizes.noise)
         return whole
 
-    def rows_given(self, Q: Any, T: Any, tau: Any, gamma: Any, mu: Any) -> tuple[Any, ...]:
+    def rows_given(
+        self, Q: Any, T: Any, tau: Any, gamma: Any, mu: Any, eta: Any = None
+    ) -> tuple[Any, ...]:
         """Means and variances of the rows for these columns; factors, variances of the left ones.
 
-        The arrays ``(P, S, left, right, left variances)``.
+        With ``eta`` each row has the noise that it shows beside a first solution, and a second
+        one. The arrays ``(P, S, left, right, left variances)``.
         """
         xp, f = self.xp, self.factor
         P = xp.zeros(f.shapes["rows"], dtype=self.dtype, device=self.device)
         b = Beliefs(P, P, Q, T, xp.reshape(tau, (1,)), gamma, Q[0, :], mu, Q[0, :])
         P, S = self._means(b, "rows")
+        if eta is not None:
+            errors = self._row_errors(replace(b, P=P, S=S))
+            sizes = self.row_copies, self.observed.row_weight
+            lam = row_noise.fitted(xp, *sizes, errors, b.tau, eta)
+            P, S = self._means(replace(b, lam=lam), "rows")
         values = f._left(P, 1.0), f._right(Q, 1.0)
         return P, S, *values, f._left(S, 0.0)
 
@@ -174,11 +190,13 @@ class PosteriorProblem(Problem):
         """What `Columns` needs of an answer, and the penalty per entry."""
         xp, b = self.xp, self._settled(w)
         copied = {name: xp.asarray(getattr(b, part), copy=True) for name, part in KEPT.items()}
+        if self.row_noise:
+            copied["eta"] = xp.asarray(b.eta, copy=True)
         stacked = None
         if draws is not None:
             parts = [self._settled(d) for d in draws]
-            kept = ("Q", "tau", "gamma", "mu")
-            stacked = tuple(xp.stack([getattr(p, f) for p in parts]) for f in kept)
+            names = ("Q", "tau", "gamma", "mu", *(("eta",) if self.row_noise else ()))
+            stacked = tuple(xp.stack([getattr(p, f) for p in parts]) for f in names)
         return {**copied, "draws": stacked}, self.penalty_per_entry(b)
 
     def _settled(self, w: Any) -> Beliefs:
@@ -217,48 +235,50 @@ class PosteriorProblem(Problem):
 
     def _square_error(self, b: Beliefs) -> Any:
         """``sum of weights * E (x - model)^2``."""
+        if b.lam is not None:
+            return self.xp.sum(b.lam * self._row_errors(b))
         f, obs = self.factor, self.observed
         L, R = f._left(b.P, 1.0), f._right(b.Q, 1.0)
         E = obs.products(L, R) - obs.values
-        return obs.dot(E, E) + self._spread(b, L, R)
+        return obs.dot(E, E) + self.xp.sum(self._spread(b, L, R))
+
+    def _row_errors(self, b: Beliefs) -> Any:
+        """The same by rows, whose noise does not count here."""
+        f, obs, xp = self.factor, self.observed, self.xp
+        L, R = f._left(b.P, 1.0), f._right(b.Q, 1.0)
+        E = obs.products(L, R) - obs.values
+        return obs.matrix(E * E) @ xp.ones_like(obs.col_weight) + self._spread(b, L, R)
 
     def _spread(self, b: Beliefs, L: Any, R: Any) -> Any:
-        """The part of the variances: each product of independent factors has one."""
+        """The part of the variances by rows: each product of independent factors has one."""
         f, xp, W = self.factor, self.xp, self.observed.pattern
         left, right = f._left(b.S, 0.0), f._right(b.T, 0.0)
-        fixed = xp.sum(L * L * (W @ right))
-        return fixed + xp.sum(left * (W @ (R * R + right)))
+        return xp.sum(L * L * (W @ right) + left * (W @ (R * R + right)), axis=1)
 
     def value(self, w: Any) -> Any:
         xp, b, total = self.xp, self.unpack(w), self.observed.total
         half = 0.5 * b.tau[0] * self._square_error(b)
         noise = -0.5 * total * xp.log(b.tau[0] / (2 * math.pi))
-        rows = self._divergence(self.row_copies, b.P, b.S, b.gamma, b.mu)
-        cols = self._divergence(self.col_copies, b.Q, b.T, b.delta, b.nu)
-        return (half + noise + rows + cols) / total
-
-    def _divergence(
-        self, copies: Any, values: Any, variance: Any, precision: Any, mean: Any
-    ) -> Any:
-        """Kullback-Leibler divergence of the posteriors from their priors, and the means' own."""
-        xp = self.xp
-        tiny = xp.finfo(self.dtype).smallest_normal
-        relative = xp.clip(precision * variance, tiny, None)
-        each = precision * ((values - mean) ** 2 + variance) - xp.log(relative) - 1
-        return 0.5 * (xp.sum(copies[:, None] * each) + xp.sum(precision * mean * mean))
+        rows = priors.divergence(xp, self.row_copies, b.P, b.S, b.gamma, b.mu)
+        cols = priors.divergence(xp, self.col_copies, b.Q, b.T, b.delta, b.nu)
+        own = 0.0 if b.lam is None else row_noise.divergence(self, b.lam, b.eta)
+        return (half + noise + rows + cols + own) / total
 
     # --- oracles ------------------------------------------------------------------------------
 
     @offers(Oracle.POSTERIOR)
     def posterior_step(self, w: Any, block: str) -> None:
-        """Minimise the free energy over ``"rows"``, ``"cols"`` or ``"scales"``, in place."""
+        """Minimise the free energy over ``"rows"``, ``"cols"`` or ``"scales"``, in place.
+
+        Or over the rows' precisions in ``"noise"``, whose degrees of freedom stay.
+        """
         known = self._ahead.step(w, block)
         if known is not None:
             w[self.blocks[block]] = known
             return
         b = self.unpack(w)
-        if block == "scales":
-            w[self.blocks[block]] = self._scales(b)
+        if block in ("scales", "noise"):
+            w[self.blocks[block]] = self._scales(b) if block == "scales" else self._noise(b)
             return
         mean, variance = self._means(b, block)
         flat = (self.xp.reshape(mean, (-1,)), self.xp.reshape(variance, (-1,)))
@@ -271,8 +291,9 @@ class PosteriorProblem(Problem):
         if self._sizes.square == 0:  # zeros are completed by zeros: there is nothing to draw
             self.posterior_step(w, block)
             return
-        if block == "scales":
-            w[self.blocks[block]] = self._scales(b, rng)
+        if block in ("scales", "noise"):
+            drawn = self._scales if block == "scales" else self._noise
+            w[self.blocks[block]] = drawn(b, rng)
             return
         values, variance = self._means(b, block, rng)
         flat = (xp.reshape(values, (-1,)), xp.reshape(xp.zeros_like(variance), (-1,)))
@@ -287,25 +308,32 @@ class PosteriorProblem(Problem):
         f, obs, xp = self.factor, self.observed, self.xp
         L, R = f._left(b.P, 1.0), f._right(b.Q, 1.0)
         left, right = f._left(b.S, 0.0), f._right(b.T, 0.0)
-        if block == "rows":
-            target = obs.values - obs.products(L[:, f.kp :], R[:, f.kp :])
-            W, matrix, copies = obs.pattern, obs.matrix, self.row_copies
-            prior, level = b.gamma, b.mu
-            F, G = f.of_rows(R), f.of_rows(right)
-        else:
-            fixed = slice(f.k, f.kp)
-            target = obs.values - obs.products(L[:, fixed], R[:, fixed])
-            W, matrix, copies = obs.pattern_t, obs.matrix_t, self.col_copies
-            prior, level = b.delta, b.nu
-            F, G = f.of_cols(L), f.of_cols(left)
-        own = copies[:, None] * prior / b.tau
-        ridge, extra = W @ G + own, own * level
+        rows, tau, steady = block == "rows", b.tau, None
+        if b.lam is not None:
+            steady = obs.products(b.lam[:, None], xp.ones_like(R[:, :1]))
+            tau = tau * b.lam if rows else tau
+        fixed = slice(f.kp, L.shape[1]) if rows else slice(f.k, f.kp)
+        target = obs.values - obs.products(L[:, fixed], R[:, fixed])
         if rng is not None:
             present = xp.where(obs.weights > 0, obs.weights, xp.ones_like(obs.weights))
+            present = present if steady is None else present * steady
             target = target + self._normal(rng, target.shape) / xp.sqrt(present * b.tau)
-            extra = extra + self._normal(rng, own.shape) * xp.sqrt(own / b.tau)
-        mean = self.kernels.ridge_rows(W, matrix(target), F, ridge, extra, obs.n_threads)
-        precision = b.tau * (W @ (F * F) + ridge)
+        if rows:
+            W, T, F, G = obs.pattern, obs.matrix(target), f.of_rows(R), f.of_rows(right)
+            copies, prior, level = self.row_copies, b.gamma, b.mu
+        else:
+            W, F, G = obs.pattern_t, f.of_cols(L), f.of_cols(left)
+            copies, prior, level = self.col_copies, b.delta, b.nu
+            if steady is not None:
+                W, target = obs.matrix_t(steady), steady * target
+            T = obs.matrix_t(target)
+        tau = tau[:, None]
+        own = copies[:, None] * prior / tau
+        ridge, extra = W @ G + own, own * level
+        if rng is not None:
+            extra = extra + self._normal(rng, own.shape) * xp.sqrt(own / tau)
+        mean = self.kernels.ridge_rows(W, T, F, ridge, extra, obs.n_threads)
+        precision = tau * (W @ (F * F) + ridge)
         known = copies[:, None] > 0
         mean = xp.where(known, mean, level)
         precision = xp.where(known, precision, prior)
@@ -337,6 +365,14 @@ class PosteriorProblem(Problem):
             precisions.append(found[0])
             means.append(found[1] if self.levels else xp.zeros_like(found[1]))
         return xp.concat([tau, *precisions, *means])
+
+    def _noise(self, b: Beliefs, rng: Any = None) -> Any:
+        """Precisions of the rows' noise and their degrees of freedom; with ``rng`` draws."""
+        sizes = self.row_copies, self.observed.row_weight
+        lam = row_noise.fitted(self.xp, *sizes, self._row_errors(b), b.tau, b.eta)
+        if rng is None:
+            return self.xp.concat([lam, b.eta])
+        return self.xp.concat(row_noise.drawn(self, lam, b.eta, rng))
 
     # --- certificate --------------------------------------------------------------------------
 

@@ -62,3 +62,11 @@ def drawn(problem: Any, copies: Any, precision: Any, mean: Any, rng: Any) -> tup
     )
     precision = precision * factors
     return precision, mean + away / xp.sqrt((count + 1) * precision)
+
+
+def divergence(xp: Any, copies: Any, values: Any, variances: Any, precision: Any, mean: Any) -> Any:
+    """Kullback-Leibler divergence of the posteriors from their priors, and the means' own."""
+    tiny = xp.finfo(values.dtype).smallest_normal
+    relative = xp.clip(precision * variances, tiny, None)
+    each = precision * ((values - mean) ** 2 + variances) - xp.log(relative) - 1
+    return 0.5 * (xp.sum(copies[:, None] * each) + xp.sum(precision * mean * mean))

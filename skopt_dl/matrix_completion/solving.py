@@ -57,6 +57,21 @@ def solved(estimator: Any, data: Prepared, rng: Any, interim: Unpack) -> tuple[A
     return problem, _best(estimator, problem, data, rng, interim)
 
 
+def first_problem(estimator: Any, data: Prepared, seed: int) -> Any:
+    """The problem that `solved` begins with."""
+    loss = None if estimator.loss == "squared" else Pilot(estimator, data, seed).loss()
+    problem: Any
+    if estimator.penalty == "nuclear_ball":
+        problem = ball_problem(estimator, data)
+    elif learns(estimator) and has_posterior(estimator):
+        problem = posterior_problem(estimator, data)
+    else:
+        alpha = 0.05 if learns(estimator) else estimator.alpha
+        problem = factor_problem(estimator, data, alpha, loss)
+    problem.seed = seed
+    return problem
+
+
 def _robustly_solved(
     estimator: Any, data: Prepared, rng: Any, interim: Unpack
 ) -> tuple[Any, SolveResult]:

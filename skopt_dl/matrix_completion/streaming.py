@@ -61,6 +61,8 @@ def check_streams(model: Any) -> None:
         found = "a robust loss, whose weights change with the columns; use loss='squared'"
     elif columns.draws is not None:
         found = f"solver={model.solver_!r}, which keeps draws of the columns; use solver='vb'"
+    elif columns.eta is not None:
+        found = "noise='rows', where the new rows' noise would count; use noise='common'"
     elif not hasattr(model, "row_factors_"):
         found = "a model that keeps no row factors; fit it on data in memory"
     if found is not None:

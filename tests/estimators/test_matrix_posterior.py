@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.special import digamma, gammaln
 from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -34,7 +35,7 @@ def noisy(m=60, n=40, rank=2, noise=0.3, share=0.4, seed=0):
     return np.where(rng.random((m, n)) < share, np.nan, X), full
 
 
-def problem_on(layout, row_bias=False, col_bias=False, copies=None):
+def problem_on(layout, row_bias=False, col_bias=False, copies=None, row_noise=False):
     X = noisy(14, 10, share=0.5)[0]
     X[1], X[:, 2] = np.nan, np.nan
     weights = None if copies is None else np.asarray(copies, dtype=float)
@@ -44,7 +45,8 @@ def problem_on(layout, row_bias=False, col_bias=False, copies=None):
     elif layout == "strict":
         X = array_api_strict.asarray(X)
     observed = observe(X, np.nan, weights)
-    return PosteriorProblem(observed, 3, row_bias=row_bias, col_bias=col_bias, row_copies=weights)
+    options = {"row_bias": row_bias, "col_bias": col_bias, "row_noise": row_noise}
+    return PosteriorProblem(observed, 3, row_copies=weights, **options)
 
 
 def somewhere(p, seed=1):
@@ -53,7 +55,7 @@ def somewhere(p, seed=1):
     w = np.array(p.start()) if p.xp is np else np.zeros(p.size)
     w = rng.standard_normal(w.shape)
     for index, part in enumerate(p._slices):
-        if index in (1, 3, 4, 5, 6):
+        if index in (1, 3, 4, 5, 6, 9, 10):
             w[part] = 0.5 + rng.random(w[part].shape)
     return p.xp.asarray(w)
 
@@ -61,10 +63,11 @@ def somewhere(p, seed=1):
 # --- the free energy ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("row_noise", [False, True])
 @pytest.mark.parametrize("biases", BIASES)
 @pytest.mark.parametrize("layout", ["dense", "sparse", "strict"])
-def test_the_free_energy_is_its_formula(biases, layout):
-    p = problem_on(layout, *biases)
+def test_the_free_energy_is_its_formula(biases, layout, row_noise):
+    p = problem_on(layout, *biases, row_noise=row_noise)
     w = somewhere(p)
     b = p.unpack(w)
     P, S, Q, T, tau, gamma, delta, mu, nu = (
@@ -73,12 +76,21 @@ def test_the_free_energy_is_its_formula(biases, layout):
     X = noisy(14, 10, share=0.5)[0]
     X[1], X[:, 2] = np.nan, np.nan
     total = 0.0
+    lam, logs = np.ones(14), np.zeros(14)
+    if row_noise:
+        lam, prior = np.asarray(b.lam), float(b.eta[0]) / 2
+        shape = prior + (~np.isnan(X)).sum(axis=1) / 2
+        rate = shape / lam
+        logs = digamma(shape) - np.log(rate)
+        own = (shape - prior) * digamma(shape) - gammaln(shape) + gammaln(prior)
+        own += prior * np.log(rate / prior) + shape * (prior / rate - 1)
+        total += own[~np.isnan(X).all(axis=1)].sum()
     for i, j in zip(*np.nonzero(~np.isnan(X)), strict=True):
         u, s, v, t = P[i, :3], S[i, :3], Q[j, :3], T[j, :3]
         mean = u @ v + P[i, 3:].sum() + Q[j, 3:].sum()
         spread = np.sum(u * u * t + s * v * v + s * t) + S[i, 3:].sum() + T[j, 3:].sum()
-        total += 0.5 * tau[0] * ((X[i, j] - mean) ** 2 + spread)
-        total -= 0.5 * np.log(tau[0] / (2 * np.pi))
+        total += 0.5 * tau[0] * lam[i] * ((X[i, j] - mean) ** 2 + spread)
+        total -= 0.5 * (np.log(tau[0] / (2 * np.pi)) + logs[i])
     for i in np.flatnonzero(~np.isnan(X).all(axis=1)):
         total += 0.5 * np.sum(gamma * ((P[i] - mu) ** 2 + S[i]) - np.log(gamma * S[i]) - 1)
     for j in np.flatnonzero(~np.isnan(X).all(axis=0)):
@@ -88,12 +100,15 @@ def test_the_free_energy_is_its_formula(biases, layout):
 
 
 @pytest.mark.parametrize("biases", BIASES)
-@pytest.mark.parametrize("block", ["rows", "cols", "scales"])
-def test_a_step_is_the_minimum_over_its_block(biases, block):
-    p = problem_on("dense", *biases)
+@pytest.mark.parametrize("block", ["rows", "cols", "scales", "noise"])
+@pytest.mark.parametrize("row_noise", [False, True])
+def test_a_step_is_the_minimum_over_its_block(biases, block, row_noise):
+    p = problem_on("dense", *biases, row_noise=row_noise or block == "noise")
     w = somewhere(p)
     p.posterior_step(w, block)
     lowest, part = float(p.value(w)), p.blocks[block]
+    if block == "noise":  # less the degrees of freedom
+        part = p._slices[9]
     rng = np.random.default_rng(0)
     for size in (1e-1, 1e-3):
         for _ in range(20):
@@ -130,10 +145,11 @@ def test_copies_of_rows_are_weights():
 # --- draws --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("row_noise", [False, True])
 @pytest.mark.parametrize("block", ["rows", "cols"])
-def test_draws_have_the_conditional_distribution(block):
+def test_draws_have_the_conditional_distribution(block, row_noise):
     """Scaled to unit variance, the draws of every parameter are standard normal."""
-    p = problem_on("dense", True, True)
+    p = problem_on("dense", True, True, row_noise=row_noise)
     w = somewhere(p)
     for part in (p._slices[1], p._slices[3]):
         w[part] = 0.0
@@ -157,6 +173,8 @@ def test_draws_have_the_conditional_distribution(block):
     )
     W = (p.observed.pattern if block == "rows" else p.observed.pattern_t).toarray()
     prior = b.gamma if block == "rows" else b.delta
+    if row_noise:
+        W = (b.lam[:, None] if block == "rows" else b.lam[None, :]) * W
     A = b.tau[0] * (F.T * W[index]) @ F + np.diag(prior)
     half = np.linalg.cholesky(A)
     standard = (draws[:, index] - mean[index]) @ half
@@ -186,6 +204,62 @@ def test_draws_of_the_priors_have_their_distribution():
         assert kstest(relative, "gamma", args=(count / 2, 0, 2 / count)).pvalue > 1e-3
         standard = (means - mean) * np.sqrt((count + 1) * precision)
         assert kstest(standard, "t", args=(count,)).pvalue > 1e-3
+
+
+def test_draws_of_the_noise_of_rows_have_their_distribution():
+    p = problem_on("dense", row_noise=True)
+    w = somewhere(p)
+    for part in (p._slices[1], p._slices[3]):
+        w[part] = 0.0
+    exact, rng, draws = w.copy(), np.random.default_rng(0), []
+    p.posterior_step(exact, "noise")
+    at = p.unpack(exact)
+    for _ in range(400):
+        drawn = w.copy()
+        p.draw(drawn, "noise", rng)
+        draws.append(p.unpack(drawn).lam / at.lam)
+    count, degrees = p.observed.row_weight, float(at.eta[0])
+    for i in (0, 5):
+        shape = (degrees + count[i]) / 2
+        assert kstest(np.array(draws)[:, i], "gamma", args=(shape, 0, 1 / shape)).pvalue > 1e-3
+    np.testing.assert_array_equal(np.array(draws)[:, 1], 1.0)  # a row without entries
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_degrees_of_freedom_tell_whether_rows_differ(spread):
+    rng = np.random.default_rng(0)
+    full = rng.standard_normal((300, 2)) @ rng.standard_normal((2, 60))
+    size = np.exp(spread * rng.standard_normal(300))[:, None]
+    X = full + size * rng.standard_normal(full.shape)
+    X[rng.random(full.shape) < 0.6] = np.nan
+    model = MatrixCompletion(4, solver=Gibbs(n_draws=40), noise="rows", random_state=0).fit(X)
+    degrees = np.median(model._columns.draws[-1])
+    assert degrees > 100 if spread == 0 else degrees < 10
+    if spread:  # steady rows teach the columns, wild ones are not believed
+        alike = error(MatrixCompletion(4, random_state=0).fit(X), X, full)
+        assert error(model, X, full) < 0.85 * alike
+        assert error(clone(model).set_params(solver="vb").fit(X), X, full) < 0.85 * alike
+    copies = np.where(np.arange(300) < 20, 3.0, 1.0)
+    weighted = clone(model).fit(X, sample_weight=copies)
+    repeated = clone(model).fit(np.repeat(X, copies.astype(int), axis=0))
+    np.testing.assert_allclose(error(weighted, X, full), error(repeated, X, full), rtol=0.05)
+
+
+def test_who_has_a_noise_by_rows():
+    X, _ = noisy(30, 20)
+    pairs = np.argwhere(~np.isnan(X))
+    draws = MatrixCompletion(2, solver=Gibbs(n_draws=3), random_state=0)
+    table = draws.fit(X)._columns.eta
+    given = clone(draws).fit(pairs, X[tuple(pairs.T)])._columns.eta
+    assert table is None and given.shape == (1,)
+    by_rows = MatrixCompletion(2, noise="rows", random_state=0)
+    filled = by_rows.fit_transform(X)
+    np.testing.assert_allclose(by_rows.transform(X[4:7]), filled[4:7], atol=1e-12)
+    with pytest.raises(ValueError, match="noise='common'"):
+        by_rows.partial_fit(X)
+    for other in ({"alpha": 0.1}, {"positive": True}, {"loss": "huber"}):
+        with pytest.raises(ValueError, match="noise='rows' is part of a posterior"):
+            clone(by_rows).set_params(**other).fit(X)
 
 
 @pytest.mark.parametrize("solver", ["vb", Gibbs(n_draws=60)])
