@@ -82,8 +82,9 @@ class Centred(LinearMap):
         return gram
 
     def column_squares(self, weights: Any) -> Any:
-        sums, total = self.base.column_sums(weights), self.xp.sum(weights)
-        squares = self.base.column_squares(weights) - self.mean * (2 * sums - total * self.mean)
+        sums, total = self.base.column_sums(weights), self.xp.sum(weights, axis=0)
+        mean = self.mean if weights.ndim == 1 else self.mean[:, None]
+        squares = self.base.column_squares(weights) - mean * (2 * sums - total * mean)
         return self.xp.clip(squares, 0, None)
 
     def row_gram(self) -> Any:
@@ -144,8 +145,8 @@ class WithIntercept(LinearMap):
         return xp.concat([top, xp.concat([sums, total[None]])[None, :]])
 
     def column_squares(self, weights: Any) -> Any:
-        total = self.xp.sum(weights)
-        return self.xp.concat([self.base.column_squares(weights), total[None]])
+        total = self.xp.sum(weights, axis=0)
+        return self.xp.concat([self.base.column_squares(weights), total[None, ...]])
 
     def row_gram(self) -> Any:
         return self.base.row_gram() + 1

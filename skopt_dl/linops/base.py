@@ -62,7 +62,8 @@ class LinearMap(ABC):
 
     @abstractmethod
     def column_squares(self, weights: Any) -> Any:
-        """The diagonal of `gram`, without forming it."""
+        """The diagonal of `gram`, without forming it; of weights of shape ``(n, K)`` one a
+        column."""
 
     @abstractmethod
     def row_gram(self) -> Any:

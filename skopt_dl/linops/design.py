@@ -180,9 +180,10 @@ class Dense(LinearMap):
     def column_squares(self, weights: Any) -> Any:
         """``sum_i weights_i X_ij^2`` without a temporary of X's size where it can be avoided."""
         X = self.X
-        total = self.xp.zeros(X.shape[1], dtype=X.dtype, device=X.device)
+        shape = (X.shape[1], *weights.shape[1:])
+        total = self.xp.zeros(shape, dtype=X.dtype, device=X.device)
         for block in self._blocks():
-            total = total + weights[block] @ X[block, :] ** 2
+            total = total + (X[block, :] ** 2).T @ weights[block, ...]
         return total
 
     def near_zero(self, weights: Any) -> tuple[Dense, Any]:

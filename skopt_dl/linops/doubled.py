@@ -67,7 +67,7 @@ class Doubled(LinearMap):
         return self._sum(lambda rows, B: weighted_gram(B, weights[rows]))
 
     def column_squares(self, weights: Any) -> Any:
-        return self._sum(lambda rows, B: weights[rows] @ B**2)
+        return self._sum(lambda rows, B: (B**2).T @ weights[rows, ...])
 
     def _sum(self, part: Any) -> Any:
         # In place: a sum of p x p arrays that is made anew would take their memory twice.

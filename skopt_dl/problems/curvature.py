@@ -79,9 +79,7 @@ def curvature_scores(problem: LinearProblem, point: Point) -> Any:
     if problem.y.ndim == 1:
         bend = xp.abs(loss.curvature(problem.y, z))  # type: ignore[attr-defined]
     else:
-        curve, bend = problem.curvature_map(z), xp.zeros_like(problem.omega)
-        for k in range(problem.n_outputs):
-            bend = bend + xp.abs(curve(_unit(xp, z, k))[:, k])
+        bend = xp.sum(xp.abs(_diagonals(problem, problem.y, z)), axis=1)
     return problem.omega * bend * squares
 
 
@@ -134,16 +132,21 @@ def _gram(problem: LinearProblem, rows: Any, y: Any, omega: Any, z: Any) -> Any:
     return xp.reshape(xp.permute_dims(H, (2, 1, 3, 0)), (width * K, width * K))
 
 
+def _diagonals(problem: LinearProblem, y: Any, z: Any) -> Any:
+    """The diagonals of the second derivatives of several outputs, one a row."""
+    xp, loss = problem.xp, problem.loss
+    if hasattr(loss, "softmax_curvature"):
+        p = loss.softmax_curvature(y, z)
+        return p * (1 - p)
+    curve = loss.curvature_map(y, z)  # type: ignore[attr-defined]
+    return xp.stack([curve(_unit(xp, z, k))[:, k] for k in range(problem.n_outputs)], axis=1)
+
+
 def sample_curvature(problem: LinearProblem, w: Any, rows: Any, y: Any, omega: Any, z: Any) -> Any:
     """Diagonal of the Hessian on a batch: its ``rows``, targets, weights and predictions."""
-    xp, loss = problem.xp, problem.loss
+    loss = problem.loss
     if y.ndim == 1:
         diagonal = rows.column_squares(omega * loss.curvature(y, z))  # type: ignore[attr-defined]
     else:
-        columns = []
-        curve = loss.curvature_map(y, z)  # type: ignore[attr-defined]
-        for k in range(problem.n_outputs):
-            h = curve(_unit(xp, z, k))[:, k]
-            columns.append(rows.column_squares(omega * h))
-        diagonal = problem.flat(xp.stack(columns, axis=1))
+        diagonal = problem.flat(rows.column_squares(omega[:, None] * _diagonals(problem, y, z)))
     return diagonal + problem.on_coef(problem.penalty.curvature, w)  # type: ignore[attr-defined]

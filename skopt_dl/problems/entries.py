@@ -104,8 +104,7 @@ class EntryModel:
         # A floor: where the loss is flat a step must not go out of sight.
         least = float(xp.finfo(self.P.dtype).eps) ** 0.5
         H = self.Q * xp.clip(1 - self.P, least, None)
-        squares = [self.map.column_squares(H[:, k]) for k in range(H.shape[1])]
-        found = xp.stack(squares, axis=1)[self.columns, self.outputs]
+        found = self.map.column_squares(H)[self.columns, self.outputs]
         return xp.where(found > 0, found, xp.ones_like(found))
 
     def epochs(self, order: Any, n: int, target: float) -> tuple[int, float]:

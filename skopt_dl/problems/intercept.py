@@ -106,8 +106,13 @@ def _row_step(problem: LinearProblem, z: Any, g: Any, damping: float) -> Any:
     """The Newton step of the intercepts; ``damping`` keeps it finite where the loss is flat."""
     xp, K = problem.xp, problem.n_outputs
     eye = xp.eye(K, dtype=z.dtype, device=problem.device)
-    curve = problem.curvature_map(z)
-    H = xp.stack([problem.omega @ curve(xp.ones_like(z) * eye[k, :]) for k in range(K)])
+    if hasattr(problem.loss, "softmax_curvature"):
+        p = problem.loss.softmax_curvature(problem.y, z)
+        weighted = problem.omega[:, None] * p
+        H = xp.sum(weighted, axis=0) * eye - weighted.T @ p
+    else:
+        curve = problem.curvature_map(z)
+        H = xp.stack([problem.omega @ curve(xp.ones_like(z) * eye[k, :]) for k in range(K)])
     # The softmax Hessian is singular along equal shifts: 1/K of its own size fixes that gauge.
     # Where classes are far apart it is singular along more, to rounding.
     size = to_float(xp.max(xp.abs(H)))

@@ -69,6 +69,14 @@ def check_linear_map(A: LinearMap, *, seed: int = 0) -> None:
     require_close(
         "column_squares = diagonal of gram", A.column_squares(h), np.diag(gram), rtol, rtol * square
     )
+    pair = put(np.stack([weights, 2 * weights], axis=1))
+    require_close(
+        "... of several weights, one a column",
+        A.column_squares(pair),
+        np.diag(gram)[:, None] * [1, 2],
+        rtol,
+        2 * rtol * square,
+    )
     require_close("row_gram = A A'", A.row_gram(), M @ M.T, rtol, rtol * square)
     index = np.asarray([n - 1, 0, n // 2, 0])
     rows = A.take_rows(xp.asarray(index, device=device_of(like)))
