@@ -1,5 +1,5 @@
 """``X'R`` of few vectors: as a product, transposed, one by one, and by parts that stay in cache;
-and ``X'(X w - y)`` in two readings of X and in one.
+``X'(X w - y)`` in two readings of X and in one; and a copy in Fortran's order.
 
 ::
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.design import Dense
-from skopt_dl.linops.products import products_by_parts, there_and_back
+from skopt_dl.linops.products import by_columns, products_by_parts, there_and_back
 
 SHAPES = ((500, 20_000), (3000, 3000), (20_000, 500), (100_000, 200))
 NEAR = ((4000, 300), (10_000, 100))
@@ -59,6 +59,14 @@ def main(arguments: list[str] | None = None) -> None:
             assert np.allclose(ways[0]()[1], ways[1]()[1])
             times = medians(ways, 1 if options.smoke else options.repeat)
             print(f"{n} x {p:<7}{order:<7}" + "".join(f"{t:10.2f}" for t in times))
+    print(f"\n{'to columns':<14}{'type':<9}{'at once':>10}{'blocks':>10}  ms")
+    for n, p in ((400, 300),) if options.smoke else (*NEAR, *SHAPES):
+        for dtype in (np.float64, np.float32):
+            X = rng.standard_normal((n, p)).astype(dtype)
+            ways = (partial(np.asarray, X, order="F"), partial(by_columns, X))
+            assert np.array_equal(ways[0](), ways[1]())
+            times = medians(ways, 1 if options.smoke else options.repeat)
+            print(f"{n} x {p:<7}{dtype.__name__:<9}" + "".join(f"{t:10.2f}" for t in times))
 
 
 def medians(ways: tuple[Callable[[], Any], ...], repeat: int) -> list[float]:

@@ -122,10 +122,18 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         solved apart).
     """
 
+    _names_of_parameters: ClassVar[list[str]]
     # Fitted arrays that are NumPy's wherever the model lives: labels, and numbers to be read.
     _host_attributes: ClassVar[frozenset[str]] = frozenset(
         {"classes_", "dual_gap_", "n_iter_", "solve_report_"}
     )
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        # A search asks four times a fit, and each time scikit-learn reads the signature.
+        if "_names_of_parameters" not in vars(cls):
+            cls._names_of_parameters = super()._get_param_names()
+        return list(cls._names_of_parameters)
 
     # The documentation moves with one variable: set it to the address where docs/ is published.
     _doc_link_module = "skopt_dl"

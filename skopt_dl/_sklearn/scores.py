@@ -1,7 +1,8 @@
 """``score`` on the device of the data: a Python float, so that searches work without dispatch.
 
-Host data take scikit-learn's own metrics. Arrays of another namespace take the same formulas where
-they live, and only the final number comes to the host.
+Host data take scikit-learn's own metrics; plain vectors their formulas alone, to the last bit,
+because the checks before these take longer than a small fit. Arrays of another namespace take the
+same formulas where they live, and only the final number comes to the host.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 
 from skopt_dl._sklearn.arrays import Place, is_foreign, on_host, put_beside
 from skopt_dl._sklearn.validation import check_weights
@@ -36,9 +38,11 @@ class DeviceRegressorMixin(RegressorMixin):
         float
             1 is perfect, 0 is as good as the mean of ``y``.
         """
-        if not is_foreign(X):
-            return float(super().score(X, on_host(y), on_host(sample_weight)))
         predicted = self.predict(X)  # type: ignore[attr-defined]
+        if not is_foreign(X):
+            y, weights = on_host(y), on_host(sample_weight)
+            plain = None if weights is not None else plain_r2(y, predicted)
+            return float(r2_score(y, predicted, sample_weight=weights)) if plain is None else plain
         y = put_beside(predicted, y if is_foreign(y) else np.asarray(y))
         return r2(y, predicted, check_weights(sample_weight, predicted))
 
@@ -63,12 +67,44 @@ class DeviceClassifierMixin(ClassifierMixin):
         float
             Between 0 and 1.
         """
-        if not is_foreign(X):
-            return float(super().score(X, on_host(y), on_host(sample_weight)))
         predicted = self.predict(X)  # type: ignore[attr-defined]
+        if not is_foreign(X):
+            y, weights = on_host(y), on_host(sample_weight)
+            if weights is None and are_plain_labels(y, predicted):
+                return float(np.mean(y == predicted))
+            return float(accuracy_score(y, predicted, sample_weight=weights))
         # Predicted strings are on the host, and the comparison goes where the prediction is.
         y = Place.of(predicted).put(y if is_foreign(y) else np.asarray(y))
         return accuracy(y, predicted, check_weights(sample_weight, predicted))
+
+
+def plain_r2(y: Any, predicted: Any) -> float | None:
+    """scikit-learn's ``r2_score`` of two vectors of one float type; ``None`` for anything else that
+    it has a rule for, or raises on."""
+    if not (isinstance(y, np.ndarray) and isinstance(predicted, np.ndarray)):
+        return None
+    if y.ndim != 1 or y.shape != predicted.shape or len(y) < 2:
+        return None
+    if y.dtype != predicted.dtype or y.dtype.kind != "f":
+        return None
+    # One column each, as there: sums over rows are rounded as they are there.
+    y, predicted = y[:, None], predicted[:, None]
+    spread = np.sum((y - np.average(y, axis=0)) ** 2, axis=0)
+    ratio = 1 - np.sum((y - predicted) ** 2, axis=0) / np.where(spread > 0, spread, np.nan)
+    return float(ratio[0]) if np.isfinite(ratio[0]) else None
+
+
+def are_plain_labels(y: Any, predicted: Any) -> bool:
+    """Whether both are vectors of integers, truth values or strings, of one length."""
+    return (
+        isinstance(y, np.ndarray)
+        and isinstance(predicted, np.ndarray)
+        and y.ndim == 1
+        and 0 < len(y) == len(predicted)
+        and predicted.ndim == 1
+        and y.dtype.kind == predicted.dtype.kind
+        and y.dtype.kind in "iubU"
+    )
 
 
 def r2(y: Any, predicted: Any, weights: Any = None) -> float:

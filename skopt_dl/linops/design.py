@@ -13,6 +13,7 @@ from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.products import (
     FEW,
+    by_columns,
     gram,
     leaves_cache,
     products_by_parts,
@@ -130,7 +131,7 @@ class Dense(LinearMap):
     @cached_property
     def columns(self) -> Any:
         """X with contiguous columns, for the compiled column kernels; a copy only if it is not."""
-        return self.xp.asarray(self.X, order="F") if is_numpy(self.xp) else self.X
+        return by_columns(self.X) if is_numpy(self.xp) else self.X
 
     def column(self, j: int) -> Any:
         """Column ``j``."""

@@ -26,11 +26,25 @@ THERE_AND_BACK, ROWS_AT_ONCE, FAR = 3 * 2**18, 4, 2**24
 # Rows of a part, at least: with fewer the sums are read and written more often than X.
 FEW_ROWS = 32
 
+# Rows that are written to columns at a time, so that what is read for the first entry of a row is
+# still near for its others. Milliseconds of all at once, and of these: 10 000 x 100: .98, .77;
+# 20 000 x 500: 29, 15; 100 000 x 200: 35, 27; of float32 .57, .33; 17, 9.2; 25, 17 (as above).
+ROWS_TO_COLUMNS = 512
 # Multiplications in one product of a matrix with its transpose: a third of a second. Python sees an
 # interrupt after a call alone.
 ONE_CALL = 2**34
 # Entries of a block of rows of which products are formed, and of one that is scaled before.
 GRAM_BLOCK, GRAM_PART = 2**19, 2**17
+
+
+def by_columns(X: Any) -> Any:
+    """A NumPy array X in Fortran's order; a copy, by blocks of rows, only if it is not."""
+    if X.flags.f_contiguous:
+        return X
+    columns = np.empty_like(X, order="F", subok=False)
+    for i in range(0, X.shape[0], ROWS_TO_COLUMNS):
+        columns[i : i + ROWS_TO_COLUMNS, :] = X[i : i + ROWS_TO_COLUMNS, :]
+    return columns
 
 
 def leaves_cache(X: Any) -> bool:

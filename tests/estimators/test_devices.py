@@ -24,7 +24,7 @@ import skopt_dl
 from skopt_dl import Lasso
 from skopt_dl._sklearn import arrays
 from skopt_dl._sklearn.arrays import Place
-from skopt_dl._sklearn.scores import accuracy, r2
+from skopt_dl._sklearn.scores import accuracy, are_plain_labels, plain_r2, r2
 from skopt_dl.kernels.cupy.linalg import StandardLinalg
 from skopt_dl.kernels.cupy.namespace import CREATION, StandardNamespace
 from skopt_dl.kernels.namespace import namespace_of, to_numpy
@@ -191,6 +191,31 @@ def test_bad_data_off_the_host(kind: Kind, device: Any) -> None:
 
 
 # --- scores -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [2, 9, 1000, 20_001])
+def test_r2_of_plain_vectors_has_scikit_learns_bits(n: int, dtype: Any) -> None:
+    from sklearn.metrics import r2_score
+
+    rng = np.random.RandomState(n)
+    y = (rng.randn(2 * n) + 3).astype(dtype)
+    predicted = (y + 0.3 * rng.randn(2 * n)).astype(dtype)
+    assert plain_r2(y, predicted) == r2_score(y, predicted)
+    assert plain_r2(y[::2], predicted[::2]) == r2_score(y[::2], predicted[::2])
+
+
+def test_what_is_not_plain_is_left_to_scikit_learn() -> None:
+    y, labels = np.arange(4.0), np.arange(4)
+    for other in (y[:3], y[:, None], labels, y.astype(np.float32), [*y], y + np.inf, y + np.nan):
+        assert plain_r2(y, other) is None
+    # A constant target, and a single sample, have rules of their own.
+    assert plain_r2(np.ones(3), np.arange(3.0)) is plain_r2(y[:1], y[:1]) is None
+    assert are_plain_labels(labels, labels[::-1])
+    assert are_plain_labels(np.asarray(["a", "bb"]), np.asarray(["a", "b"]))
+    for other in (labels[:3], labels[:, None], y, [*labels], labels.astype(object)):
+        assert not are_plain_labels(labels, other)
+    assert not are_plain_labels(labels[:0], labels[:0])
 
 
 @pytest.mark.parametrize("weighted", [False, True])

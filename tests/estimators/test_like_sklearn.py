@@ -55,6 +55,22 @@ def test_parameters_and_defaults(name: str) -> None:
             assert parameter.default is not inspect.Parameter.empty, key
 
 
+def test_names_of_parameters_are_those_of_each_class() -> None:
+    """They are read once of a class, and not taken from the one it is made of."""
+
+    class More(skopt_dl.Lasso):
+        def __init__(self, alpha: float = 1.0, more: int = 0) -> None:
+            super().__init__(alpha=alpha)
+            self.more = more
+
+    before = skopt_dl.Lasso().get_params()
+    for _ in range(2):
+        assert sorted(More(more=2).get_params()) == ["alpha", "more"]
+        assert skopt_dl.Lasso().get_params() == before
+    More._get_param_names().clear()
+    assert More._get_param_names() == ["alpha", "more"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_methods_and_their_arguments(name: str) -> None:
     ours, theirs = getattr(skopt_dl, name), THEIRS[name]

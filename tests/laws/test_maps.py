@@ -18,6 +18,7 @@ from skopt_dl.linops import (
 )
 from skopt_dl.linops.factor import NotPositiveDefiniteError, PseudoInverse
 from skopt_dl.linops.graph import FACTOR_BELOW
+from skopt_dl.linops.products import by_columns
 from skopt_dl.losses import Logistic
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem
@@ -168,3 +169,15 @@ def test_the_objective_is_the_same_whether_x_is_read_once_or_twice(monkeypatch):
         np.testing.assert_allclose(again.accept(0.7).grad, problem.point(0.1 * d + 0.7 * d).grad)
     for once, twice in zip(*found, strict=True):
         np.testing.assert_allclose(once, twice, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1100, 7), (3, 4), (0, 2), (5, 1)])
+def test_columns_are_the_same_entries_in_fortran_order(shape):
+    A = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    for given in (A, A[::-1], np.repeat(A, 2, axis=1)[:, ::2]):
+        columns = by_columns(given)
+        assert columns.flags.f_contiguous
+        assert columns.dtype == A.dtype
+        np.testing.assert_array_equal(columns, given)
+    given = np.asfortranarray(A)
+    assert by_columns(given) is given
