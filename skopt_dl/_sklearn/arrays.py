@@ -214,6 +214,14 @@ def refuse_device_tensors(estimator: Any, X: Any) -> None:
         )
 
 
+def shared(X: Any) -> Any:
+    """``X``; a tensor of PyTorch on the host as the NumPy array that shares its memory and type.
+
+    scikit-learn's checks do not know the types of tensors, and make float64 of them all.
+    """
+    return np.asarray(X) if type(X).__module__ == "torch" else X
+
+
 def workplace(estimator: Any, X: Any) -> Place:
     """Where a fit of ``estimator`` on ``X`` computes.
 

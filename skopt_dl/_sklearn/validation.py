@@ -31,6 +31,7 @@ from skopt_dl._sklearn.arrays import (
     is_gpu_sparse,
     on_host,
     put_beside,
+    shared,
     workplace,
 )
 from skopt_dl.kernels.namespace import namespace_of
@@ -77,6 +78,7 @@ def check_X_y(  # noqa: N802
         New references; the user's arrays are never written.
     """
     place = workplace(estimator, X)
+    X = shared(X)
     if is_foreign(X):
         if y is None:
             raise ValueError(
@@ -144,6 +146,7 @@ def check_X(  # noqa: N802
     if not reset:
         check_same_place(estimator, X, method)
     place = workplace(estimator, X) if reset else None
+    X = shared(X)
     if is_foreign(X):
         X = _foreign_X(estimator, X, accept_sparse=accept_sparse, reset=reset, allow_nan=allow_nan)
     else:

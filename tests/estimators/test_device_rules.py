@@ -20,7 +20,8 @@ from scipy import sparse
 from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from zoo import BY_NAME, KINDS, Kind, regression
+from sklearn.utils.validation import has_fit_parameter
+from zoo import APART, BY_NAME, KINDS, Kind, regression
 
 from skopt_dl import Lasso
 from skopt_dl._sklearn import arrays
@@ -179,17 +180,29 @@ def test_every_rule_of_the_page_names_its_tests() -> None:
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_tensors_on_the_host_are_host_data(kind: Kind) -> None:
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("kind", [*KINDS, *APART], ids=str)
+def test_tensors_on_the_host_are_host_data(kind: Kind, dtype: str) -> None:
     torch = pytest.importorskip("torch")
     X, y = kind.make_data(0)
-    tensor = torch.asarray(X)
-    model = fit(kind.make(), tensor, None if y is None else torch.asarray(y))
-    host = fit(kind.make(), X, y)
-    method = "predict" if hasattr(model, "predict") else "transform"
-    answer = getattr(model, method)(tensor)
-    assert type(answer) is np.ndarray
-    np.testing.assert_array_equal(answer, getattr(host, method)(X))
+    X = X.astype(dtype)
+    if kind.name.startswith("MultiTask"):
+        y = np.stack([y, -y], axis=1)
+    tensor, target = torch.asarray(X), None if y is None else torch.asarray(y)
+    weights = None if y is None else np.linspace(0.5, 1.5, len(X))
+    weighted = weights is not None and has_fit_parameter(kind.make(), "sample_weight")
+    given = {"sample_weight": torch.asarray(weights)} if weighted else {}
+    model = fit(kind.make(), tensor, target, **given)
+    host = fit(kind.make(), X, y, **({"sample_weight": weights} if weighted else {}))
+    for ours, known in zip(kind.answer(model), kind.answer(host), strict=True):
+        assert type(ours) is type(known)
+    methods = ("predict", "predict_proba", "decision_function", "transform")
+    for method in (m for m in methods if hasattr(model, m)):
+        answer = getattr(model, method)(tensor)
+        assert type(answer) is np.ndarray
+        np.testing.assert_array_equal(answer, getattr(host, method)(X))
+    if y is not None:
+        assert model.score(tensor, target) == host.score(X, y)
     # Both ways of the page share the memory.
     assert np.asarray(tensor).ctypes.data == tensor.data_ptr() == np.from_dlpack(tensor).ctypes.data
 
