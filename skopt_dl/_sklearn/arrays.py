@@ -115,6 +115,12 @@ class Place:
         xp, device = self._namespace_and_device()
         return xp.asarray(np.asarray(host), device=device)
 
+    def csr(self) -> Any:
+        """The class of sparse matrices by rows of arrays here: SciPy's or CuPy's."""
+        if self.namespace == "cupy":
+            return import_module("cupyx.scipy.sparse").csr_matrix
+        return import_module("scipy.sparse").csr_array
+
     def _namespace_and_device(self) -> tuple[Any, Any]:
         try:
             xp = import_module(self.namespace)

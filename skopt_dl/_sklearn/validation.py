@@ -20,7 +20,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, _check_y, validate_data
 
 from skopt_dl._sklearn.arrays import (
     HOST,
@@ -190,7 +190,8 @@ def check_values(estimator: Any, y: Any, place: Place) -> Any:
         values = _foreign_values(y, multi_output=False)
         _check_finite(values, "y", type(estimator).__name__, allow_nan=False)
         return place.put(values)
-    y = validate_data(estimator, X="no_validation", y=on_host(y), y_numeric=True)
+    # Not by validate_data: without X at hand it forgets the names of X's columns.
+    y = _check_y(on_host(y), y_numeric=True, estimator=estimator)
     return place.put(np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64))
 
 

@@ -59,7 +59,7 @@ def groups_of(cluster: Cluster, parts: list[Any], values: Any) -> tuple[list[Any
 
 def _checked(i: int, pairs: Any, y: Any) -> tuple[Any, Any, Place]:
     place = Place.of(pairs)
-    pairs, y = check_pairs(NAME, pairs), np.asarray(on_host(y), dtype=np.float64)
+    pairs, y = check_pairs(NAME, on_host(pairs)), np.asarray(on_host(y), dtype=np.float64)
     if len(pairs) != len(y):
         raise ValueError(f"{NAME}: block {i} has {len(pairs)} pairs but {len(y)} values")
     if not np.all(np.isfinite(y)):

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 
 from skopt_dl._sklearn.arrays import is_foreign, on_host, put_beside
 from skopt_dl._sklearn.base import EngineEstimator
+from skopt_dl._sklearn.scores import r2
 from skopt_dl._sklearn.validation import check_container
 from skopt_dl.kernels.namespace import namespace_of, to_float, to_numpy
 from skopt_dl.matrix_completion.beliefs import Draws
@@ -288,7 +289,7 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         """Position of each id among the factors (0 if unknown), and whether it was observed."""
         known = getattr(self, name, None)
         known = np.arange(seen.shape[0]) if known is None else known
-        place, found = (put_beside(seen, a) for a in positions(ids, known))
+        place, found = (put_beside(seen, a) for a in positions(ids, put_beside(ids, known)))
         return place, found & namespace_of(seen).take(seen, place)
 
     # --- scores -------------------------------------------------------------------------------
@@ -314,7 +315,11 @@ class CompletionModel(TransformerMixin, EngineEstimator):
         if hasattr(self, "row_ids_"):
             if y is None:
                 raise ValueError("MatrixCompletion.score: pairs need their true values y")
-            return float(r2_score(on_host(y), to_numpy(self.predict(X))))
+            predicted = self.predict(X)
+            if is_foreign(predicted):
+                y = put_beside(predicted, y if is_foreign(y) else np.asarray(y))
+                return r2(y, predicted)
+            return float(r2_score(on_host(y), predicted))
         return self._score_hidden(self._entries(self._new_rows(X, "score")))
 
     def _score_hidden(self, observed: ObservedMatrix) -> float:

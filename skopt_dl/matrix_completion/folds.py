@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
+from skopt_dl._sklearn.arrays import on_host
 from skopt_dl.matrix_completion.pairs import check_pairs
 
 
@@ -49,7 +50,7 @@ class EntryKFold(BaseCrossValidator):
         n = self.n_splits
         if not isinstance(n, Integral) or isinstance(n, bool) or n < 2:
             raise ValueError(f"EntryKFold: n_splits={n!r}, but it must be an integer of at least 2")
-        rows = check_pairs("EntryKFold.split", X)[:, 0]
+        rows = check_pairs("EntryKFold.split", on_host(X))[:, 0]
         if len(rows) < n:
             raise ValueError(
                 f"EntryKFold: n_splits={n!r} folds of {len(rows)} entries, which must be at least "

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from skopt_dl._sklearn.arrays import is_foreign, on_host
-from skopt_dl.kernels.namespace import device_of, namespace_of
+from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of
+
+# Ids on the host are looked up in a table of all numbers between the least and the largest, unless
+# these are so many times as many: 5 000 000 ids among 2 000 000 in 0.09 s, and by sorting in 0.5 s.
+TABLE = 8
 
 
 def looks_like_pairs(X: Any) -> bool:
@@ -18,17 +22,19 @@ def looks_like_pairs(X: Any) -> bool:
     if hasattr(X, "tocsr"):
         return False
     whole = _whole_columns(X)
-    X = np.asarray(on_host(X))
+    X = X if is_foreign(X) else np.asarray(X)
     if X.ndim != 2 or X.shape[1] != 2:
         return False
     if whole:
         return True
+    if is_foreign(X):
+        return _kind(X).startswith(("int", "uint"))
     named = X.dtype.kind == "O" and any(isinstance(a, str) for a in X[:1].flat)
     return X.dtype.kind in "iuUS" or named
 
 
 def check_pairs(name: str, X: Any) -> Any:
-    """``X`` as a host array of integers of shape (q, 2).
+    """``X`` as an array of integers of shape (q, 2), where it lives.
 
     Raises
     ------
@@ -52,7 +58,7 @@ def check_positions(name: str, X: Any) -> Any:
     ValueError
         If it has another shape, or numbers that are not integers.
     """
-    X = _dense(name, X, "positions", home=not is_foreign(X))
+    X = _dense(name, X, "positions")
     if X.ndim != 2 or X.shape[1] < 2 or X.shape[0] == 0:
         raise ValueError(
             f"{name}: expected positions along two modes or more, an array of shape (n_entries, "
@@ -61,17 +67,17 @@ def check_positions(name: str, X: Any) -> Any:
     return _whole(name, X, "positions")
 
 
-def _dense(name: str, X: Any, what: str, home: bool = True) -> Any:
-    """``X`` as an array, ``home`` on the host; a sparse matrix is no list of positions."""
+def _dense(name: str, X: Any, what: str) -> Any:
+    """``X`` as an array; a sparse matrix is no list of positions."""
     if hasattr(X, "tocsr"):
         raise TypeError(
             f"{name}: {what} are rows of a dense array, but a sparse matrix was passed; its "
             "entries are np.stack([X.row, X.col], axis=1) and X.data, in COO format"
         )
-    if not home:
+    if is_foreign(X):
         return X
     if not (_whole_columns(X) and hasattr(X, "isna")):
-        return np.asarray(on_host(X))
+        return np.asarray(X)
     # Columns of nullable integers, which NumPy would make objects of.
     missing = np.flatnonzero(X.isna().to_numpy().any(axis=1))
     if len(missing):
@@ -93,9 +99,13 @@ def _is_whole(dtype: Any) -> bool:
     return bool(asked()) if callable(asked) else getattr(dtype, "kind", "O") in "iu"
 
 
+def _kind(X: Any) -> str:
+    """The name of the type of numbers: each namespace has types of its own."""
+    return str(X.dtype).rpartition(".")[2]
+
+
 def _whole(name: str, X: Any, what: str) -> Any:
-    # Its name alone: each namespace has its own types.
-    kind = str(X.dtype).rpartition(".")[2]
+    kind = _kind(X)
     floating, whole = kind.startswith("float"), kind.startswith(("int", "uint"))
     xp = namespace_of(X)
     if floating and not bool(xp.all(xp.isfinite(X))):
@@ -111,10 +121,22 @@ def _whole(name: str, X: Any, what: str) -> Any:
 def numbered(ids: Any) -> tuple[Any, Any]:
     """The distinct ``ids`` in ascending order, and the place of each of ``ids`` among them."""
     xp = namespace_of(ids)
+    if is_numpy(xp):
+        return _numbered_on_host(ids)
     ordered = xp.sort(ids)
     first = xp.ones(1, dtype=xp.bool, device=device_of(ids))
     known = ordered[xp.concat([first, ordered[1:] != ordered[:-1]])]
     return known, xp.searchsorted(known, ids)
+
+
+def _numbered_on_host(ids: Any) -> tuple[Any, Any]:
+    low = int(ids.min()) if len(ids) else 0
+    span = int(ids.max()) - low + 1 if len(ids) else 0
+    if span > TABLE * len(ids):
+        return np.unique(ids, return_inverse=True)
+    seen = np.zeros(span, dtype=bool)
+    seen[ids - low] = True
+    return np.flatnonzero(seen) + low, (np.cumsum(seen) - 1)[ids - low]
 
 
 def positions(ids: Any, known: Any) -> tuple[Any, Any]:

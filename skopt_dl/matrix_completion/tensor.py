@@ -216,9 +216,8 @@ class TensorCompletion(DeviceRegressorMixin, EngineEstimator):
     def _posed(self, X: Any, y: Any, sample_weight: Any) -> tuple[TensorProblem, list[Any]]:
         place = workplace(self, X)
         index = place.put(check_positions("TensorCompletion.fit", X))
-        # y first: without X at hand the check forgets the names of its columns.
-        values = check_values(self, y, place)
         validate_data(self, X, skip_check_array=True)
+        values = check_values(self, y, place)
         check_consistent_length(index, values)
         xp, weights = namespace_of(values), check_weights(sample_weight, values)
         weights = xp.ones_like(values) if weights is None else weights

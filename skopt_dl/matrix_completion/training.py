@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from skopt_dl._sklearn.arrays import on_host, workplace
-from skopt_dl._sklearn.validation import FLOATS, check_weights
-from skopt_dl.kernels.namespace import to_numpy
+from skopt_dl._sklearn.arrays import workplace
+from skopt_dl._sklearn.validation import check_values, check_weights
+from skopt_dl.kernels.namespace import namespace_of, to_numpy
 from skopt_dl.matrix_completion.checks import check_rows
 from skopt_dl.matrix_completion.entries import Entries, sorted_entries
 from skopt_dl.matrix_completion.observe import observe
 from skopt_dl.matrix_completion.observed import ObservedMatrix
-from skopt_dl.matrix_completion.pairs import check_pairs, looks_like_pairs
+from skopt_dl.matrix_completion.pairs import check_pairs, looks_like_pairs, numbered
 
 
 @dataclass(frozen=True)
@@ -82,28 +82,28 @@ def _from_pairs(estimator: Any, X: Any, y: Any, sample_weight: Any, more: bool) 
     place = workplace(estimator, X)
     if place.namespace not in ("numpy", "cupy"):
         raise TypeError(f"MatrixCompletion: pairs must be NumPy or CuPy arrays, but X is {place}")
-    pairs = check_pairs("MatrixCompletion.fit", X)
+    pairs = place.put(check_pairs("MatrixCompletion.fit", X))
     validate_data(estimator, X, skip_check_array=True, reset=not more)
-    y = on_host(y)
-    # Not by validate_data: without X at hand it forgets the names of X's columns.
     try:
-        y = _check_y(y, y_numeric=True, estimator=estimator)
-        values = np.asarray(y, dtype=y.dtype if y.dtype in FLOATS else np.float64)
+        values = check_values(estimator, y, place)
     except ValueError as error:
         raise ValueError(
             f"{error} MatrixCompletion: y holds the values of the pairs, numbers all of them; drop "
             "the pairs without a value"
         ) from error
-    check_consistent_length(pairs, y)
-    weights = check_weights(sample_weight, values)
-    if weights is None:
-        weights = np.ones_like(values)
-    kept = weights > 0
-    row_ids, rows = np.unique(pairs[kept, 0], return_inverse=True)
-    col_ids = np.unique(pairs[kept, 1])
+    check_consistent_length(pairs, values)
+    xp, weights = namespace_of(values), check_weights(sample_weight, values)
+    weights = xp.ones_like(values) if weights is None else weights
+    if not bool(xp.all(weights > 0)):
+        (kept,) = xp.nonzero(weights > 0)
+        pairs, values, weights = (xp.take(a, kept, axis=0) for a in (pairs, values, weights))
+    known, rows = numbered(pairs[:, 0])
+    row_ids = to_numpy(known)
+    known, cols = numbered(pairs[:, 1])
+    col_ids = to_numpy(known)
     if more:
         col_ids = np.union1d(col_ids, estimator.col_ids_)
-    cols = np.searchsorted(col_ids, pairs[kept, 1])
+        cols = xp.searchsorted(place.put(col_ids), pairs[:, 1])
     shape = (len(row_ids), len(col_ids))
-    pattern, weights = sorted_entries(rows, cols, values[kept], weights[kept], shape)
-    return Training(Entries(place.put(pattern), place.put(weights)), row_ids, col_ids)
+    entries = sorted_entries(rows, cols, values, weights, shape, place.csr())
+    return Training(Entries(*entries), row_ids, col_ids)

@@ -272,7 +272,7 @@ def large_problem(kind: Kind) -> tuple[Any, Any]:
     """Data on which an iteration is short but a fit is long: columns of very unlike scales."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((2000, 50)) @ rng.standard_normal((50, 200))
-    X *= np.geomspace(1.0, 1e-4, 200)
+    X *= np.geomspace(1.0, 1e-6, 200)
     if kind.name == "MatrixCompletion":
         X[rng.random(X.shape) < 0.5] = np.nan
         return X, None
