@@ -15,7 +15,7 @@ class Beliefs:
     Attributes
     ----------
     P, S : arrays of shape (m, kp)
-        Means and variances of the rows' parameters (of a draw: its values and zeros).
+        Means and variances of the rows' parameters (of a draw: its values and zeros, or None).
     Q, T : arrays of shape (n, kq)
         The same of the columns.
     tau : array of shape (1,)
@@ -68,6 +68,22 @@ class Draws:
     T: Any
     new_row: tuple[Any, Any]
     new_col: tuple[Any, Any]
+
+    @classmethod
+    def of(cls, drawn: list[Beliefs] | None, P: Any, S: Any, columns: Any) -> Draws:
+        """Those drawn, else the posterior of ``columns`` and of rows with means P, variances S."""
+        if drawn is None:
+            priors = (columns.mu, columns.gamma), (columns.nu, columns.delta)
+            new = [(mean[None, :], 1 / precision[None, :]) for mean, precision in priors]
+            parts = P, columns.Q, S, columns.spread
+            return cls(*(a[None, :, :] for a in parts), *new)
+        stack = namespace_of(P).stack
+
+        def all_of(name: str) -> Any:
+            return stack([getattr(b, name) for b in drawn])
+
+        new = [(all_of("mu"), 1 / all_of("gamma")), (all_of("nu"), 1 / all_of("delta"))]
+        return cls(all_of("P"), columns.draws[0], None, None, *new)
 
     @classmethod
     def without_spread(cls, P: Any, Q: Any) -> Draws:

@@ -62,7 +62,9 @@ def fitted_attributes(
         "noise_variance_": noise,
         # What transform needs of the parameters, which may have been set anew since.
         "_columns": columns,
-        "_draws": (problem.entry_draws(w, draws or None, rows.P, rows.spread) if learned else None),
+        "_draws": (
+            problem.entry_draws(draws or None, rows.P, rows.spread, columns) if learned else None
+        ),
         "_row_weight": data.observed.row_weight,
         "_range": data.limits(estimator.clip),
     }

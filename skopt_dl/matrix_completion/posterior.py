@@ -188,34 +188,25 @@ class PosteriorProblem(Problem):
 
     def fitted(self, w: Any, draws: list[Any] | None) -> tuple[dict[str, Any], float]:
         """What `Columns` needs of an answer, and the penalty per entry."""
-        xp, b = self.xp, self._settled(w)
+        xp, b, seen = self.xp, self.unpack(w), self.col_copies > 0
+        Q, T = settled(b, seen)
+        b = replace(b, Q=Q, T=T)
         copied = {name: xp.asarray(getattr(b, part), copy=True) for name, part in KEPT.items()}
         if self.row_noise:
             copied["eta"] = xp.asarray(b.eta, copy=True)
         stacked = None
         if draws is not None:
-            parts = [self._settled(d) for d in draws]
+            parts = [self.unpack(d) for d in draws]
+            if not bool(xp.all(seen)):
+                parts = [replace(p, Q=settled(p, seen)[0]) for p in parts]
             names = ("Q", "tau", "gamma", "mu", *(("eta",) if self.row_noise else ()))
             stacked = tuple(xp.stack([getattr(p, f) for p in parts]) for f in names)
         return {**copied, "draws": stacked}, self.penalty_per_entry(b)
 
-    def _settled(self, w: Any) -> Beliefs:
-        b = self.unpack(w)
-        Q, T = settled(b, self.col_copies > 0)
-        return replace(b, Q=Q, T=T)
-
-    def entry_draws(self, w: Any, draws: list[Any] | None, P: Any, S: Any) -> Draws:
+    def entry_draws(self, draws: list[Any] | None, P: Any, S: Any, columns: Any) -> Draws:
         """What predicts entries with uncertainty; ``P`` and ``S`` are the final rows."""
-        xp = self.xp
-        parts = [self._settled(a) for a in ([w] if draws is None else draws)]
-
-        def stack(name: str) -> Any:
-            return xp.stack([getattr(p, name) for p in parts])
-
-        new = (stack("mu"), 1 / stack("gamma")), (stack("nu"), 1 / stack("delta"))
-        if draws is None:
-            return Draws(P[None, :, :], stack("Q"), S[None, :, :], stack("T"), *new)
-        return Draws(stack("P"), stack("Q"), None, None, *new)
+        parts = None if draws is None else [self.unpack(d) for d in draws]
+        return Draws.of(parts, P, S, columns)
 
     def penalty_per_entry(self, b: Beliefs) -> float:
         r"""The strength of a ridge on the factors that weighs as much as the priors.
@@ -252,6 +243,8 @@ class PosteriorProblem(Problem):
     def _spread(self, b: Beliefs, L: Any, R: Any) -> Any:
         """The part of the variances by rows: each product of independent factors has one."""
         f, xp, W = self.factor, self.xp, self.observed.pattern
+        if b.S is None:
+            return xp.zeros_like(self.row_copies)
         left, right = f._left(b.S, 0.0), f._right(b.T, 0.0)
         return xp.sum(L * L * (W @ right) + left * (W @ (R * R + right)), axis=1)
 
@@ -287,7 +280,7 @@ class PosteriorProblem(Problem):
     @offers(Oracle.CONDITIONAL_DRAW)
     def draw(self, w: Any, block: str, rng: Any) -> None:
         """Draw a block from its distribution given the others, in place; variances become zero."""
-        b, xp = self.unpack(w), self.xp
+        b, xp = replace(self.unpack(w), S=None, T=None), self.xp
         if self._sizes.square == 0:  # zeros are completed by zeros: there is nothing to draw
             self.posterior_step(w, block)
             return
@@ -295,19 +288,17 @@ class PosteriorProblem(Problem):
             drawn = self._scales if block == "scales" else self._noise
             w[self.blocks[block]] = drawn(b, rng)
             return
-        values, variance = self._means(b, block, rng)
-        flat = (xp.reshape(values, (-1,)), xp.reshape(xp.zeros_like(variance), (-1,)))
-        w[self.blocks[block]] = xp.concat(flat)
+        values = xp.reshape(self._means(b, block, rng)[0], (-1,))
+        w[self.blocks[block]] = xp.concat([values, xp.zeros_like(values)])
 
     def _means(self, b: Beliefs, block: str, rng: Any = None) -> tuple[Any, Any]:
-        """Means and variances of the rows or columns; with ``rng`` a joint draw for the means.
+        """Means and variances of the rows or columns; with ``rng`` a joint draw, and None.
 
         A draw is the solution for disturbed data: noise on the targets and on the prior means has
         exactly the covariance that the system needs (G. Papandreou, A. Yuille, NIPS 2010).
         """
         f, obs, xp = self.factor, self.observed, self.xp
         L, R = f._left(b.P, 1.0), f._right(b.Q, 1.0)
-        left, right = f._left(b.S, 0.0), f._right(b.T, 0.0)
         rows, tau, steady = block == "rows", b.tau, None
         if b.lam is not None:
             steady = obs.products(b.lam[:, None], xp.ones_like(R[:, :1]))
@@ -319,24 +310,27 @@ class PosteriorProblem(Problem):
             present = present if steady is None else present * steady
             target = target + self._normal(rng, target.shape) / xp.sqrt(present * b.tau)
         if rows:
-            W, T, F, G = obs.pattern, obs.matrix(target), f.of_rows(R), f.of_rows(right)
+            W, T, F = obs.pattern, obs.matrix(target), f.of_rows(R)
             copies, prior, level = self.row_copies, b.gamma, b.mu
         else:
-            W, F, G = obs.pattern_t, f.of_cols(L), f.of_cols(left)
+            W, F = obs.pattern_t, f.of_cols(L)
             copies, prior, level = self.col_copies, b.delta, b.nu
             if steady is not None:
                 W, target = obs.matrix_t(steady), steady * target
             T = obs.matrix_t(target)
         tau = tau[:, None]
         own = copies[:, None] * prior / tau
-        ridge, extra = W @ G + own, own * level
+        ridge, extra, known = own, own * level, copies[:, None] > 0
         if rng is not None:
             extra = extra + self._normal(rng, own.shape) * xp.sqrt(own / tau)
+        else:
+            G = f.of_rows(f._right(b.T, 0.0)) if rows else f.of_cols(f._left(b.S, 0.0))
+            ridge = W @ G + own
         mean = self.kernels.ridge_rows(W, T, F, ridge, extra, obs.n_threads)
-        precision = tau * (W @ (F * F) + ridge)
-        known = copies[:, None] > 0
         mean = xp.where(known, mean, level)
-        precision = xp.where(known, precision, prior)
+        if rng is not None:
+            return mean, None
+        precision = xp.where(known, tau * (W @ (F * F) + ridge), prior)
         count = xp.where(known, copies[:, None], xp.ones_like(prior))
         return mean, count / precision
 

@@ -35,13 +35,15 @@ def fitted(
     """Precisions and means, arrays of shape (k,), for parameters (and variances) of shape (m, k).
 
     ``copies`` has shape (m,), zero for rows that do not count; ``least`` are the least sums
-    :math:`A_l`. Without ``levels`` the means are zero.
+    :math:`A_l`. Draws have None for ``variances``. Without ``levels`` the means are zero.
     """
     count, r = xp.sum(copies), copies[:, None]
     mean = xp.sum(r * values, axis=0) / (count + 1)
     if not levels:
         mean = xp.zeros_like(mean)
-    power = xp.sum(r * ((values - mean) ** 2 + variances), axis=0) + mean * mean
+    square = (values - mean) ** 2
+    square = square if variances is None else square + variances
+    power = xp.sum(r * square, axis=0) + mean * mean
     return count / xp.maximum(power, least), mean
 
 
