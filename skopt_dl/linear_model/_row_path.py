@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.kernels.namespace import is_numpy, to_float, to_numpy
-from skopt_dl.linear_model._exact_path import HOST, Path, dual_along
+from skopt_dl.linear_model._exact_path import HOST, Path, dual_of_one
 from skopt_dl.problems.working_columns import DenseColumns
 from skopt_dl.problems.working_set import GRAM_BELOW
 
@@ -48,7 +48,7 @@ def goes_by_rows(problem: Any) -> bool:
     Off the host only where all inner products fit.
 
     scikit-learn's time over ours for 5 folds and 100 strengths, with inner products and without,
-    lasso and elastic net: 500 x 100, 5 targets: 1.7, 0.4 and 1.6, 0.4; 5000 x 200, 20 targets: 21,
+    lasso and elastic net: 500 x 100, 5 targets: 2.6, 0.4 and 3.0, 0.4; 5000 x 200, 20 targets: 21,
     0.5 and 28, 0.7; 500 x 1000, 5 targets: 1.5, 0.44 and 3.1, 0.8; 300 x 2000, 3 targets: 1.8, 0.5
     and 2.1, 0.8; 100 x 1500, 5 targets: 1.6, 0.7 and 3.7, 1.6; 200 x 10000, 3 targets: 1.4, 0.7 and
     2.6, 1.3 (python -m benchmarks.multi_task --both).
@@ -109,6 +109,7 @@ class _Point:
         self.rest = max(self.cross - float(np.vdot(W, C)), 0.0)
         self.size, self.weight = float(np.sum(_norms(W))), float(np.vdot(W, W))
         self.sizes = _norms(C)
+        self._of, self._bound = (math.nan, math.nan), -math.inf
 
     def primal(self, l1: float, l2: float) -> float:
         """The objective."""
@@ -116,9 +117,14 @@ class _Point:
 
     def dual(self, l1: float, l2: float) -> float:
         """A bound from below on the objective of any coefficients."""
+        if self._of != (l1, l2):
+            self._of, self._bound = (l1, l2), self._dual(l1, l2)
+        return self._bound
+
+    def _dual(self, l1: float, l2: float) -> float:
         sizes = _norms(self.C - l2 * self.W) if l2 > 0 else self.sizes
-        largest = np.max(sizes, initial=0.0)
-        bound = float(dual_along(self.cross, self.rest + l2 * self.weight, largest, l1))
+        largest = float(sizes.max(initial=0.0))
+        bound = dual_of_one(self.cross, self.rest + l2 * self.weight, largest, l1)
         if l2 > 0:
             over = np.maximum(self.sizes - l1, 0)
             bound = max(bound, self.cross - self.rest / 2 - float(over @ over) / (2 * l2))
@@ -173,9 +179,10 @@ class _Rows:
         self, l1: float, l2: float, dual: float, most: int, target: float
     ) -> tuple[int, float]:
         """Up to the goal, if no other rows mattered: the sweeps, and a target for the next ones."""
-        m, Q = len(self.rows), self.products.Q[self.rows]
-        W = np.ascontiguousarray(self.at.W[self.rows])
-        C = np.ascontiguousarray(self.at.C[self.rows].T)
+        m, swept_over = len(self.rows), self.rows if self.some else slice(None)
+        Q = self.products.Q[swept_over]
+        W = np.array(self.at.W[swept_over], order="C")
+        C = np.array(self.at.C[swept_over].T, order="C")
         done = 0
         while True:
             swept, moved = HOST.gram_row_epochs(
@@ -202,18 +209,21 @@ class _Rows:
 
     def _full(self, inside: _Point) -> _Point:
         """With the rows that are swept as given, and no others."""
+        if not self.some and self.stale <= SWEEPS:
+            # The sweeps kept the correlations of all rows, but for their rounding.
+            return inside
         W = np.zeros_like(self.products.Q)
         W[self.rows] = inside.W
-        if len(self.rows) == len(W) and self.stale <= SWEEPS:
-            # The sweeps kept the correlations of all rows, but for their rounding.
-            C = np.empty_like(W)
-            C[self.rows] = inside.C
-            return self._point(W, C)
         self.stale = 0
         return self._point(W, self.products.correlations(self.rows, inside.W))
 
     def _point(self, W: Any, C: Any) -> _Point:
         return _Point(W, C, self.products.Q, self.square)
+
+    @property
+    def some(self) -> bool:
+        """Whether not all rows are swept; all are in their order."""
+        return len(self.rows) < len(self.products.Q)
 
     def _take(self, wanted: Any) -> bool:
         """Sweep over the rows ``wanted``, too; whether there were any new."""
@@ -224,8 +234,10 @@ class _Rows:
             return False
         inside = np.any(self.at.W[self.rows] != 0, axis=1)
         if len(self.rows) + len(new) > MOST * len(wanted) and len(wanted) <= GRAM_BELOW:
-            new = np.flatnonzero(~known)
-        elif len(self.rows) + len(new) > CROWDED * (np.count_nonzero(inside) + len(new)):
+            self.rows = np.arange(len(wanted))
+            self.room = np.ascontiguousarray(self.products.block(self.rows, self.rows))
+            return True
+        if len(self.rows) + len(new) > CROWDED * (np.count_nonzero(inside) + len(new)):
             # Rows that have left the model make changes of the others dear.
             m = int(np.count_nonzero(inside))
             self.rows = self.rows[inside]

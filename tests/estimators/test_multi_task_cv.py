@@ -19,6 +19,7 @@ from skopt_dl.linear_model import (
     enet_path,
     lasso_path,
 )
+from skopt_dl.linear_model._exact_path import dual_along, dual_of_one
 
 OURS = {"MultiTaskLassoCV": MultiTaskLassoCV, "MultiTaskElasticNetCV": MultiTaskElasticNetCV}
 TIGHT = {"tol": 1e-12, "max_iter": 100_000}
@@ -228,3 +229,28 @@ def test_the_compiled_sweeps_take_a_part_of_a_larger_matrix() -> None:
     np.testing.assert_array_equal(*ends)
     with pytest.raises(ValueError, match="contiguous"):
         bind(np, np.dtype(np.float64)).gram_row_epochs(room.T[:5, :5], C, W, 2.0, 0.0, 5, 0.0)
+
+
+def test_the_dual_of_one_residual_is_that_of_many() -> None:
+    rng = np.random.default_rng(0)
+    cross, norm, largest, limit = rng.standard_normal((4, 50)) ** 2
+    cross[::2] *= -1
+    norm[:5], largest[3:8] = 0, 0
+    many = dual_along(cross, norm, largest, limit)
+    numbers = np.stack([cross, norm, largest, limit], axis=1).tolist()
+    np.testing.assert_array_equal(many, [dual_of_one(*each) for each in numbers])
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_rows_that_all_come_in_stand_in_their_order(l1_ratio: float) -> None:
+    """At small strengths all rows are swept, which came one by one and out of order."""
+    X, Y, _ = make("tall")
+    path = enet_path if l1_ratio < 1 else lasso_path
+    mix = {"l1_ratio": l1_ratio} if l1_ratio < 1 else {}
+    alphas, coefs, _ = path(X, Y, eps=1e-4, alphas=20, tol=1e-10, **mix)
+    assert np.all(coefs[:, :, -1] != 0)
+    for alpha, coef in zip(alphas[::4], np.moveaxis(coefs, 2, 0)[::4], strict=True):
+        model = reference.MultiTaskElasticNet(
+            alpha, l1_ratio=l1_ratio, fit_intercept=False, tol=1e-12, max_iter=100_000
+        )
+        np.testing.assert_allclose(coef, model.fit(X, Y).coef_, atol=1e-5)
