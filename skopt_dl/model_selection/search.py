@@ -14,6 +14,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import _safe_indexing, indexable
 
+from skopt_dl._sklearn.arrays import on_host
 from skopt_dl.model_selection.together import fit_together
 from skopt_dl.neural_network import MLPClassifier, MLPRegressor
 
@@ -49,6 +50,9 @@ class Together(ABC):
         self : object
             The fitted search.
         """
+        if is_classifier(self.estimator):
+            # Labels belong on the host, where splits are stratified by them.
+            y = on_host(y)
         if not params and self._trains_together():
             X, y = indexable(X, y)
             cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))

@@ -60,7 +60,7 @@ class BatchedClassifierMixin:
                     f"update, but batches={batches!r} can be read once only: give classes=, or a "
                     "list, or an object whose __iter__ starts anew"
                 )
-            found = [unique_labels(split_batch(self, batch)[1]) for batch in batches]
+            found = [unique_labels(on_host(split_batch(self, batch)[1])) for batch in batches]
             classes = np.unique(np.concatenate(found)) if found else None
         with unchanged_on_failure(self):
             return _trained(self, batches, {"classes": classes})

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import column_or_1d
 
-from skopt_dl._sklearn.arrays import put_beside
+from skopt_dl._sklearn.arrays import on_host, put_beside
 from skopt_dl._sklearn.base import fit_method
 from skopt_dl._sklearn.parameters import check_number
 from skopt_dl._sklearn.scores import DeviceClassifierMixin
@@ -330,9 +330,11 @@ class MLPClassifier(BatchedClassifierMixin, DeviceClassifierMixin, MultilayerPer
         self : object
             The fitted estimator.
         """
-        if _check_partial_fit_first_call(self, classes):
-            multilabel = type_of_target(y).startswith("multilabel")
-            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+        known = on_host(classes)
+        if _check_partial_fit_first_call(self, known):
+            labels = on_host(y)
+            multilabel = type_of_target(labels).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(labels if multilabel else known)
         return self._fit(X, y, sample_weight, X_val, y_val, incremental=True)
 
     def _check_parameters(self) -> None:

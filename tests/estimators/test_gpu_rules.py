@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
-from zoo import KINDS, Kind, regression
+from sklearn import model_selection as plain
+from zoo import BY_NAME, KINDS, Kind, regression
 
 from skopt_dl import Lasso
+from skopt_dl.model_selection import GridSearchCV
 
 CLASSIFIERS = [kind for kind in KINDS if kind.is_classifier]
 
@@ -76,6 +78,33 @@ def test_gpu_words_for_classes(kind: Kind, cupy: Any) -> None:
     np.testing.assert_array_equal(predicted, np.array(["ant", "bee", "cat"])[numbers.get()])
     assert isinstance(model.predict_proba(moved), cupy.ndarray)
     assert model.score(moved, words) == pytest.approx(np.mean(predicted == words))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", [BY_NAME["LogisticRegression"], BY_NAME["MLPClassifier"]], ids=str)
+def test_gpu_labels_of_searches_and_batches(kind: Kind, cupy: Any) -> None:
+    X, y = kind.make_data(0)
+    there, labels = cupy.asarray(X), cupy.asarray(y)
+    grid = {"C" if kind.name == "LogisticRegression" else "alpha": [0.01, 1.0]}
+    # scikit-learn's stratified splits read labels on the host; ours bring them there.
+    searches = [plain.GridSearchCV, GridSearchCV]
+    found = [
+        search(kind.make(max_iter=20), grid, cv=3, error_score="raise").fit(there, given)
+        for search, given in zip(searches, (y, labels), strict=True)
+    ]
+    scores = [s.cv_results_["mean_test_score"] for s in found]
+    np.testing.assert_allclose(*scores, atol=1e-12)
+    assert isinstance(kind.answer(found[1].best_estimator_)[0], cupy.ndarray)
+    if kind.name == "MLPClassifier":
+        model = kind.make().partial_fit(there, labels, classes=cupy.asarray([0, 1, 2]))
+        host = kind.make().partial_fit(X, y, classes=[0, 1, 2])
+        assert type(model.classes_) is np.ndarray
+        np.testing.assert_allclose(kind.answer(model)[0].get(), kind.answer(host)[0], atol=1e-9)
+        batches = [(there[:30, :], labels[:30]), (there[30:, :], labels[30:])]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = kind.make(max_iter=2).fit_batches(batches)
+        assert isinstance(kind.answer(model)[0], cupy.ndarray)
 
 
 @pytest.mark.gpu
