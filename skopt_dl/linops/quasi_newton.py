@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from skopt_dl.kernels import kernels_of
-from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
+from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
 from skopt_dl.linops.factor import DiagonalFactor, NotPositiveDefiniteError, PositiveFactor
 
 
@@ -157,6 +157,10 @@ class BlockInverseHessian:
         return q
 
 
+# Numbers of a part of a matrix that is updated at a time, on the host.
+PART = 2**16
+
+
 class DenseInverseHessian:
     r"""What BFGS updates make of the identity, all of them kept in one matrix.
 
@@ -189,8 +193,13 @@ class DenseInverseHessian:
             eye = xp.eye(s.shape[0], dtype=s.dtype, device=device_of(s))
             self.H = (curvature / square) * eye if self.scaled else eye
         rho, u = 1 / curvature, self.H @ y
-        cross = u[:, None] * s
-        self.H = self.H + (rho * (1 + rho * (y @ u))) * (s[:, None] * s) - rho * (cross + cross.T)
+        # Both terms are one symmetric product with s, added in parts that stay in the cache.
+        v = (0.5 * rho * (1 + rho * (y @ u))) * s - rho * u
+        p = s.shape[0]
+        rows = max(1, PART // p) if is_numpy(xp) else p
+        for i in range(0, p, rows):
+            part = slice(i, min(i + rows, p))
+            self.H[part, :] += s[part, None] * v + v[part, None] * s
         return True
 
     def clear(self) -> None:
