@@ -86,7 +86,8 @@ def fit_method(method: Callable[..., Any]) -> Callable[..., Any]:
         works_at, home = workplace(self, X), Place.of(X)
         warn_in_worker(self, works_at)
         moves = works_at is not home and works_at != home
-        if moves:
+        # Lists are small, and batches are never there at once.
+        if moves and hasattr(X, "shape"):
             check_room(type(self).__name__, works_at, {"a copy of X": floating_bytes(X)})
         answer = method(self, X, y, *args, **kwargs)
         if moves:

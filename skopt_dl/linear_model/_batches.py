@@ -13,10 +13,19 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import clone
 
-from skopt_dl._sklearn.arrays import is_foreign
+from skopt_dl._sklearn.arrays import (
+    HOST,
+    Place,
+    host_dtype,
+    is_foreign,
+    on_host,
+    put_beside,
+    send,
+)
 from skopt_dl._sklearn.base import fit_method
 from skopt_dl._sklearn.batches import split_batch
 from skopt_dl._sklearn.validation import check_weights, check_X_y
+from skopt_dl.kernels.namespace import is_numpy, namespace_of, to_float, to_numpy
 from skopt_dl.linear_model._logistic_blocks import (
     Block,
     Classes,
@@ -42,7 +51,7 @@ class BatchedRegressorMixin:
         Parameters
         ----------
         batches : iterable
-            Yields ``(X, y)`` or ``(X, y, sample_weight)``: dense host data of one target, as for
+            Yields ``(X, y)`` or ``(X, y, sample_weight)``: dense data of one target, as for
             `fit`. A generator that reads them from disk will do.
 
         Returns
@@ -85,20 +94,23 @@ class BatchedRegressorMixin:
 @fit_method
 def _after_batches(model: Any, batches: Iterable[Any], y: Any) -> Any:
     model._check_parameters()
-    total = None
-    for X, target, weights in checked_batches(model, batches):
+    total, place = None, HOST
+    for batch in batches:
+        X, target, weights = checked_batch(model, batch, first=total is None)
+        place = Place.of(split_batch(model, batch)[0])
         total = _added(model, total, X, target, weights)
     if total is None:
         raise ValueError(f"{type(model).__name__}.fit_batches was given no batch")
-    return _solved(model, *total)
+    return _solved(model, *total, place)
 
 
 @fit_method
 def _after_rows(model: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     model._check_parameters()
     before = getattr(model, "_moments", None)
+    place = Place.of(X)
     X, y, weights = checked_batch(model, (X, y, sample_weight), first=before is None)
-    return _solved(model, *_added(model, before, X, y, weights))
+    return _solved(model, *_added(model, before, X, y, weights), place)
 
 
 def _added(model: Any, total: Any, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
@@ -108,34 +120,42 @@ def _added(model: Any, total: Any, X: Any, y: Any, weights: Any) -> tuple[Any, A
             f"{type(model).__name__}: y has {y.ndim} dimensions, but batches have one target; fit "
             "one estimator per target"
         )
-    origin = None if total is None else total[1]
+    xp, origin = namespace_of(X), None if total is None else total[1]
     if origin is None:
         p = X.shape[1]
         origin = (np.zeros(p), 0.0)
         if model.fit_intercept:
             # Close enough to the mean of all rows for sums of squares to keep their digits.
-            origin = (np.mean(X, axis=0, dtype=np.float64), float(np.mean(y)))
-    omega = np.ones(len(y)) if weights is None else weights
-    moments = Moments.of_rows(X, y, omega, np.arange(len(y)), origin)
+            mean = xp.mean(X, axis=0, dtype=xp.float64) if is_numpy(xp) else xp.mean(X, axis=0)
+            origin = (to_numpy(xp.astype(mean, xp.float64)), to_float(xp.mean(y)))
+    omega = xp.ones_like(y) if weights is None else weights
+    there = (put_beside(X, origin[0]), origin[1])
+    moments = Moments.of_rows(X, y, omega, np.arange(y.shape[0]), there)
     if total is not None:
         moments.add(total[0])
-    return moments, origin, X.dtype if total is None else total[2]
+    return moments, origin, np.dtype(host_dtype(X)) if total is None else total[2]
 
 
-def _solved(model: Any, moments: Moments, origin: tuple[Any, float], dtype: Any) -> Any:
+def _solved(
+    model: Any, moments: Moments, origin: tuple[Any, float], dtype: Any, place: Place
+) -> Any:
+    """``model`` fitted to the moments, with its arrays at ``place``."""
     if not moments.weight > 0:
         raise ValueError(f"{type(model).__name__}: no row so far has a positive weight")
     small = SmallProblem(
         moments, origin, fit_intercept=model.fit_intercept, per_sample=model._per_sample
     )
-    plain = clone(model).set_params(fit_intercept=False)
+    # What is small enough to be summed up is solved on the host.
+    plain = clone(model).set_params(fit_intercept=False, device=None)
     if getattr(model, "warm_start", False) and hasattr(model, "coef_"):
-        plain.coef_ = model.coef_
+        plain.coef_ = on_host(model.coef_)
     fitted = fit_small(model, plain, small, dtype)
     names = set(vars(fitted)) - set(fitted.get_params(deep=False))
     for name in names - {"n_features_in_", "feature_names_in_"}:
         setattr(model, name, getattr(fitted, name))
     model._moments = (moments, origin, dtype)
+    if place != HOST:
+        send(model, place)
     return model
 
 
@@ -245,9 +265,9 @@ def checked_batches(
 
 
 def checked_batch(model: Any, batch: Any, *, labels: bool = False, first: bool = True) -> Block:
-    """``(X, y, weights)`` of one batch, dense and on the host."""
+    """``(X, y, weights)`` of one batch, dense; of labels on the host."""
     X, y, weights = split_batch(model, batch)
-    if is_foreign(X):
+    if labels and is_foreign(X):
         raise TypeError(
             f"{type(model).__name__} takes batches on the host, but X is a "
             f"{type(X).__module__}.{type(X).__name__}: give X.get()"

@@ -17,7 +17,7 @@ import numpy as np
 from skopt_dl.kernels.namespace import device_of, namespace_of, rows_of, to_numpy
 from skopt_dl.linops import in_double
 from skopt_dl.linops.design import as_slice
-from skopt_dl.linops.products import blocks_of
+from skopt_dl.linops.products import blocks_of, gram
 
 # An error below this share of the block's sum of squares has lost digits to cancellation: it is
 # computed from the rows.
@@ -81,7 +81,7 @@ class Moments:
                 ones = root
             else:
                 ones = xp.ones_like(t)
-            total.G += scale * (Z.T @ Z)
+            total.G += scale * gram(Z)
             total.c += scale * (Z.T @ t)
             total.a += scale * (ones @ Z)
             total.tt += float(scale * (t @ t))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from joblib import Parallel, delayed
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from zoo import BY_NAME, KINDS, Kind, pairs, regression
@@ -371,6 +372,33 @@ def test_every_estimator_fits_where_its_data_live_or_is_listed(device: Any) -> N
             assert a.device == device, name
             answered += 1
     assert answered > 15
+
+
+@pytest.mark.parametrize("name", ["Lasso", "ElasticNet", "Ridge"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_batches_are_summed_where_they_are(
+    name: str, dtype: str, fit_intercept: bool, device: Any, device1_for_cuda: Place
+) -> None:
+    X, y = regression(0)
+    X, weights = (X + 3).astype(dtype), np.linspace(0.5, 1.5, len(y))
+    parts = [slice(0, 15), slice(15, 40)]
+    host, model = (getattr(skopt_dl, name)(alpha=0.1, fit_intercept=fit_intercept) for _ in "ab")
+    host.fit_batches([(X[p], y[p], weights[p]) for p in parts])
+    away = [[there(a[p], device) for a in (X, y, weights)] for p in parts]
+    model.fit_batches([tuple(batch) for batch in away])
+    cuda = clone(model).set_params(device="cuda")
+    cuda.fit_batches([(X[p], y[p], weights[p]) for p in parts])
+    for _ in range(2):
+        assert model.coef_.device == device and model.coef_.dtype == away[0][0].dtype
+        np.testing.assert_allclose(here(model.coef_), host.coef_, rtol=1e-5, atol=1e-7)
+        assert model.predict(away[0][0]).device == device
+        assert type(cuda.coef_) is np.ndarray
+        np.testing.assert_allclose(cuda.coef_, host.coef_, rtol=1e-5, atol=1e-7)
+        # Once more with rows that come later.
+        host.partial_fit(X[:9], y[:9])
+        model.partial_fit(there(X[:9], device), there(y[:9], device))
+        cuda.partial_fit(X[:9], y[:9])
 
 
 def test_gpu_without_a_gpu_names_what_to_install() -> None:

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from sklearn import model_selection as plain
 from zoo import BY_NAME, KINDS, Kind, regression
 
-from skopt_dl import Lasso
+from skopt_dl import Lasso, Ridge
 from skopt_dl.model_selection import GridSearchCV
 
 CLASSIFIERS = [kind for kind in KINDS if kind.is_classifier]
@@ -105,6 +105,21 @@ def test_gpu_labels_of_searches_and_batches(kind: Kind, cupy: Any) -> None:
             warnings.simplefilter("ignore")
             model = kind.make(max_iter=2).fit_batches(batches)
         assert isinstance(kind.answer(model)[0], cupy.ndarray)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("device", [None, "cuda"])
+def test_gpu_batches_of_rows(device: Any, cupy: Any) -> None:
+    X, y = regression(0)
+    put = cupy.asarray if device is None else np.asarray
+    model, host = Ridge(device=device), Ridge()
+    for one, place in ((model, put), (host, np.asarray)):
+        one.fit_batches([(place(X[:20, :]), place(y[:20]))])
+        one.partial_fit(place(X[20:, :]), place(y[20:]))
+    assert isinstance(model.coef_, cupy.ndarray if device is None else np.ndarray)
+    found = model.to_device("cpu").coef_
+    np.testing.assert_allclose(found, host.coef_, rtol=1e-9)
+    np.testing.assert_allclose(found, Ridge().fit(X, y).coef_, rtol=1e-9)
 
 
 @pytest.mark.gpu
