@@ -1,4 +1,5 @@
-"""Products of matrices as a step of a network makes them: in tiles of wide vectors, and by BLAS.
+"""Products of matrices as a step of a network makes them, and inner products of columns: in tiles
+of wide vectors, and by BLAS.
 
 Microseconds of processor time on one thread, medians of interleaved rounds; the evidence for what
 ``kernels/cython/_gemm.pyx`` leaves to a BLAS of several threads. A processor without 512-bit
@@ -28,6 +29,10 @@ LAYERS = [
 ]
 
 
+# Rows and columns of a design; the first is at the threshold.
+DESIGNS = [(442, 21), (1000, 100), (20_000, 300), (20_000, 500), (100_000, 200), (3000, 3000)]
+
+
 def products(m: int, p: int, q: int, dtype: Any) -> dict[str, Any]:
     """Forward, the gradient, and back: the arguments of `matrix_product`."""
     rng = np.random.default_rng(0)
@@ -52,14 +57,27 @@ def main(arguments: list[str] | None = None) -> None:
                     "tiles": partial(ours, *given),
                     "BLAS": partial(np.matmul, A.T if turn_a else A, B.T if turn_b else B, out=out),
                 }
-                times: dict[str, list[float]] = {kind: [] for kind in candidates}
-                for _ in range(repeat):
-                    for kind, call in candidates.items():
-                        times[kind].append(seconds_a_call(call))
-                median = {kind: 1e6 * statistics.median(t) for kind, t in times.items()}
-                speed = {kind: 2e-3 * m * p * q / t for kind, t in median.items()}
-                text = "  ".join(f"{k} {median[k]:8.1f} ({speed[k]:3.0f} GFLOP/s)" for k in median)
+                text = compared(candidates, 2 * m * p * q, repeat)
                 print(f"{m:>5}x{p:<4}x{q:<4} {name:<9}{dtype.__name__:<8} {text}", flush=True)
+    for dtype in (np.float32, np.float64):
+        square = bind(np, np.dtype(dtype)).inner_products
+        for n, p in DESIGNS[:1] if options.smoke else DESIGNS:
+            for order in "CF":
+                X = np.asarray(np.random.default_rng(0).standard_normal((n, p)), dtype, order=order)
+                candidates = {"tiles": partial(square, X), "BLAS": partial(np.matmul, X.T, X)}
+                text = compared(candidates, n * p * (p + 1), repeat)
+                print(f"{n:>6}x{p:<4} {order}  {dtype.__name__:<8} {text}", flush=True)
+
+
+def compared(candidates: dict[str, Any], operations: int, repeat: int) -> str:
+    """Microseconds and speed of each candidate."""
+    times: dict[str, list[float]] = {kind: [] for kind in candidates}
+    for _ in range(repeat):
+        for kind, call in candidates.items():
+            times[kind].append(seconds_a_call(call))
+    median = {kind: 1e6 * statistics.median(t) for kind, t in times.items()}
+    speed = {kind: 1e-3 * operations / t for kind, t in median.items()}
+    return "  ".join(f"{k} {median[k]:8.1f} ({speed[k]:3.0f} GFLOP/s)" for k in median)
 
 
 if __name__ == "__main__":

@@ -240,3 +240,19 @@ def two_loop(pairs: Any, scale: Any, g: Any) -> Any:
     for (s, y, rho), weight in zip(pairs, reversed(weights), strict=True):
         q = q + (weight - rho * (y @ q)) * s
     return q
+
+
+def inner_products(X: Any) -> Any:
+    """``X'X``.
+
+    Parameters
+    ----------
+    X : array of shape (n, p)
+        In any order.
+
+    Returns
+    -------
+    array of shape (p, p)
+        New, and symmetric at least to rounding.
+    """
+    return X.T @ X

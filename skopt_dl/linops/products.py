@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import matmul
 from typing import Any
 
 import numpy as np
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.aside import aside
 
@@ -66,10 +66,10 @@ def gram(X: Any) -> Any:
 
 def _square(B: Any) -> Any:
     """``B'B`` in one call."""
-    n, p = B.shape
+    (n, p), product = B.shape, kernels_of(B).inner_products
     if n * p * p > ONE_CALL and is_numpy(namespace_of(B)):
-        return aside(matmul, B.T, B)
-    return B.T @ B
+        return aside(product, B)
+    return product(B)
 
 
 def weighted_gram(X: Any, weights: Any, mean: Any = None) -> Any:

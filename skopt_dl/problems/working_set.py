@@ -13,7 +13,7 @@ from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, scatter, to_numpy
 from skopt_dl.linops import Centred
-from skopt_dl.linops.products import blocks_of
+from skopt_dl.linops.products import blocks_of, gram
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
 from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
@@ -195,7 +195,7 @@ class WorkingSet:
                 B -= self.mean
             B *= root[part][:, None]
             if not known:
-                G += B.T @ B
+                G += gram(B)
             q += B.T @ y[part]
         return G, q
 

@@ -67,6 +67,8 @@ NETWORK = Compiled(
     output_products="_passes",
     output_terms="_passes",
 )
+# Products of a matrix with itself.
+SQUARES = Compiled(inner_products="_gemm")
 # Products of quasi-Newton methods, whatever the design is.
 PAIRS = Compiled(two_loop="_two_loop")
 # Losses of a linear model, sample by sample.
@@ -101,6 +103,7 @@ MODULES = {
         UPDATES,
         STEPS,
         PAIRS,
+        SQUARES,
         NETWORK,
     ),
     "sparse": (
@@ -124,5 +127,6 @@ MODULES = {
         UPDATES,
         STEPS,
         PAIRS,
+        SQUARES,
     ),
 }

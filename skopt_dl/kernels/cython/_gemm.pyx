@@ -3,6 +3,8 @@
 
 import ctypes
 
+import numpy as np
+
 from scipy.linalg import cython_blas
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
@@ -12,12 +14,16 @@ cdef extern from "_products.h" nogil:
     void d_product(bint, bint, long, long, long, double, const double*, const double*, double, double*)
     void s_forward(long, long, long, const float*, const float*, const float*, bint, float*)
     void d_forward(long, long, long, const double*, const double*, const double*, bint, double*)
+    void s_inner_products(bint, long, long, const float*, long, float*)
+    void d_inner_products(bint, long, long, const double*, long, double*)
     void s_backward(long, long, long, const float*, const float*, const float*, float*, float*)
     void d_backward(long, long, long, const double*, const double*, const double*, double*, double*)
 
 # Multiplications from which a BLAS of several threads is faster than tiles, which have one: what
 # these take lasts as long as it takes to wake the threads (``python -m benchmarks.products``).
 DEF MOST_ALONE = 2_000_000
+# Multiplications from which tiles make a matrix of inner products as fast as BLAS does.
+DEF WORTH = 200_000
 # Threads of a BLAS that tiles can be as fast as.
 DEF FEW = 2
 
@@ -98,3 +104,29 @@ cdef bint fused_backward(int rows, int columns, int inner, const floating* a, co
     else:
         d_backward(rows, columns, inner, a, b, outputs, sums, out)
     return True
+
+
+def inner_products(X):
+    """See `skopt_dl.kernels.generic.inner_products`."""
+    cdef long n = X.shape[0], p = X.shape[1], size = X.itemsize
+    cdef bint by_columns = X.strides[1] != size
+    strides = X.strides[1 if by_columns else 0]
+    in_line = X.strides[0 if by_columns else 1] == size and strides > 0 and strides % size == 0
+    worth = n * p * p >= WORTH and _in_tiles(p, p, n)
+    if not (worth and in_line and X.dtype in (np.float32, np.float64)):
+        return X.T @ X
+    out = np.empty((p, p), dtype=X.dtype)
+    if X.dtype == np.float32:
+        _inner_products[float](X, by_columns, strides // size, out)
+    else:
+        _inner_products[double](X, by_columns, strides // size, out)
+    return out
+
+
+cdef _inner_products(const floating[:, :] X, bint by_columns, long apart, floating[:, ::1] out):
+    cdef long n = X.shape[0], p = X.shape[1]
+    with nogil:
+        if floating is float:
+            s_inner_products(by_columns, n, p, &X[0, 0], apart, &out[0, 0])
+        else:
+            d_inner_products(by_columns, n, p, &X[0, 0], apart, &out[0, 0])

@@ -76,6 +76,8 @@ static int has_wide_vectors(void) { return 0; }
 #define d_product(turn_a, turn_b, rows, columns, inner, share, a, b, keep, c) ((void)0)
 #define s_forward(rows, columns, inner, a, b, bias, cut, c) ((void)0)
 #define d_forward(rows, columns, inner, a, b, bias, cut, c) ((void)0)
+#define s_inner_products(by_columns, n, p, x, apart, c) ((void)0)
+#define d_inner_products(by_columns, n, p, x, apart, c) ((void)0)
 #define s_backward(rows, columns, inner, a, b, outputs, sums, c) ((void)0)
 #define d_backward(rows, columns, inner, a, b, outputs, sums, c) ((void)0)
 #endif

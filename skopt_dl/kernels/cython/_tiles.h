@@ -166,3 +166,30 @@ WIDE void NAME(backward)(long rows, long columns, long inner, const REAL *a, con
     const NAME(ending) ending = {NULL, outputs, 0, sums};
     NAME(ended_product)(0, 1, rows, columns, inner, 1, a, b, 0, c, &ending);
 }
+
+/* C = X'X of n rows and p columns, of which only what stands on or above the diagonal is computed, and
+   written below it, too. Rows of X lie `apart`; `by_columns` says that columns do. */
+WIDE void NAME(inner_products)(int by_columns, long n, long p, const REAL *x, long apart, REAL *c) {
+    static void (*const of[2][TILE_VECTORS])(long, long, const REAL *, long, const REAL *, long, MASK,
+                                             REAL, REAL, REAL *, long, const NAME(ending) *) = {
+        {NAME(down_1), NAME(down_2), NAME(down_3)}, {NAME(along_1), NAME(along_2), NAME(along_3)}};
+    REAL packed[DEPTH * TILE_VECTORS * LANES] __attribute__((aligned(64)));
+    for (long low = 0, depth; low < n; low += depth) {
+        depth = n - low < DEPTH ? n - low : DEPTH;
+        const REAL *left = x + (by_columns ? low : low * apart);
+        for (long j = 0, count; j < p; j += count) {
+            const long rest = (p - j + LANES - 1) / LANES;
+            const int vectors = rest == 4 ? 2 : rest < TILE_VECTORS ? (int)rest : TILE_VECTORS;
+            count = vectors * LANES < p - j ? vectors * LANES : p - j;
+            const MASK last = (MASK)(ALL >> (vectors * LANES - count));
+            if (by_columns)
+                NAME(pack_turned)(depth, left + j * apart, apart, vectors, count, packed);
+            else
+                NAME(pack_rows)(depth, left + j, apart, vectors, last, packed);
+            of[by_columns][vectors - 1](j + count, depth, left, apart, packed, vectors * LANES, last, 1,
+                                        low ? 1 : 0, c + j, p, NULL);
+        }
+    }
+    for (long i = 0; i < p; i++)
+        for (long j = 0; j < i; j++) c[i * p + j] = c[j * p + i];
+}
