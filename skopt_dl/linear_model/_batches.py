@@ -17,7 +17,6 @@ from skopt_dl._sklearn.arrays import (
     HOST,
     Place,
     host_dtype,
-    is_foreign,
     on_host,
     put_beside,
     send,
@@ -169,7 +168,7 @@ class BatchedClassifierMixin:
         Parameters
         ----------
         batches : iterable
-            Yields ``(X, y)`` or ``(X, y, sample_weight)``: dense host data as for `fit`. It is
+            Yields ``(X, y)`` or ``(X, y, sample_weight)``: dense data as for `fit`. It is
             iterated once for each pass, so a list, or an object whose ``__iter__`` starts anew;
             not a generator.
         y : None
@@ -198,9 +197,11 @@ class BatchedClassifierMixin:
                 "__iter__ starts anew"
             )
         sums: ClassSums = {}
-        dtype = None
-        for block in checked_batches(self, batches, labels=True):
-            dtype = block[0].dtype if dtype is None else dtype
+        dtype, place = None, HOST
+        for batch in batches:
+            place = Place.of(split_batch(self, batch)[0])
+            block = checked_batch(self, batch, labels=True, first=dtype is None)
+            dtype = np.dtype(host_dtype(block[0])) if dtype is None else dtype
             sums = add_class_sums([sums, class_sums(block)])
         if dtype is None:
             raise ValueError(f"{type(self).__name__}.fit_batches was given no batch")
@@ -218,6 +219,8 @@ class BatchedClassifierMixin:
         )
         store_logistic(self, unpack, result)
         self.solver_ = self._name_of_solver(result)
+        if place != HOST:
+            send(self, place)
         return self
 
 
@@ -231,7 +234,7 @@ class StreamTotal:
 
     def __call__(self, function: Callable[..., Any], *args: Any) -> Any:
         total = None
-        for block in checked_batches(self.model, self.batches, labels=True, first=False):
+        for block in _again(self.model, self.batches):
             part = function(self.prepare(block), *args)
             if total is None:
                 total = part
@@ -247,7 +250,7 @@ class StreamTotal:
     def step(self, function: Callable[..., Any], states: list[Any], *args: Any) -> tuple[Any, Any]:
         """New states and the sum of what they contribute."""
         new, total = [], None
-        blocks = checked_batches(self.model, self.batches, labels=True, first=False)
+        blocks = _again(self.model, self.batches)
         for block, state in zip(blocks, states, strict=True):
             after, part = function(self.prepare(block), state, *args)
             new.append(after)
@@ -255,23 +258,15 @@ class StreamTotal:
         return new, total
 
 
-def checked_batches(
-    model: Any, batches: Iterable[Any], *, labels: bool = False, first: bool = True
-) -> Iterator[Block]:
-    """Each batch validated; the first one says how many features there are."""
+def _again(model: Any, batches: Iterable[Any]) -> Iterator[Block]:
+    """Each batch of a classifier that has been seen before, validated."""
     for batch in batches:
-        yield checked_batch(model, batch, labels=labels, first=first)
-        first = False
+        yield checked_batch(model, batch, labels=True, first=False)
 
 
 def checked_batch(model: Any, batch: Any, *, labels: bool = False, first: bool = True) -> Block:
-    """``(X, y, weights)`` of one batch, dense; of labels on the host."""
+    """``(X, y, weights)`` of one batch, dense; labels are the host's."""
     X, y, weights = split_batch(model, batch)
-    if labels and is_foreign(X):
-        raise TypeError(
-            f"{type(model).__name__} takes batches on the host, but X is a "
-            f"{type(X).__module__}.{type(X).__name__}: give X.get()"
-        )
     X, y = check_X_y(
         model, X, y, accept_sparse=False, labels=labels, reset=first, multi_output=not labels
     )

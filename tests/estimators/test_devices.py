@@ -401,6 +401,31 @@ def test_batches_are_summed_where_they_are(
         cuda.partial_fit(X[:9], y[:9])
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_labelled_batches_are_summed_where_they_are(
+    classes: int, dtype: str, device: Any, device1_for_cuda: Place
+) -> None:
+    X, y = BY_NAME["LogisticRegression"].make_data(0)
+    X, y = X.astype(dtype), np.array(["ant", "bee", "cat"])[np.minimum(y, classes - 1)]
+    weights = np.linspace(0.5, 1.5, len(y))
+    parts = [slice(0, 25), slice(25, 60)]
+    batches = [(X[p], y[p], weights[p]) for p in parts]
+    away = [
+        tuple(there(a[p], device) if a is not y else y[p] for a in (X, y, weights)) for p in parts
+    ]
+    host, model, cuda = (
+        skopt_dl.LogisticRegression(tol=1e-8, device=d) for d in (None, None, "cuda")
+    )
+    for one, given in ((host, batches), (model, away), (cuda, batches)):
+        one.fit_batches(given)
+    assert model.coef_.device == device and model.coef_.dtype == away[0][0].dtype
+    np.testing.assert_allclose(here(model.coef_), host.coef_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(model.predict(away[0][0]), host.predict(X[parts[0]]))
+    assert type(cuda.coef_) is np.ndarray
+    np.testing.assert_allclose(cuda.coef_, host.coef_, rtol=1e-5, atol=1e-7)
+
+
 def test_gpu_without_a_gpu_names_what_to_install() -> None:
     if _gpu() is not None:
         pytest.skip("there is a GPU here")
