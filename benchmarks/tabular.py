@@ -73,6 +73,12 @@ MODELS: dict[str, Callable[[int], Any]] = {
     "MLPClassifier": standardised,
     KNOWN: Boosting,
     "TabularMLPClassifier": lambda seed: TabularMLPClassifier(random_state=seed),
+    "the same, all with bins": lambda seed: TabularMLPClassifier(
+        numerical_embedding="piecewise_linear", random_state=seed
+    ),
+    "the same without bins": lambda seed: TabularMLPClassifier(
+        numerical_embedding=None, random_state=seed
+    ),
     "the same with ReLU": lambda seed: TabularMLPClassifier(activation="relu", random_state=seed),
     "the same by Adam": lambda seed: TabularMLPClassifier(solver="adam", random_state=seed),
     "the same by Muon": lambda seed: TabularMLPClassifier(solver="muon", random_state=seed),
@@ -118,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
             found[model][name] = np.mean([trial(make, X, y, *split) for split in splits], axis=0)
             error, loss, seconds = found[model][name]
             print(
-                f"{name:<14} {model:<22} error {error:.4f}  log-loss {loss:.4f}  {seconds:6.1f} s"
+                f"{name:<14} {model:<24} error {error:.4f}  log-loss {loss:.4f}  {seconds:6.1f} s"
             )
     print(
         f"\nshifted geometric mean over {len(enough) or len(names)} sets, and seconds of all fits"
@@ -130,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     known = means[KNOWN]
     for model, (error, loss, seconds) in means.items():
         print(
-            f"  {model:<22} {error:.4f} / {loss:.4f}   {seconds:.0f} s   "
+            f"  {model:<24} {error:.4f} / {loss:.4f}   {seconds:.0f} s   "
             f"of the boosting's: {error / known[0]:.3f} / {loss / known[1]:.3f}"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -24,9 +25,9 @@ from skopt_dl.neural_network.problem import NetworkProblem
 from skopt_dl.neural_network.table_encoder import TableEncoder
 from skopt_dl.search.schedules import Cosine
 
-# Members of "auto": fewer rows need more of them, and each costs less.
+# Members of "auto".
+MEMBERS = 12
 FEW_ROWS = 1500
-MEMBERS, MEMBERS_OF_FEW = 8, 10
 # Fewer rows than this are all trained on: a held-out part would be too small to choose by.
 TOO_FEW_TO_HOLD_OUT = 20
 # Batches of "auto": so small that an epoch has about this many updates, within bounds.
@@ -37,10 +38,13 @@ UPDATES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
 # worse where there is much (``python -m benchmarks.tabular``).
 PLAN, PLAN_OF_MUON = (0.006, 64), (0.02, 32)
 
+# What numbers become with "auto" for every other member, besides their scaled selves. Either is
+# better on some tables, and the two err differently.
+EMBEDDING = "piecewise_linear"
+
 ENCODER_PARAMETERS = (
     "categorical_features",
     "max_levels",
-    "numerical_embedding",
     "n_bins",
     "dtype",
     "random_state",
@@ -73,6 +77,7 @@ class TabularPerceptron(EngineEstimator):
     # automatic activation.
     _auto_solvers: ClassVar[tuple[str, ...]]
     _auto_activation: ClassVar[Any]
+    _embeddings: ClassVar[tuple[str | None, ...]] = (None, "piecewise_linear", "periodic")
 
     @abstractmethod
     def _check_target(self, y: Any) -> np.ndarray:
@@ -102,6 +107,7 @@ class TabularPerceptron(EngineEstimator):
         if not self._is_auto("learning_rate_init"):
             check_number(self, "learning_rate_init", low=0, open_low=True)
         check_number(self, "validation_fraction", low=0, high=0.5)
+        check_choice(self, "numerical_embedding", self._embeddings)
         check_choice(self, "dtype", ("float32", "float64"))
         check_start(self.initialisation)
         check_running(self)
@@ -119,7 +125,8 @@ class TabularPerceptron(EngineEstimator):
         self._rule = self.solver
         if self._is_auto("solver"):
             turns = self._auto_solvers if n >= FEW_ROWS else ("adam",)
-            self._rule = turns[k % len(turns)]
+            # Each view of the table has each solver.
+            self._rule = turns[k // len(self._views) % len(turns)]
         rate, epochs = PLAN_OF_MUON if self._rule == "muon" else PLAN
         self._rate = rate if self._is_auto("learning_rate_init") else self.learning_rate_init
         self._epochs = epochs if self._is_auto("max_iter") else self.max_iter
@@ -172,10 +179,10 @@ class TabularPerceptron(EngineEstimator):
         """
         self._check_parameters()
         rows = self._read(X, y, sample_weight)
-        net = self._network(rows)
+        self._set_layers(rows)
         rng = check_random_state(self.random_state)
         n_parts = self._n_parts(rows.n_rows)
-        n_members = self._n_members(rows.n_rows)
+        n_members = self._n_members()
         self.members_: list[np.ndarray] = []
         self.validation_losses_: list[list[float]] = []
         reports, outputs, held_rows, n_iter, solvers = [], [], [], 0, []
@@ -190,7 +197,8 @@ class TabularPerceptron(EngineEstimator):
                 out = (half - k) % (2 * n_parts) < 2
                 held_rows.append(np.flatnonzero(out))
                 train, held = rows[np.flatnonzero(~out)], rows[held_rows[-1]]
-            problem, best = self._member(net, train, held, rng)
+            train, held = self._seen(train, k), None if held is None else self._seen(held, k)
+            problem, best = self._member(train, held, rng)
             result = self._solve(
                 problem,
                 tol=None,
@@ -209,7 +217,7 @@ class TabularPerceptron(EngineEstimator):
             solvers.append(SOLVERS.name_of(result.solver))
             n_iter = max(n_iter, result.n_iter)
             if held is not None:
-                outputs.append(self._raw.predict(w, held.X))
+                outputs.append(self._raw(held.X.shape[1]).predict(w, held.X))
         self._learn_from_held_out(outputs, held_rows, rows)
         self.n_iter_ = n_iter
         self.solve_report_ = reports
@@ -224,9 +232,11 @@ class TabularPerceptron(EngineEstimator):
         """
         self._check_parameters()
         rows = self._read(X, y, sample_weight)
+        self._set_layers(rows)
         rng = check_random_state(self.random_state)
+        self._set_layers(rows)
         self._set_plan(rows.n_rows)
-        return self._member(self._network(rows), rows, None, rng)[0]
+        return self._member(self._seen(rows, 0), None, rng)[0]
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         if y is None:
@@ -242,9 +252,15 @@ class TabularPerceptron(EngineEstimator):
             used = np.flatnonzero(weights)
             y = np.asarray(y)
             X, y, weights = _safe_indexing(X, used), y[used], weights[used]
-        encoder = TableEncoder(**{name: getattr(self, name) for name in ENCODER_PARAMETERS})
+        embedding = EMBEDDING if self._is_auto("numerical_embedding") else self.numerical_embedding
+        known = {name: getattr(self, name) for name in ENCODER_PARAMETERS}
+        encoder = TableEncoder(numerical_embedding=embedding, **known)
         Z = encoder.fit_transform(X)
         self.encoder_ = encoder
+        every = np.arange(Z.shape[1])
+        self._views = [every]
+        if self._is_auto("numerical_embedding") and encoder.embedded.shape[0]:
+            self._views.append(np.setdiff1d(every, encoder.embedded))
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(encoder, name):
                 setattr(self, name, getattr(encoder, name))
@@ -255,12 +271,20 @@ class TabularPerceptron(EngineEstimator):
         targets, labels = self._encode_target(y, weights)
         return Rows(Z, np.ascontiguousarray(targets, dtype=Z.dtype), labels, weights)
 
-    def _network(self, rows: Rows) -> Network:
-        sizes = [rows.X.shape[1], *self._hidden_sizes(), rows.targets.shape[1]]
-        net = Network(sizes, self._chosen_activation(sizes, rows), self._output)
-        # Raw outputs are what the held-out loss, the temperature and the average start from.
-        self._raw = Network(sizes, net.activation, "identity")
-        return net
+    def _seen(self, rows: Rows, k: int) -> Rows:
+        """The columns that member ``k`` is given."""
+        X = rows.X[:, self._views[k % len(self._views)]]
+        return Rows(np.ascontiguousarray(X), rows.targets, rows.labels, rows.weights)
+
+    def _raw(self, n_columns: int) -> Network:
+        """The network of a member whose answer is what the held-out loss, the temperature and the
+        average start from: its raw outputs."""
+        return Network([n_columns, *self._layers], self._activation, "identity")
+
+    def _set_layers(self, rows: Rows) -> None:
+        """Sizes of the layers above the inputs, and what the hidden ones apply."""
+        self._layers = [*self._hidden_sizes(), rows.targets.shape[1]]
+        self._activation = self._chosen_activation([rows.X.shape[1], *self._layers], rows)
 
     def _chosen_activation(self, sizes: list[int], rows: Rows) -> Any:
         if not self._is_auto("activation"):
@@ -278,8 +302,10 @@ class TabularPerceptron(EngineEstimator):
                 return "relu"
         return self._auto_activation
 
-    def _member(self, net: Network, train: Rows, held: Rows | None, rng: Any) -> Any:
+    def _member(self, train: Rows, held: Rows | None, rng: Any) -> Any:
         """The problem of one member and the rule that keeps its best epoch."""
+        sizes, raw = [train.X.shape[1], *self._layers], self._raw(train.X.shape[1])
+        net = Network(sizes, self._activation, self._output)
         self._batch_size = self._auto_batch(train.n_rows)
         w = packed(drawn(self.initialisation, net, rng), train.X)
         # The first outputs say nothing: no member has to unlearn a random answer.
@@ -297,7 +323,7 @@ class TabularPerceptron(EngineEstimator):
         learn(self.initialisation, problem, rng)
         loss: Callable[[Any], float] | None = None
         if held is not None:
-            loss = lambda w: self._held_out_loss(self._raw.predict(w, held.X), held)  # noqa: E731
+            loss = lambda w: self._held_out_loss(raw.predict(w, held.X), held)  # noqa: E731
         return problem, BestEpoch(self._epochs, loss)
 
     def _n_parts(self, n: int) -> int:
@@ -306,10 +332,8 @@ class TabularPerceptron(EngineEstimator):
             return 0
         return max(2, round(1 / self.validation_fraction))
 
-    def _n_members(self, n: int) -> int:
-        if self.n_ensemble != "auto":
-            return self.n_ensemble
-        return MEMBERS if n >= FEW_ROWS else MEMBERS_OF_FEW
+    def _n_members(self) -> int:
+        return MEMBERS if self._is_auto("n_ensemble") else self.n_ensemble
 
     def _unpack(self, w: Any) -> dict[str, Any]:
         return {"members_": [*self.members_, w]}
@@ -321,7 +345,11 @@ class TabularPerceptron(EngineEstimator):
         check_is_fitted(self)
         # In double precision a row's answer does not depend, to seven digits, on its neighbours.
         Z = self.encoder_.transform(X).astype(np.float64)
-        return [self._raw.predict(w.astype(np.float64), Z) for w in self.members_]
+        seen = [Z[:, columns] for columns in self._views]
+        return [
+            self._raw(X.shape[1]).predict(w.astype(np.float64), X)
+            for w, X in zip(self.members_, cycle(seen), strict=False)
+        ]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import exp, inf
+from math import exp, inf, log
 from typing import Any
 
 import numpy as np
@@ -106,9 +106,11 @@ def fitted_temperature(z: Any, codes: Any, weights: Any = None) -> float:
     return exp(float(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
-def means_of_two(p: list[np.ndarray], held: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of what each member and the next say about the rows that both held out, and which
-    rows these are.
+def seen_by_two(
+    p: list[np.ndarray], held: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each member and the next say about the rows that both held out, and which rows these
+    are; of each pair the member with an even number comes first.
 
     Parameters
     ----------
@@ -117,12 +119,44 @@ def means_of_two(p: list[np.ndarray], held: list[np.ndarray]) -> tuple[np.ndarra
     held : list of array of shape (n_k,)
         Positions of these rows.
     """
-    means, rows = [np.zeros((0, p[0].shape[1]))], [np.zeros(0, np.intp)]
+    none = np.zeros((0, p[0].shape[1]))
+    even, odd, rows = [none], [none], [np.zeros(0, np.intp)]
     for k in range(len(p) - 1):
         both, one, two = np.intersect1d(held[k], held[k + 1], return_indices=True)
-        means.append((p[k][one] + p[k + 1][two]) / 2)
+        pair = [p[k][one], p[k + 1][two]]
+        even.append(pair[k % 2])
+        odd.append(pair[1 - k % 2])
         rows.append(both)
-    return np.concatenate(means), np.concatenate(rows)
+    return np.concatenate(even), np.concatenate(odd), np.concatenate(rows)
+
+
+def fitted_share(one: Any, two: Any, codes: Any, weights: Any = None) -> float:
+    r"""The share s for which ``(1 - s) one + s two`` has the smallest log-loss on held-out rows.
+
+    Parameters
+    ----------
+    one, two : array of shape (n, K)
+        Probabilities of two classifiers for rows that neither was trained on.
+    codes : array of shape (n,)
+        The classes of the rows, as columns.
+    weights : array of shape (n,), optional
+        Sample weights.
+
+    Returns
+    -------
+    float
+        Between 0 and 1. The prior :math:`4 s (1 - s)`, worth one sample, decides where the rows
+        say nothing.
+    """
+    at = np.arange(codes.shape[0])
+    a, b = np.asarray(one, np.float64)[at, codes], np.asarray(two, np.float64)[at, codes]
+    tiny = np.finfo(np.float64).tiny
+
+    def loss(s: float) -> float:
+        each = -np.log(np.maximum((1 - s) * a + s * b, tiny))
+        return float(np.average(each, weights=weights)) - log(4 * s * (1 - s)) / at.shape[0]
+
+    return float(minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded").x)
 
 
 def sharpened(p: Any, power: float) -> np.ndarray:
@@ -133,7 +167,7 @@ def sharpened(p: Any, power: float) -> np.ndarray:
 
 
 def fitted_sharpness(
-    p: Any, codes: Any, weights: Any = None, *, n_members: int, n_averaged: int = 2
+    p: Any, codes: Any, weights: Any = None, *, n_members: float, n_averaged: float = 2
 ) -> float:
     r"""The power that makes the mean of ``n_members`` classifiers as sure as it may be.
 
@@ -150,8 +184,9 @@ def fitted_sharpness(
         The classes of the rows, as columns of ``p``.
     weights : array of shape (n,), optional
         Sample weights.
-    n_members, n_averaged : int
-        Members that answer, and members of each mean in ``p``; at least 2.
+    n_members, n_averaged : float
+        Members that answer, and members of each mean in ``p``, above 1; of members with shares
+        :math:`s_m` of the answer there are as many as :math:`1 / \sum_m s_m^2`.
 
     Returns
     -------

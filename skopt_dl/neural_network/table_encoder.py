@@ -210,6 +210,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             rows = np.zeros((table.n_rows, 1))
         return np.ascontiguousarray(rows, dtype=self.dtype)
 
+    @property
+    def embedded(self) -> np.ndarray:
+        """Positions of the encoded columns that the numerical embedding makes."""
+        check_is_fitted(self)
+        count = 0 if self._embedding is None else sum(self._embedding.widths)
+        return self._varies.shape[0] + np.arange(count)
+
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the encoded columns.
 

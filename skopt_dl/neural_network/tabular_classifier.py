@@ -16,10 +16,11 @@ from skopt_dl.activations import SELU, Parametric
 from skopt_dl.kernels.generic_network import respond
 from skopt_dl.neural_network._tabular import Rows, TabularPerceptron
 from skopt_dl.neural_network.held_out import (
+    fitted_share,
     fitted_sharpness,
     fitted_temperature,
     log_loss,
-    means_of_two,
+    seen_by_two,
     sharpened,
 )
 
@@ -34,13 +35,15 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
        \qquad q_{ik} = (1 - \epsilon) [y_i = k] + \epsilon / K
 
     and keeps the epoch with the smallest log-loss on its part, at the best temperature there. One
-    temperature T is fitted to what all members say about the rows they have not seen. The mean of
-    M members that err differently is more cautious than each: the answer is
+    temperature T is fitted to what all members say about the rows they have not seen. A mean of
+    members that err differently is more cautious than each: the answer is
 
-    .. math:: p_k \propto \Big( \frac1M \sum_m \operatorname{softmax}(z_m / T)_k \Big)^c,
-       \qquad \log c = 2 \big(1 - \tfrac1M \big) \log c_2
+    .. math:: p_k \propto \Big( \sum_m s_m \operatorname{softmax}(z_m / T)_k \Big)^c,
+       \qquad \log c = 2 \Big(1 - \sum_m s_m^2 \Big) \log c_2
 
     where :math:`c_2` is the best power for the mean of two, fitted to rows that both held out.
+    Members with an even number are given the embedded numbers too, the others not; the shares
+    :math:`s_m` of these two kinds are fitted to rows that one of each held out.
 
     Parameters
     ----------
@@ -72,7 +75,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     label_smoothing : float, default=0.1
         The share :math:`\epsilon` of each target that is spread over all classes.
     n_ensemble : int or "auto", default="auto"
-        Members; "auto" is 8, and 10 below 1500 rows.
+        Members; "auto" is 12.
     validation_fraction : float, default=0.1
         Share of the rows that each member holds out, at most 1/2: members take turns, and two in
         succession share half. 0, or fewer than 20 rows, holds nothing out: the last epoch is kept,
@@ -83,8 +86,9 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         Which columns are categories, see `TableEncoder`.
     max_levels : int, default=64
         Categories with more levels are coded by signs, see `TableEncoder`.
-    numerical_embedding : str or None, default="piecewise_linear"
-        What else a number becomes: ``None``, "piecewise_linear" or "periodic", see `TableEncoder`.
+    numerical_embedding : str or None, default="auto"
+        What else a number becomes: ``None``, "piecewise_linear" or "periodic", see `TableEncoder`;
+        "auto" is "piecewise_linear" for half of the members and nothing for the others, in turns.
     n_bins : int, default=32
         Columns of the numerical embedding of a number, at most.
     dtype : {"float32", "float64"}, default="float32"
@@ -104,6 +108,8 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         Makes the rows.
     members_ : list of array of shape (n_parameters,)
         The parameters of each member.
+    shares_ : array of shape (n_members,)
+        The part :math:`s_m` of each member in the answer; they sum to one.
     temperature_ : float
         What the raw outputs are divided by.
     sharpness_ : float
@@ -131,7 +137,8 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     -----
     A level that `fit` has not seen is unknown, and no error. Constant columns and columns without
     any value are left out. Networks trained by Muon are better where there is little noise, those
-    by Adam where there is much: half of the members by each have most of both.
+    by Adam where there is much, and so it is with embedded numbers and plain ones, on other tables:
+    a quarter of the members of each kind have most of all.
 
     References
     ----------
@@ -154,6 +161,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     _output: ClassVar[str] = "softmax"
     _auto_solvers: ClassVar[tuple[str, ...]] = ("muon", "adam")
     _auto_activation: ClassVar[Any] = Parametric(SELU())
+    _embeddings: ClassVar[tuple[str | None, ...]] = ("auto", *TabularPerceptron._embeddings)
     _host_attributes: ClassVar[frozenset[str]] = frozenset({"classes_"})
 
     def __init__(
@@ -174,7 +182,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         calibrate: bool = True,
         categorical_features: Any = "from_dtype",
         max_levels: int = 64,
-        numerical_embedding: str | None = "piecewise_linear",
+        numerical_embedding: str | None = "auto",
         n_bins: int = 32,
         dtype: str = "float32",
         random_state: Any = None,
@@ -232,17 +240,26 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         self, outputs: list[np.ndarray], held: list[np.ndarray], rows: Rows
     ) -> None:
         self.temperature_ = self.sharpness_ = 1.0
+        self.shares_ = np.full(len(self.members_), 1 / len(self.members_))
         if not (self.calibrate and outputs):
             return
         known = rows[np.concatenate(held)]
         T = fitted_temperature(np.concatenate(outputs), known.labels, known.weights)
-        of_two, at = means_of_two([respond("softmax", z / T) for z in outputs], held)
-        if at.shape[0]:
-            known = rows[at]
-            self.sharpness_ = fitted_sharpness(
-                of_two, known.labels, known.weights, n_members=len(outputs)
-            )
         self.temperature_ = T
+        even, odd, at = seen_by_two([respond("softmax", z / T) for z in outputs], held)
+        if not at.shape[0]:
+            return
+        known, n_members = rows[at], len(outputs)
+        if len(self._views) == 2:
+            share = fitted_share(even, odd, known.labels, known.weights)
+            sees = np.arange(n_members) % 2
+            self.shares_ = np.where(sees, share / np.sum(sees), (1 - share) / np.sum(1 - sees))
+        self.sharpness_ = fitted_sharpness(
+            (even + odd) / 2,
+            known.labels,
+            known.weights,
+            n_members=1 / float(np.sum(self.shares_**2)),
+        )
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
@@ -257,8 +274,10 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         array of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        z = self._outputs(X)
-        mean = sum(respond("softmax", each / self.temperature_) for each in z) / len(z)
+        mean = sum(
+            share * respond("softmax", z / self.temperature_)
+            for share, z in zip(self.shares_, self._outputs(X), strict=True)
+        )
         return sharpened(mean, self.sharpness_)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

@@ -48,7 +48,7 @@ class TabularMLPRegressor(RegressorMixin, TabularPerceptron):
         How the hidden weights are drawn: "glorot", "he", "lecun", "orthogonal", "sparse" or an
         instance, with a last layer of zeros; a `Pretraining` learns all of them first.
     n_ensemble : int or "auto", default="auto"
-        Members; "auto" is 8, and 10 below 1500 rows.
+        Members; "auto" is 12.
     validation_fraction : float, default=0.1
         Share of the rows that each member holds out, at most 1/2: members take turns, so that few
         members see all rows. 0, or fewer than 20 rows, holds nothing out: the last epoch is kept.

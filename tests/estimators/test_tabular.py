@@ -19,10 +19,11 @@ from skopt_dl import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
 from skopt_dl.activations import SELU, Parametric
 from skopt_dl.neural_network._numbers import edges_of
 from skopt_dl.neural_network.held_out import (
+    fitted_share,
     fitted_sharpness,
     fitted_temperature,
-    means_of_two,
     parts,
+    seen_by_two,
     sharpened,
 )
 from skopt_dl.solvers import Adam
@@ -213,7 +214,8 @@ def test_each_member_keeps_its_best_epoch_and_the_plan_is_no_failure() -> None:
     assert model.n_iter_ == 15
     assert [report.status for report in model.solve_report_] == ["stopped"] * 2
     held = parts(y, 20, np.random.RandomState(0)) < 2
-    z = model._raw.predict(model.members_[0], model.encoder_.transform(X[held]))
+    Z = model.encoder_.transform(X[held])
+    z = model._raw(Z.shape[1]).predict(model.members_[0], Z)
     T = fitted_temperature(z, y[held])
     assert reference_log_loss(y[held], softmax(z / T)) == pytest.approx(
         min(model.validation_losses_[0]), rel=1e-5
@@ -296,11 +298,63 @@ def test_members_hold_half_of_their_rows_out_together() -> None:
             halves = max(0, 2 - abs(i - j))
             assert 7 * halves <= common[i][j] <= 8 * halves, (i, j)
     p = [np.full((len(rows), 2), k, float) for k, rows in enumerate(seen)]
-    means, at = means_of_two(p, seen)
-    np.testing.assert_array_equal(at[: common[0][1]], np.intersect1d(seen[0], seen[1]))
-    np.testing.assert_array_equal(means[: common[0][1]], 0.5)
-    np.testing.assert_array_equal(means[-common[2][3] :], 2.5)
-    assert len(at) == len(means) == common[0][1] + common[1][2] + common[2][3]
+    even, odd, at = seen_by_two(p, seen)
+    counts = [common[k][k + 1] for k in range(3)]
+    np.testing.assert_array_equal(at[: counts[0]], np.intersect1d(seen[0], seen[1]))
+    for k, said in ((0, even), (1, odd)):
+        expected = np.repeat([[0, 2, 2], [1, 1, 3]][k], counts)
+        np.testing.assert_array_equal(said, np.column_stack([expected, expected]))
+    assert len(at) == sum(counts)
+
+
+def test_the_share_of_two_classifiers_is_the_best_one() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 3000)
+    near = softmax(rng.standard_normal((3000, 3)) + 2 * np.eye(3)[codes])
+    far = softmax(rng.standard_normal((3000, 3)) + 1.5 * np.eye(3)[codes])
+    share = fitted_share(near, far, codes)
+    assert 0.05 < share < 0.5
+    losses = [
+        reference_log_loss(codes, (1 - s) * near + s * far)
+        for s in (share - 0.03, share, share + 0.03)
+    ]
+    assert losses[1] < min(losses[0], losses[2])
+    assert fitted_share(far, near, codes) == pytest.approx(1 - share, abs=1e-4)
+    # Without rows that tell them apart each has half.
+    assert fitted_share(near, near, codes) == pytest.approx(0.5, abs=1e-4)
+    counts = rng.integers(0, 3, 3000)
+    rows = np.repeat(np.arange(3000), counts)
+    weighted = fitted_share(near, far, codes, counts)
+    assert weighted == pytest.approx(fitted_share(near[rows], far[rows], codes[rows]), abs=1e-3)
+    assert abs(weighted - share) > 1e-3
+
+
+def test_members_see_the_table_in_turns() -> None:
+    """A number whose place among many steps decides, and a product of two: one view has each."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 2))
+    stairs = (np.floor(4 * X[:, 0]) % 2).astype(int)
+    given = {**QUICK, "n_ensemble": 4, "max_iter": 30}
+    model = TabularMLPClassifier(**given).fit(X, stairs)
+    sizes = [w.shape[0] for w in model.members_]
+    embedded = TabularMLPClassifier(**given, numerical_embedding="piecewise_linear").fit(X, stairs)
+    plain = TabularMLPClassifier(**given, numerical_embedding=None).fit(X, stairs)
+    sizes_of = [m.members_[0].shape[0] for m in (embedded, plain)]
+    assert sizes == 2 * sizes_of and sizes_of[0] > sizes_of[1]
+    # The first members of both are one.
+    np.testing.assert_array_equal(model.members_[0], embedded.members_[0])
+    assert model.shares_.sum() == pytest.approx(1)
+    assert model.shares_[0] == model.shares_[2] > 0.4 > model.shares_[1] == model.shares_[3]
+    np.testing.assert_array_equal(plain.shares_, 0.25)
+    # Where there are no numbers there is one view.
+    words = np.asarray([["a"], ["b"]] * 100, dtype=object)
+    told = TabularMLPClassifier(**given).fit(words, words[:, 0])
+    assert len({w.shape[0] for w in told.members_}) == 1
+    np.testing.assert_array_equal(told.shares_, 0.25)
+    with pytest.raises(ValueError, match="numerical_embedding='auto'"):
+        TabularMLPRegressor(**given, numerical_embedding="auto").fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="numerical_embedding='spline'"):
+        TabularMLPClassifier(**given, numerical_embedding="spline").fit(X, stairs)
 
 
 def test_one_member_or_no_calibration_is_not_sharpened() -> None:
@@ -319,7 +373,7 @@ def test_the_plan_follows_solver_and_rows() -> None:
     assert (large.solver_, large._rate, large.n_iter_) == ("muon", 0.02, 32)
     both = TabularMLPClassifier(**{**given, "n_ensemble": 3}).fit(X, y)
     assert both.solver_ == "muon, adam"
-    assert [len(losses) for losses in both.validation_losses_] == [32, 64, 32]
+    assert [len(losses) for losses in both.validation_losses_] == [32, 32, 64]
     small = TabularMLPClassifier(**given).fit(X[:400], y[:400])
     assert (small.solver_, small._rate, small.n_iter_) == ("adam", 0.006, 64)
     named = TabularMLPClassifier(**given, solver="nadam", max_iter=3).fit(X, y)
@@ -346,9 +400,9 @@ def test_the_automatic_activation_follows_rows_and_solver() -> None:
     ):
         by_hand = clone(model).set_params(activation=expected).fit(X[:n], y[:n])
         found = model.fit(X[:n], y[:n])
-        assert found._raw.activation == expected
+        assert found._activation == expected
         np.testing.assert_array_equal(found.members_[0], by_hand.members_[0])
-    assert TabularMLPRegressor(**given).fit(X, X[:, 0])._raw.activation == "relu"
+    assert TabularMLPRegressor(**given).fit(X, X[:, 0])._activation == "relu"
 
 
 def test_parts_are_balanced() -> None:
