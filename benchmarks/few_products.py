@@ -19,9 +19,16 @@ import numpy as np
 
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.design import Dense
-from skopt_dl.linops.products import by_columns, products_by_parts, there_and_back
+from skopt_dl.linops.products import (
+    by_columns,
+    product,
+    product_back,
+    products_by_parts,
+    there_and_back,
+)
 
 SHAPES = ((500, 20_000), (3000, 3000), (20_000, 500), (100_000, 200))
+SEVERAL = ((1437, 64, 10), (10_000, 40, 10), (5000, 300, 20), (500, 20_000, 12), (20_000, 500, 200))
 NEAR = ((4000, 300), (10_000, 100))
 
 
@@ -59,6 +66,22 @@ def main(arguments: list[str] | None = None) -> None:
             assert np.allclose(ways[0]()[1], ways[1]()[1])
             times = medians(ways, 1 if options.smoke else options.repeat)
             print(f"{n} x {p:<7}{order:<7}" + "".join(f"{t:10.2f}" for t in times))
+    print(
+        f"\n{'in C order':<14}{'vectors':<9}{'(R.T X).T':>10}{'tiles':>10}"
+        + "  (W.T X.T).T, tiles  ms"
+    )
+    for n, p, k in ((400, 300, 5),) if options.smoke else SEVERAL:
+        X, R, W = (rng.standard_normal(shape) for shape in ((n, p), (n, k), (p, k)))
+        ways = (
+            lambda X=X, R=R: (R.T @ X).T,
+            partial(product_back, X, R),
+            lambda X=X, W=W: (W.T @ X.T).T,
+            partial(product, X, W),
+        )
+        for i in (0, 2):
+            assert np.allclose(ways[i](), ways[i + 1]())
+        times = medians(ways, 1 if options.smoke else options.repeat)
+        print(f"{n} x {p:<7}{k:<9}" + "".join(f"{t:10.3f}" for t in times))
     print(f"\n{'to columns':<14}{'type':<9}{'at once':>10}{'blocks':>10}  ms")
     for n, p in ((400, 300),) if options.smoke else (*NEAR, *SHAPES):
         for dtype in (np.float64, np.float32):

@@ -16,6 +16,8 @@ from skopt_dl.linops.products import (
     by_columns,
     gram,
     leaves_cache,
+    product,
+    product_back,
     products_by_parts,
     reads_once,
     there_and_back,
@@ -91,12 +93,12 @@ class Dense(LinearMap):
             used = self.xp.nonzero(w)[0]
             if GATHER_SHARE * used.shape[0] < self.shape[1]:
                 return self.X[:, used] @ w[used]
-        return self.X @ w if w.ndim == 1 else (w.T @ self.X.T).T
+        return self.X @ w if w.ndim == 1 else product(self.X, w)
 
     def rmatvec(self, r: Any) -> Any:
         if leaves_cache(self.X) and r.ndim == 2 and 1 < r.shape[1] <= FEW:
             return products_by_parts(self.X, r)
-        return self.X.T @ r if r.ndim == 1 else (r.T @ self.X).T
+        return self.X.T @ r if r.ndim == 1 else product_back(self.X, r)
 
     def reads_once(self, w: Any) -> bool:
         return reads_once(self.X, w)

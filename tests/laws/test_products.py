@@ -107,3 +107,25 @@ def test_inner_products_of_all_shapes_and_orders(dtype):
     X = np.ones((3000, 20), dtype)
     X[5, 3], X[7, 4] = np.inf, np.nan
     np.testing.assert_array_equal(inner_products(X), X.T @ X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("n", "p", "k"), [(1, 1, 1), (40, 9, 2), (300, 25, 11), (7, 0, 3), (0, 4, 2)]
+)
+def test_products_with_several_vectors(dtype, n, p, k):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)).astype(dtype)
+    W, R = rng.standard_normal((p, k)).astype(dtype), rng.standard_normal((n, k)).astype(dtype)
+    tolerance = 100 * np.finfo(dtype).eps
+    for A in (X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2]):
+        for V, U in ((W, R), (np.asfortranarray(W), np.asfortranarray(R))):
+            for found, exact in (
+                (products.product(A, V), X.astype(float) @ W),
+                (products.product_back(A, U), X.T.astype(float) @ R),
+            ):
+                assert found.dtype == dtype
+                np.testing.assert_allclose(found, exact, atol=tolerance * max(n, p))
+    # Vectors of another type have NumPy's product.
+    other = np.float64 if dtype is np.float32 else np.float32
+    assert products.product(X, W.astype(other)).dtype == np.float64

@@ -102,8 +102,9 @@ cdef _product(const floating[:, ::1] A, const floating[:, ::1] B, floating[:, ::
               bint turn_b, floating share, floating keep):
     cdef int inner = <int>(A.shape[0] if turn_a else A.shape[1])
     if out.shape[0] and out.shape[1] and inner:
-        mixed_gemm[floating](turn_a, turn_b, <int>out.shape[0], <int>out.shape[1], inner, share,
-                             &A[0, 0], &B[0, 0], keep, &out[0, 0])
+        with nogil:
+            mixed_gemm[floating](turn_a, turn_b, <int>out.shape[0], <int>out.shape[1], inner, share,
+                                 &A[0, 0], &B[0, 0], keep, &out[0, 0])
     elif out.shape[0] and out.shape[1]:
         whole = np.asarray(out)
         whole[...] = keep * whole if keep else 0
