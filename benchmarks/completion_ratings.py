@@ -104,6 +104,7 @@ def ratings(options: Any) -> None:
     print(f"Ratings ({len(y)}): error of a hidden tenth, seconds")
     models: dict[str, Predict] = {
         "ours, vb": ours(),
+        "ours, vb, noise by rows": ours(noise="rows"),
         "ours, gibbs": ours(solver="gibbs"),
         "ours, gibbs, 30 draws": ours(solver=Gibbs(n_burn=5, n_draws=30)),
         "ours, als": ours(solver="als"),
@@ -128,7 +129,7 @@ def ratings(options: Any) -> None:
             found.setdefault(name, []).append((_error(values, test[1]), seconds))
     for name, outcomes in found.items():
         error, seconds = np.mean(np.array(outcomes), axis=0)
-        print(f"  {name:22s} {error:.4f} {seconds:7.2f} s", flush=True)
+        print(f"  {name:24s} {error:.4f} {seconds:7.2f} s", flush=True)
     for mine, theirs in ((a, b) for a in found for b in found if "gibbs" in a and "myfm" in b):
         (error, seconds), (its, spent) = (np.array(found[name]).T for name in (mine, theirs))
         apart = error - its
