@@ -48,10 +48,10 @@ def goes_by_rows(problem: Any) -> bool:
     Off the host only where all inner products fit.
 
     scikit-learn's time over ours for 5 folds and 100 strengths, with inner products and without,
-    lasso and elastic net: 500 x 100, 5 targets: 2.6, 0.4 and 3.0, 0.4; 5000 x 200, 20 targets: 21,
-    0.5 and 28, 0.7; 500 x 1000, 5 targets: 1.5, 0.44 and 3.1, 0.8; 300 x 2000, 3 targets: 1.8, 0.5
-    and 2.1, 0.8; 100 x 1500, 5 targets: 1.6, 0.7 and 3.7, 1.6; 200 x 10000, 3 targets: 1.4, 0.7 and
-    2.6, 1.3 (python -m benchmarks.multi_task --both).
+    lasso and elastic net: 500 x 100, 5 targets: 2.6, 0.4 and 3.0, 0.4; 5000 x 200, 20 targets: 18,
+    0.5 and 25, 0.7; 500 x 1000, 5 targets: 1.6, 0.5 and 4.0, 0.7; 300 x 2000, 3 targets: 1.5, 0.6
+    and 2.5, 0.9; 100 x 1500, 5 targets: 1.7, 0.7 and 4.0, 1.8; 200 x 10000, 3 targets: 1.5, 0.7 and
+    2.8, 1.4 (python -m benchmarks.multi_task --both).
     """
     return bool(
         hasattr(problem.penalty, "prox_row")

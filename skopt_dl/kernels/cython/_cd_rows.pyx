@@ -6,6 +6,7 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport sqrt
 
+from skopt_dl.kernels.cython._sweeps cimport swept
 from skopt_dl.kernels.cython._vectors cimport axpy, dot, floating
 
 ctypedef fused integer:
@@ -93,13 +94,8 @@ def _dense(model, const floating[::1, :] X, floating[:, ::1] W, floating[::1, :]
                     c[k] += d[k] * mean[j]
                 indicator = max(indicator, size * sqrt(L))
         done += 1
-        if active:
-            active_left = active_left - 1 if indicator > again * full else 0
-        else:
-            full = indicator
-            active_left = max_active
-            if full <= target:
-                break
+        if swept(active, indicator, target, again, max_active, &full, &active_left):
+            break
     model.c[:] = c
     model.full_indicator, model.active_left = full, active_left
     return done, full
@@ -149,13 +145,8 @@ def _sparse(model, const floating[::1] data, const integer[::1] rows, const inte
                     c[k] += d[k] * mean[j]
                 indicator = max(indicator, size * sqrt(L))
         done += 1
-        if active:
-            active_left = active_left - 1 if indicator > again * full else 0
-        else:
-            full = indicator
-            active_left = max_active
-            if full <= target:
-                break
+        if swept(active, indicator, target, again, max_active, &full, &active_left):
+            break
     model.c[:] = c
     model.full_indicator, model.active_left = full, active_left
     return done, full

@@ -6,6 +6,8 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport fabs, sqrt
 
+from skopt_dl.kernels.cython._sweeps cimport swept
+
 ctypedef fused floating:
     float
     double
@@ -74,13 +76,8 @@ def _epochs(model, const floating[::1] data, const integer[::1] rows, const inte
                     c += change * mean[j]
                     indicator = max(indicator, fabs(change) * sqrt(L))
             done += 1
-            if active:
-                active_left = active_left - 1 if indicator > again * full else 0
-            else:
-                full = indicator
-                active_left = max_active
-                if full <= target:
-                    break
+            if swept(active, indicator, target, again, max_active, &full, &active_left):
+                break
     model.c, model.full_indicator, model.active_left = c, full, active_left
     PyErr_CheckSignals()
     return done, full
