@@ -128,9 +128,9 @@ def ratings(options: Any) -> None:
         rng = np.random.default_rng(seed)
         hidden = rng.random(len(y)) < 0.1
         train, test = (pairs[~hidden], y[~hidden]), (pairs[hidden], y[hidden])
-        models["ours, als, 4 turns"] = _tuned(few_turns, ALPHAS, *train, rng)
         if "cmfrec" in models:
             models["cmfrec"] = _tuned(cmfrec, GRID, *train, rng)
+        models["ours, als, 4 turns"] = _tuned(few_turns, ALPHAS, *train, rng)
         for name, predict in models.items():
             with contextlib.redirect_stderr(io.StringIO()):  # progress bars
                 seconds, values = seconds_of(lambda p=predict, a=train, b=test: p(*a, b[0]))

@@ -81,7 +81,7 @@ class DeviceClassifierMixin(ClassifierMixin):
 def plain_r2(y: Any, predicted: Any) -> float | None:
     """scikit-learn's ``r2_score`` of two vectors of one float type; ``None`` for anything else that
     it has a rule for, or raises on."""
-    if not (isinstance(y, np.ndarray) and isinstance(predicted, np.ndarray)):
+    if not type(y) is type(predicted) is np.ndarray:
         return None
     if y.ndim != 1 or y.shape != predicted.shape or len(y) < 2:
         return None
@@ -97,8 +97,7 @@ def plain_r2(y: Any, predicted: Any) -> float | None:
 def are_plain_labels(y: Any, predicted: Any) -> bool:
     """Whether both are vectors of integers, truth values or strings, of one length."""
     return (
-        isinstance(y, np.ndarray)
-        and isinstance(predicted, np.ndarray)
+        type(y) is type(predicted) is np.ndarray
         and y.ndim == 1
         and 0 < len(y) == len(predicted)
         and predicted.ndim == 1

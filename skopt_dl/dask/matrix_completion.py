@@ -24,6 +24,7 @@ from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
 from skopt_dl.matrix_completion.beliefs import settled
 from skopt_dl.matrix_completion.columns import Columns
 from skopt_dl.matrix_completion.posterior import KEPT
+from skopt_dl.matrix_completion.priors import of_the_unseen
 from skopt_dl.matrix_completion.rank import check_rank
 
 
@@ -376,10 +377,11 @@ def _attributes(data: ColumnData, Q: Any, alpha: float, **learned: Any) -> dict[
 
 
 def _believed(problem: ColumnPosterior, w: Any) -> dict[str, Any]:
-    b = problem.unpack(w)
+    b, data = problem.unpack(w), problem.data
+    b.mu, b.nu = map(of_the_unseen, (b.mu, b.nu), (data.n_seen, np.sum(problem.seen)))
     b.Q, b.T = settled(b, problem.seen > 0)
     learned = {name: getattr(b, part).copy() for name, part in KEPT.items()}
-    found = _attributes(problem.data, learned.pop("Q"), problem.penalty_per_entry(w), **learned)
+    found = _attributes(data, learned.pop("Q"), problem.penalty_per_entry(w), **learned)
     return {**found, "noise_variance_": 1 / float(b.tau[0])}
 
 

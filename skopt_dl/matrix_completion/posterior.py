@@ -189,6 +189,7 @@ class PosteriorProblem(Problem):
     def fitted(self, w: Any, draws: list[Any] | None) -> tuple[dict[str, Any], float]:
         """What `Columns` needs of an answer, and the penalty per entry."""
         xp, b, seen = self.xp, self.unpack(w), self.col_copies > 0
+        penalty, b = self.penalty_per_entry(b), self._expected(b)
         Q, T = settled(b, seen)
         b = replace(b, Q=Q, T=T)
         copied = {name: xp.asarray(getattr(b, part), copy=True) for name, part in KEPT.items()}
@@ -196,24 +197,30 @@ class PosteriorProblem(Problem):
             copied["eta"] = xp.asarray(b.eta, copy=True)
         stacked = None
         if draws is not None:
-            parts = [self.unpack(d) for d in draws]
+            parts = [self._expected(self.unpack(d)) for d in draws]
             if not bool(xp.all(seen)):
                 parts = [replace(p, Q=settled(p, seen)[0]) for p in parts]
             names = ("Q", "tau", "gamma", "mu", *(("eta",) if self.row_noise else ()))
             stacked = tuple(xp.stack([getattr(p, f) for p in parts]) for f in names)
-        return {**copied, "draws": stacked}, self.penalty_per_entry(b)
+        return {**copied, "draws": stacked}, penalty
 
     def entry_draws(self, draws: list[Any] | None, P: Any, S: Any, columns: Any) -> Draws:
         """What predicts entries with uncertainty; ``P`` and ``S`` are the final rows."""
-        parts = None if draws is None else [self.unpack(d) for d in draws]
+        parts = None if draws is None else [self._expected(self.unpack(d)) for d in draws]
         return Draws.of(parts, P, S, columns)
+
+    def _expected(self, b: Beliefs) -> Beliefs:
+        """With means of the priors as they are for what has not been seen."""
+        counts = (self.xp.sum(copies) for copies in (self.row_copies, self.col_copies))
+        mu, nu = map(priors.of_the_unseen, (b.mu, b.nu), counts)
+        return replace(b, mu=mu, nu=nu)
 
     def penalty_per_entry(self, b: Beliefs) -> float:
         r"""The strength of a ridge on the factors that weighs as much as the priors.
 
         Component l of size :math:`s_l = ((\gamma_l^{-1} + \mu_l^2) (\delta_l^{-1} +
         \nu_l^2))^{1/2}` is shrunk as by
-        :math:`\sqrt{mn} / (	au s_l \sum\omega)`; the mean with weights :math:`s_l^2`.
+        :math:`\sqrt{mn} / (\tau s_l \sum\omega)`; the mean with weights :math:`s_l^2`.
         """
         xp, k = self.xp, self.factor.k
         s = xp.sqrt(1 / b.gamma[:k] + b.mu[:k] ** 2) * xp.sqrt(1 / b.delta[:k] + b.nu[:k] ** 2)

@@ -54,6 +54,12 @@ def fitted_to_sums(xp: Any, count: Any, first: Any, second: Any, least: Any) -> 
     return count / xp.maximum(power, least), mean
 
 
+def of_the_unseen(mean: Any, count: Any) -> Any:
+    """What is expected of a row beside ``count`` others: their mean, where that of the prior counts
+    one more of zeros among them."""
+    return mean * ((count + 1) / count)
+
+
 def drawn(problem: Any, copies: Any, precision: Any, mean: Any, rng: Any) -> tuple[Any, Any]:
     """Draws of both, from what `fitted` gives for parameters without variances."""
     xp, count = problem.xp, to_float(problem.xp.sum(copies))

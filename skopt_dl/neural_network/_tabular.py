@@ -27,6 +27,7 @@ from skopt_dl.search.schedules import Cosine
 
 # Members of "auto".
 MEMBERS = 12
+# Fewer rows than this are few: Muon is slow on them, and what has many parameters learns noise.
 FEW_ROWS = 1500
 # Fewer rows than this are all trained on: a held-out part would be too small to choose by.
 TOO_FEW_TO_HOLD_OUT = 20
@@ -234,7 +235,6 @@ class TabularPerceptron(EngineEstimator):
         rows = self._read(X, y, sample_weight)
         self._set_layers(rows)
         rng = check_random_state(self.random_state)
-        self._set_layers(rows)
         self._set_plan(rows.n_rows)
         return self._member(self._seen(rows, 0), None, rng)[0]
 
@@ -273,6 +273,8 @@ class TabularPerceptron(EngineEstimator):
 
     def _seen(self, rows: Rows, k: int) -> Rows:
         """The columns that member ``k`` is given."""
+        if len(self._views) == 1:
+            return rows
         X = rows.X[:, self._views[k % len(self._views)]]
         return Rows(np.ascontiguousarray(X), rows.targets, rows.labels, rows.weights)
 

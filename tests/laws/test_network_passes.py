@@ -54,6 +54,17 @@ def test_each_pass_is_the_generic_one(activation, dtype):
             np.testing.assert_array_equal(d, before)
 
 
+def test_memory_of_another_network_or_precision_is_not_used():
+    rng, memory = np.random.default_rng(0), []
+    X = rng.standard_normal((30, 4))
+    for net in (Network((4, 9, 2), "tanh", "identity"), Network((4, 3, 5), "relu", "identity")):
+        w = rng.standard_normal(net.size)
+        for dtype in (np.float32, np.float64):
+            given = w.astype(dtype), X.astype(dtype)
+            made = bind(np, np.dtype(dtype)).network_forward(net, *given, memory)
+            close(made.raw, generic_passes.network_forward(net, *given).raw, dtype)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("output", ["identity", "logistic", "softmax", "exp"])
 @pytest.mark.parametrize(("n", "K"), [(700, 5), (3, 2500), (0, 4)])

@@ -14,8 +14,8 @@ cdef extern from "_elementwise.h" nogil:
     double s_poisson_loss(float*, const float*, const float*, double, long, long)
 
 
-cdef inline double output_loss(int kind, floating* z, const floating* y, const floating* s, double share,
-                         double floor, long n, long k) noexcept nogil:
+cdef inline double output_loss(int kind, floating* z, const floating* y, const floating* s,
+                               double share, double floor, long n, long k) noexcept nogil:
     if floating is float:
         if kind == 0:
             return s_squared_loss(z, y, s, share, n, k)

@@ -67,7 +67,6 @@ cdef class Forward:
         part.out, part.slope = self.out, self.slope
         return part
 
-
     cdef long at_a_time(self, long m):
         """Rows whose numbers, of ``m`` directions, are about as many as the parameters are."""
         cdef long each = 0
@@ -107,13 +106,11 @@ cdef void* _start(array):
 
 def network_forward(net, w, X, memory=None):
     """See `skopt_dl.kernels.generic_passes.network_forward`."""
-    cdef Forward made
+    cdef Forward made = memory[0] if memory else None
     cdef long n = X.shape[0]
     if len(net.shapes) > MAX_LAYERS:
         raise ValueError(f"a network may have {MAX_LAYERS} layers, not {len(net.shapes) + 1}")
-    if memory and (<Forward>memory[0]).room >= n:
-        made = memory[0]
-    else:
+    if made is None or made.room < n or made.net is not net or made.outs[0].dtype != w.dtype:
         stored = [*(f.kernel_id > RELU for f in net.activations), False]
         outs = [np.empty((n, columns), w.dtype) for _, columns in net.shapes]
         slopes = [
