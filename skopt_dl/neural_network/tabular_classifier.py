@@ -274,9 +274,10 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         array of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
+        outputs = self._outputs(X)
         mean = sum(
             share * respond("softmax", z / self.temperature_)
-            for share, z in zip(self.shares_, self._outputs(X), strict=True)
+            for share, z in zip(self.shares_, outputs, strict=True)
         )
         return sharpened(mean, self.sharpness_)
 
