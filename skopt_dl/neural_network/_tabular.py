@@ -199,7 +199,8 @@ class TabularPerceptron(EngineEstimator):
                 held_rows.append(np.flatnonzero(out))
                 train, held = rows[np.flatnonzero(~out)], rows[held_rows[-1]]
             train, held = self._seen(train, k), None if held is None else self._seen(held, k)
-            problem, best = self._member(train, held, rng)
+            raw = self._raws[k % len(self._views)]
+            problem, best = self._member(raw, train, held, rng)
             result = self._solve(
                 problem,
                 tol=None,
@@ -218,7 +219,7 @@ class TabularPerceptron(EngineEstimator):
             solvers.append(SOLVERS.name_of(result.solver))
             n_iter = max(n_iter, result.n_iter)
             if held is not None:
-                outputs.append(self._raw(held.X.shape[1]).predict(w, held.X))
+                outputs.append(raw.predict(w, held.X))
         self._learn_from_held_out(outputs, held_rows, rows)
         self.n_iter_ = n_iter
         self.solve_report_ = reports
@@ -236,7 +237,7 @@ class TabularPerceptron(EngineEstimator):
         self._set_layers(rows)
         rng = check_random_state(self.random_state)
         self._set_plan(rows.n_rows)
-        return self._member(self._seen(rows, 0), None, rng)[0]
+        return self._member(self._raws[0], self._seen(rows, 0), None, rng)[0]
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         if y is None:
@@ -278,15 +279,15 @@ class TabularPerceptron(EngineEstimator):
         X = rows.X[:, self._views[k % len(self._views)]]
         return Rows(np.ascontiguousarray(X), rows.targets, rows.labels, rows.weights)
 
-    def _raw(self, n_columns: int) -> Network:
-        """The network of a member whose answer is what the held-out loss, the temperature and the
-        average start from: its raw outputs."""
-        return Network([n_columns, *self._layers], self._activation, "identity")
-
     def _set_layers(self, rows: Rows) -> None:
         """Sizes of the layers above the inputs, and what the hidden ones apply."""
         self._layers = [*self._hidden_sizes(), rows.targets.shape[1]]
         self._activation = self._chosen_activation([rows.X.shape[1], *self._layers], rows)
+        # Raw outputs are what the held-out loss, the temperature and the average start from.
+        self._raws = [
+            Network([len(view), *self._layers], self._activation, "identity")
+            for view in self._views
+        ]
 
     def _chosen_activation(self, sizes: list[int], rows: Rows) -> Any:
         if not self._is_auto("activation"):
@@ -304,10 +305,10 @@ class TabularPerceptron(EngineEstimator):
                 return "relu"
         return self._auto_activation
 
-    def _member(self, train: Rows, held: Rows | None, rng: Any) -> Any:
-        """The problem of one member and the rule that keeps its best epoch."""
-        sizes, raw = [train.X.shape[1], *self._layers], self._raw(train.X.shape[1])
-        net = Network(sizes, self._activation, self._output)
+    def _member(self, raw: Network, train: Rows, held: Rows | None, rng: Any) -> Any:
+        """The problem of one member, whose raw outputs are ``raw``'s, and the rule that keeps its
+        best epoch."""
+        net = Network(raw.sizes, self._activation, self._output)
         self._batch_size = self._auto_batch(train.n_rows)
         w = packed(drawn(self.initialisation, net, rng), train.X)
         # The first outputs say nothing: no member has to unlearn a random answer.
@@ -347,10 +348,11 @@ class TabularPerceptron(EngineEstimator):
         check_is_fitted(self)
         # In double precision a row's answer does not depend, to seven digits, on its neighbours.
         Z = self.encoder_.transform(X).astype(np.float64)
-        seen = [Z[:, columns] for columns in self._views]
+        seen = [Z[:, columns] for columns in self._views] if len(self._views) > 1 else [Z]
+        views = cycle(zip(self._raws, seen, strict=True))
         return [
-            self._raw(X.shape[1]).predict(w.astype(np.float64), X)
-            for w, X in zip(self.members_, cycle(seen), strict=False)
+            raw.predict(w.astype(np.float64), X)
+            for w, (raw, X) in zip(self.members_, views, strict=False)
         ]
 
     def __sklearn_tags__(self) -> Any:

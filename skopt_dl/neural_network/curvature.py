@@ -100,7 +100,7 @@ class GaussNewtonProduct(Passes):
         """The same on the first ``count`` samples alone, whose weights sum to one too."""
         part = copy.copy(self)
         part.forward = self.forward.first(count)
-        part.raw, part.mean = self.raw[:count, :], self.mean[:count, :]
+        part.raw, part.mean = part.forward.raw, self.mean[:count, :]
         part.y, omega = self.y[:count, :], self.omega[:count, :]
         total = self.xp.sum(omega)
         # Without weight in the part everything is 0, as in a batch.

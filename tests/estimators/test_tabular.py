@@ -215,7 +215,7 @@ def test_each_member_keeps_its_best_epoch_and_the_plan_is_no_failure() -> None:
     assert [report.status for report in model.solve_report_] == ["stopped"] * 2
     held = parts(y, 20, np.random.RandomState(0)) < 2
     Z = model.encoder_.transform(X[held])
-    z = model._raw(Z.shape[1]).predict(model.members_[0], Z)
+    z = model._raws[0].predict(model.members_[0], Z)
     T = fitted_temperature(z, y[held])
     assert reference_log_loss(y[held], softmax(z / T)) == pytest.approx(
         min(model.validation_losses_[0]), rel=1e-5

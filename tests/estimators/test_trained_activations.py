@@ -123,7 +123,7 @@ QUICK: dict[str, Any] = {
 def test_a_table_s_networks_learn_the_shares() -> None:
     X, y = load_iris(return_X_y=True)
     model = TabularMLPClassifier((16,), Parametric(), **QUICK).fit(X, y)
-    w, blocks = model.members_[0], model._raw(model._views[0].shape[0]).blocks
+    w, blocks = model.members_[0], model._raws[0].blocks
     assert np.ptp(w[blocks["share0"]]) > 0.01
     assert model.score(X, y) > 0.95
     p = model.predict_proba(X)
