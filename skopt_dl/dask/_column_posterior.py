@@ -18,7 +18,7 @@ from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_tasks import Sums, beliefs
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels import bind
-from skopt_dl.matrix_completion.priors import fitted, fitted_to_sums
+from skopt_dl.matrix_completion.priors import fitted, fitted_to_sums, strength
 from skopt_dl.matrix_completion.turns import Sizes, ahead, first_noise
 
 # Sums that are kept: those of a point, and of the one that its certificate has looked at.
@@ -127,11 +127,8 @@ class ColumnPosterior(Problem):
 
     def penalty_per_entry(self, w: Any) -> float:
         """The strength of a ridge that weighs as much as the priors, as `PosteriorProblem` has."""
-        b, k = self.unpack(w), self.data.k
-        s = np.sqrt(1 / b.gamma[:k] + b.mu[:k] ** 2) * np.sqrt(1 / b.delta[:k] + b.nu[:k] ** 2)
-        s = np.where(s > 0, s, self._sizes.power)
-        root = math.sqrt(self.data.n_seen * float(np.sum(self.seen)))
-        return float(np.sum(s) / np.sum(s * s)) * root / (float(b.tau[0]) * self.data.total)
+        b, d = self.unpack(w), self.data
+        return strength(np, b, d.k, self._sizes.power, d.n_seen, float(np.sum(self.seen)), d.total)
 
     def certificate(self, w: Any) -> Certificate:
         """What one more turn over all blocks gains, as `PosteriorProblem` has it."""

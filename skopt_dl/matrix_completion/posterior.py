@@ -216,18 +216,11 @@ class PosteriorProblem(Problem):
         return replace(b, mu=mu, nu=nu)
 
     def penalty_per_entry(self, b: Beliefs) -> float:
-        r"""The strength of a ridge on the factors that weighs as much as the priors.
-
-        Component l of size :math:`s_l = ((\gamma_l^{-1} + \mu_l^2) (\delta_l^{-1} +
-        \nu_l^2))^{1/2}` is shrunk as by
-        :math:`\sqrt{mn} / (\tau s_l \sum\omega)`; the mean with weights :math:`s_l^2`.
-        """
+        """The strength of a ridge on the factors that weighs as much as the priors."""
         xp, k = self.xp, self.factor.k
-        s = xp.sqrt(1 / b.gamma[:k] + b.mu[:k] ** 2) * xp.sqrt(1 / b.delta[:k] + b.nu[:k] ** 2)
-        s = xp.where(s > 0, s, xp.full_like(s, self._sizes.power))
         m, n = (to_float(xp.sum(a)) for a in (self.row_copies, self.col_copies))
-        mean = to_float(xp.sum(s)) / to_float(xp.sum(s * s))
-        return mean * math.sqrt(m * n) / (to_float(b.tau[0]) * to_float(self.observed.total))
+        total = to_float(self.observed.total)
+        return priors.strength(xp, b, k, self._sizes.power, m, n, total)
 
     # --- the free energy ----------------------------------------------------------------------
 

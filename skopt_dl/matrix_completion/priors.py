@@ -24,6 +24,7 @@ components, and without constants that would depend on the unit of the entries).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from skopt_dl.kernels.namespace import to_float
@@ -70,6 +71,19 @@ def drawn(problem: Any, copies: Any, precision: Any, mean: Any, rng: Any) -> tup
     )
     precision = precision * factors
     return precision, mean + away / xp.sqrt((count + 1) * precision)
+
+
+def strength(xp: Any, b: Any, k: int, power: float, m: float, n: float, total: float) -> float:
+    r"""The strength, per entry, of a ridge on k factors of m rows and n columns that weighs as much
+    as the priors of ``b``; ``power`` stands for sizes of 0.
+
+    Component l of size :math:`s_l = ((\gamma_l^{-1} + \mu_l^2) (\delta_l^{-1} + \nu_l^2))^{1/2}` is
+    shrunk as by :math:`\sqrt{mn} / (\tau s_l \sum\omega)`; the mean with weights :math:`s_l^2`.
+    """
+    s = xp.sqrt(1 / b.gamma[:k] + b.mu[:k] ** 2) * xp.sqrt(1 / b.delta[:k] + b.nu[:k] ** 2)
+    s = xp.where(s > 0, s, xp.full_like(s, power))
+    mean = to_float(xp.sum(s)) / to_float(xp.sum(s * s))
+    return mean * math.sqrt(m * n) / (to_float(b.tau[0]) * total)
 
 
 def divergence(xp: Any, copies: Any, values: Any, variances: Any, precision: Any, mean: Any) -> Any:
