@@ -2,7 +2,8 @@ r"""Posteriors of the columns of a matrix whose rows lie in blocks, noise and pr
 
 The free energy is that of `skopt_dl.matrix_completion.posterior`. A block gives the rows their
 posteriors for itself; the columns' need sums over the rows, and so do the scales. A turn is that of
-the fit in memory, number by number, and costs one pass.
+the fit in memory, number by number, and costs one pass. Where rows differ in their noise the client
+holds the precision of each, which depends on that of all: then a turn costs a second pass.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from skopt_dl.dask._column_data import ColumnData
-from skopt_dl.dask._column_tasks import Sums, beliefs
+from skopt_dl.dask._column_sums import ByRows
+from skopt_dl.dask._column_tasks import Sums, beliefs, column_beliefs, row_weights
 from skopt_dl.engine import Certificate, Oracle, Problem, Trait, offers
 from skopt_dl.kernels import bind
+from skopt_dl.matrix_completion import row_noise
 from skopt_dl.matrix_completion.priors import fitted, fitted_to_sums, strength
 from skopt_dl.matrix_completion.turns import Sizes, ahead, first_noise
 
@@ -32,12 +35,19 @@ class ColumnPosterior(Problem):
     ----------
     data : ColumnData
         The blocks, and what is known of them.
+    row_noise : bool
+        Whether each row has a noise of its own.
     description : str
         Names estimator and data in messages.
     """
 
-    def __init__(self, data: ColumnData, *, description: str) -> None:
+    def __init__(
+        self, data: ColumnData, *, row_noise: bool = False, description: str = "these blocks"
+    ) -> None:
         super().__init__()
+        self.row_noise = row_noise
+        self.row_weight = np.concatenate(data.sum(row_weights)[0]) if row_noise else np.zeros(0)
+        self.row_copies = (self.row_weight > 0).astype(np.float64)
         self.data, self.description = data, description
         self.xp, self.dtype, self.device = np, np.dtype(np.float64), "cpu"
         self.kernels = bind(np, self.dtype, "dense")
@@ -45,20 +55,24 @@ class ColumnPosterior(Problem):
         self.n_samples = data.n_entries
         (n, kq), kp = data.column_shape, data.row_width
         # Means and variances; precisions of the noise and of the rows' priors at the rows' last
-        # solve (0 before the first), and the means of these; now the same, with the columns'.
-        lengths = (n * kq, n * kq, 1, kp, kp, 1, kp, kq, kp, kq)
+        # solve (0 before the first), the means of these, and the rows' own precisions; now the
+        # same, with the columns'.
+        own = len(self.row_weight)
+        lengths = (n * kq, n * kq, 1, kp, kp, own, 1, kp, kq, kp, kq, own)
         ends = [0, *itertools.accumulate(lengths)]
         self._slices = [slice(low, high) for low, high in itertools.pairwise(ends)]
         self.size = ends[-1]
-        self.blocks = {"scales": slice(ends[5], ends[10]), "cols": slice(0, ends[5])}
+        self.blocks = {"scales": slice(ends[6], ends[11]), "cols": slice(0, ends[6])}
+        if row_noise:
+            self.blocks = {"noise": slice(ends[11], ends[12]), **self.blocks}
         self.seen = (data.col_weight > 0).astype(np.float64)
         self._sizes = Sizes(data.squares / data.total, "float64")
-        self._known: list[tuple[Any, Sums]] = []
+        self._known: dict[str, list[tuple[Any, Sums]]] = {"rows": [], "cols": []}
 
     def unpack(self, w: Any) -> Any:
         """The parts of ``w`` as attributes."""
-        last, now = ("last_tau", "last_gamma", "last_mu"), ("tau", "gamma", "delta", "mu", "nu")
-        names = ("Q", "T", *last, *now)
+        last = "last_tau", "last_gamma", "last_mu", "last_lam"
+        names = ("Q", "T", *last, "tau", "gamma", "delta", "mu", "nu", "lam")
         parts = dict(zip(names, (w[s] for s in self._slices), strict=True))
         for name in ("Q", "T"):
             parts[name] = np.reshape(parts[name], self.data.column_shape)
@@ -69,30 +83,48 @@ class ColumnPosterior(Problem):
         w = np.zeros(self.size)
         w[self._slices[0]] = np.ravel(self.data.start())
         w[self._slices[3]] = self._sizes.first_priors(self.data.k, self.data.row_width)
-        for i, width in ((6, self.data.row_width), (7, self.data.column_shape[1])):
+        for i, width in ((7, self.data.row_width), (8, self.data.column_shape[1])):
             w[self._slices[i]] = self._sizes.first_priors(self.data.k, width)
+        w[self._slices[5]] = w[self._slices[11]] = 1.0
         # The pass of these sums is the one that the value of this point needs anyway.
-        square, left = (a / self.data.total for a in (self.data.squares, self.sums(w)[3][0]))
-        w[self._slices[5]] = 1 / first_noise(np, square, left, self._sizes.noise)
+        square, left = (a / self.data.total for a in (self.data.squares, self.sums(w)[0][0]))
+        w[self._slices[6]] = 1 / first_noise(np, square, left, self._sizes.noise)
         return w
 
     def sums(self, w: Any) -> Sums:
         """What the blocks say of rows solved with the last scales; one pass, unless it is kept."""
+        return self._asked(w, "rows")
+
+    def _column_sums(self, w: Any) -> Sums:
+        """What they say of the columns; one more pass where rows differ in their noise."""
+        return self._asked(w, "cols") if self.row_noise else self.sums(w)[5:]
+
+    def _asked(self, w: Any, what: str) -> Sums:
         b, d = self.unpack(w), self.data
-        key = w[: self.blocks["cols"].stop].copy()
-        for known, found in self._known:
+        key = np.append(w[: self.blocks["cols"].stop], b.lam if what == "cols" else [])
+        for known, found in self._known[what]:
             if np.array_equal(known, key):
                 return found
-        tau = float(b.last_tau[0])
-        scales = tau, b.last_gamma, b.last_mu
-        found = d.sum(beliefs, b.Q, b.T, *scales, d.k, d.mean, d.bias)
-        self._known = [*self._known, (key, found)][-KEPT:]
+        given: list[Any] = [b.Q, b.T, float(b.last_tau[0]), b.last_gamma, b.last_mu]
+        given.append(ByRows(b.last_lam) if self.row_noise else None)
+        function = beliefs
+        if what == "cols":
+            function = column_beliefs
+            given.append(ByRows(b.lam))
+        found = d.sum(function, *given, d.k, d.mean, d.bias)
+        self._known[what] = [*self._known[what], (key, found)][-KEPT:]
         return found
+
+    def _error(self, w: Any) -> float:
+        """The expected squared error, where each row counts by its precision."""
+        if not self.row_noise:
+            return float(self.sums(w)[0][0])
+        return float(self.unpack(w).lam @ np.concatenate(self.sums(w)[5]))
 
     def value(self, w: Any) -> Any:
         b, d = self.unpack(w), self.data
-        error, power, logs, first = self.sums(w)[3:7]
-        half = 0.5 * b.tau[0] * error[0]
+        power, logs, first = self.sums(w)[1:4]
+        half = 0.5 * b.tau[0] * self._error(w)
         noise = -0.5 * d.total * math.log(b.tau[0] / (2 * math.pi))
         # The squares about the means, and one more row of these.
         power = power + b.mu * ((d.n_seen + 1) * b.mu - 2 * first)
@@ -101,20 +133,29 @@ class ColumnPosterior(Problem):
         relative = np.log(np.maximum(b.delta * b.T, tiny))
         each = b.delta * ((b.Q - b.nu) ** 2 + b.T) - relative - 1
         cols = 0.5 * (np.sum(self.seen[:, None] * each) + np.sum(b.delta * b.nu * b.nu))
-        return (half + noise + rows + cols) / d.total
+        own = 0.0
+        if self.row_noise:
+            own = row_noise.divergence(self.row_copies, self.row_weight, b.lam, row_noise.FIRST)
+        return (half + noise + rows + cols + own) / d.total
 
     @offers(Oracle.POSTERIOR)
     def posterior_step(self, w: Any, block: str) -> None:
-        """Minimise the free energy over the columns, or over the scales, in place."""
+        """Minimise the free energy over the columns, the scales or the rows' noise, in place."""
         b, d = self.unpack(w), self.data
-        grams, sides, spreads, error, power, _, first = self.sums(w)[:7]
+        if block == "noise":
+            sizes = self.row_copies, self.row_weight
+            errors, eta = np.concatenate(self.sums(w)[5]), row_noise.FIRST
+            w[self.blocks[block]] = row_noise.fitted(np, *sizes, errors, b.tau, eta)
+            return
         if block == "scales":
-            noise = max(float(error[0]) / d.total, self._sizes.noise)
+            _, power, _, first = self.sums(w)[:4]
+            noise = max(self._error(w) / d.total, self._sizes.noise)
             rows, cols = (np.asarray(self._sizes.least_powers(d.k, len(a))) for a in (power, b.nu))
             gamma, mu = fitted_to_sums(np, d.n_seen, first, power, rows)
             delta, nu = fitted(np, self.seen, b.Q, b.T, cols)
             w[self.blocks[block]] = np.concatenate([[1 / noise], gamma, delta, mu, nu])
             return
+        grams, sides, spreads = self._column_sums(w)
         known = self.seen[:, None] > 0
         own = b.delta / b.tau
         ridge = np.where(known, spreads + own, 1.0)
@@ -122,7 +163,7 @@ class ColumnPosterior(Problem):
         mean = np.linalg.solve(grams + ridge[:, :, None] * np.eye(len(own)), sides[:, :, None])
         diagonal = np.diagonal(grams, axis1=1, axis2=2)
         precision = np.where(known, b.tau * (diagonal + ridge), b.delta)
-        parts = (np.ravel(mean), np.ravel(1 / precision), b.tau, b.gamma, b.mu)
+        parts = (np.ravel(mean), np.ravel(1 / precision), b.tau, b.gamma, b.mu, b.lam)
         w[self.blocks[block]] = np.concatenate(parts)
 
     def penalty_per_entry(self, w: Any) -> float:
@@ -142,4 +183,4 @@ class ColumnPosterior(Problem):
     def _powers(self, w: Any) -> Any:
         """Squares of each component's size."""
         k = self.data.k
-        return self.sums(w)[7] * (self.seen @ self.unpack(w).Q[:, :k] ** 2)
+        return self.sums(w)[4] * (self.seen @ self.unpack(w).Q[:, :k] ** 2)

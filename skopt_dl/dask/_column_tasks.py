@@ -3,7 +3,7 @@
 A block is an array with NaN for what is missing, a CSR matrix of the entries, or a `Group` of
 entries. ``mean`` is what the model has as a constant, ``bias`` which biases it has. A task computes
 where its block lives, on the host or on a device; what it is given and what it answers are NumPy
-arrays.
+arrays. What it says of its rows, and not of a sum, is in a list.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def _beside_the_block(task: Callable[..., Sums]) -> Callable[..., Sums]:
     def on_block(X: Any, *args: Any) -> Sums:
         place = Place.of(X.entries.values if isinstance(X, Group) else X)
         beside = (place.put(a) if isinstance(a, np.ndarray) else a for a in args)
-        return tuple(on_host(a) for a in task(X, *beside))
+        found = task(X, *beside)
+        return tuple([on_host(p) for p in a] if isinstance(a, list) else on_host(a) for a in found)
 
     return on_block
 
@@ -166,41 +167,104 @@ def columns(X: Any, Q: Any, k: int, alpha: float, mean: float, bias: Any) -> Sum
 
 
 @_beside_the_block
-def beliefs(
-    X: Any, Q: Any, T: Any, tau: float, gamma: Any, mu: Any, k: int, mean: float, bias: Any
-) -> Sums:
-    """Of the posteriors of rows for columns ``Q`` with variances ``T``: each column's Gram matrix,
-    right side and sum of the rows' variances; the expected squared error; the sums of squares, of
-    logarithms of the variances and of means of the rows' parameters; the squares of the components'
-    means.
+def row_weights(X: Any) -> Sums:
+    """The weight of each row."""
+    observed = _observed(X, 0.0)
+    return ([np.zeros(X.shape[0]) if observed is None else observed.row_weight],)
 
-    Without a precision ``tau`` the rows are the best for ``Q``, without variances.
+
+@_beside_the_block
+def beliefs(
+    X: Any,
+    Q: Any,
+    T: Any,
+    tau: float,
+    gamma: Any,
+    mu: Any,
+    lam: Any,
+    k: int,
+    mean: float,
+    bias: Any,
+) -> Sums:
+    """Of the posteriors of rows for columns ``Q`` with variances ``T``: the expected squared error;
+    the sums of squares, of logarithms of the variances and of means of the rows' parameters; the
+    squares of the components' means; what `column_beliefs` has, of rows that count alike.
+
+    Without a precision ``tau`` the rows are the best for ``Q``, without variances. With precisions
+    ``lam`` of the rows' noise, relative to it, the last are instead the expected squared errors of
+    the rows, which say how they count.
     """
-    n, kp, kq = Q.shape[0], gamma.shape[0], Q.shape[1]
+    kp = gamma.shape[0]
     observed = _observed(X, mean)
     if observed is None:
-        zeros = np.zeros((n, kq, kq)), np.zeros((n, kq)), np.zeros((n, kq))
-        return *zeros, np.zeros(1), *(np.zeros(kp) for _ in range(3)), np.zeros(k)
+        powers = np.zeros(1), *(np.zeros(width) for width in (kp, kp, kp, k))
+        return *powers, *(_no_columns(Q) if lam is None else ([np.zeros(X.shape[0])],))
+    problem, P, S, L, R, left = _rows_beside(observed, Q, T, tau, gamma, mu, lam, k, bias)
+    xp, right = problem.xp, problem.factor._right(T, 0.0)
+    E, W = observed.products(L, R) - observed.values, observed.pattern
+    spread = xp.sum(L * L * (W @ right) + left * (W @ (R * R + right)), axis=1)
+    if lam is None:
+        error, rest = observed.dot(E, E) + xp.sum(spread), _columns_beside(problem, L, R, left)
+    else:
+        spread = observed.matrix(E * E) @ xp.ones_like(observed.col_weight) + spread
+        error, rest = xp.sum(spread), ([spread],)
+    seen = problem.row_copies[:, None]
+    smallest = float(np.finfo(np.float64).smallest_normal)
+    logs = xp.sum(seen * xp.log(xp.clip(S, smallest, None)), axis=0)
+    power, first = (xp.sum(seen * A, axis=0) for A in (P * P + S, P))
+    return xp.reshape(error, (1,)), power, logs, first, xp.sum(seen * P[:, :k] ** 2, axis=0), *rest
+
+
+@_beside_the_block
+def column_beliefs(
+    X: Any,
+    Q: Any,
+    T: Any,
+    tau: float,
+    gamma: Any,
+    mu: Any,
+    lam: Any,
+    now: Any,
+    k: int,
+    mean: float,
+    bias: Any,
+) -> Sums:
+    """Of the same rows, which count by the precisions ``now``: each column's Gram matrix, right
+    side and sum of the rows' variances."""
+    observed = _observed(X, mean)
+    if observed is None:
+        return _no_columns(Q)
+    problem, _, _, L, R, left = _rows_beside(observed, Q, T, tau, gamma, mu, lam, k, bias)
+    return _columns_beside(problem, L, R, left, now)
+
+
+def _no_columns(Q: Any) -> Sums:
+    n, kq = Q.shape
+    return np.zeros((n, kq, kq)), np.zeros((n, kq)), np.zeros((n, kq))
+
+
+def _rows_beside(
+    observed: Any, Q: Any, T: Any, tau: float, gamma: Any, mu: Any, lam: Any, k: int, bias: Any
+) -> tuple[Any, ...]:
+    """The problem of a block; means and variances of its rows; factors, variances of the left."""
     problem = PosteriorProblem(observed, k, **biases(bias))
     f, xp = problem.factor, problem.xp
     if tau > 0:
-        P, S, L, R, left = problem.rows_given(Q, T, xp.full_like(gamma[:1], tau), gamma, mu)
-    else:
-        P = f.unpack(f.from_cols(Q))[0]
-        S = xp.zeros_like(P)
-        L, R, left = f._left(P, 1.0), f._right(Q, 1.0), f._left(S, 0.0)
-    right = f._right(T, 0.0)
-    F, G = f.of_cols(L), f.of_cols(left)
-    fixed = slice(k, kp)
+        scales = xp.full_like(gamma[:1], tau), gamma, mu
+        return problem, *problem.rows_given(Q, T, *scales, lam=lam)
+    P = f.unpack(f.from_cols(Q))[0]
+    S = xp.zeros_like(P)
+    return problem, P, S, f._left(P, 1.0), f._right(Q, 1.0), f._left(S, 0.0)
+
+
+def _columns_beside(problem: Any, L: Any, R: Any, left: Any, lam: Any = None) -> Sums:
+    """What rows with these factors, by their precisions ``lam``, say of the columns."""
+    observed, f = problem.observed, problem.factor
+    fixed = slice(f.k, f.kp)
     target = observed.values - observed.products(L[:, fixed], R[:, fixed])
-    E, W = observed.products(L, R) - observed.values, observed.pattern
-    error = observed.dot(E, E) + xp.sum(L * L * (W @ right)) + xp.sum(left * (W @ (R * R + right)))
-    seen = xp.astype(observed.row_weight > 0, xp.float64)[:, None]
-    power = xp.sum(seen * (P * P + S), axis=0)
-    smallest = float(np.finfo(np.float64).smallest_normal)
-    logs = xp.sum(seen * xp.log(xp.clip(S, smallest, None)), axis=0)
-    first = xp.sum(seen * P, axis=0)
-    sides = observed.matrix_t(target) @ F
-    spreads, means = observed.pattern_t @ G, xp.sum(seen * P[:, :k] ** 2, axis=0)
-    error = xp.reshape(error, (1,))
-    return observed.gram_cols(F), sides, spreads, error, power, logs, first, means
+    F, G = f.of_cols(L), f.of_cols(left)
+    H = F
+    if lam is not None:
+        steady, H = problem.xp.sqrt(lam)[:, None], lam[:, None] * F
+        F, G = steady * F, lam[:, None] * G
+    return observed.gram_cols(F), observed.matrix_t(target) @ H, observed.pattern_t @ G

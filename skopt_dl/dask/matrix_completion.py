@@ -10,21 +10,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt_dl._sklearn.parameters import check_number
 from skopt_dl.dask._base import DaskEstimator, whole_or_not
-from skopt_dl.dask._collections import Rows, parts_of, summed, values_beside
+from skopt_dl.dask._collections import Rows, parts_of, values_beside
+from skopt_dl.dask._column_answer import attributes, believed
 from skopt_dl.dask._column_data import ColumnData
 from skopt_dl.dask._column_posterior import ColumnPosterior
 from skopt_dl.dask._column_problem import ColumnProblem
-from skopt_dl.dask._column_tasks import checked, extent
+from skopt_dl.dask._column_sums import BlockSums
+from skopt_dl.dask._column_tasks import checked
 from skopt_dl.dask._install import dask
 from skopt_dl.dask._pairs import groups_of, rows_attributes
 from skopt_dl.dask._task_memory import FLOAT, completion_bytes
 from skopt_dl.dispatch import SOLVERS, resolve
 from skopt_dl.dispatch.resolve import IncompatibleSolverError
 from skopt_dl.matrix_completion import MatrixCompletion as PlainMatrixCompletion
-from skopt_dl.matrix_completion.beliefs import settled
-from skopt_dl.matrix_completion.columns import Columns
-from skopt_dl.matrix_completion.posterior import KEPT
-from skopt_dl.matrix_completion.priors import of_the_unseen
 from skopt_dl.matrix_completion.rank import check_rank
 
 
@@ -54,6 +52,9 @@ class MatrixCompletion(DaskEstimator):
         "auto" is "vb" where ``alpha="auto"``, else "als".
     fit_bias : {False, "rows", "cols", "both"}, default=False
         Model the mean of the observed entries and a bias of each row, each column, or both.
+    noise : {"auto", "common", "rows"}, default="auto"
+        With ``alpha="auto"``, whether all rows have one noise or each its own, of which two
+        numbers a row are with the client, and a turn is two passes. "auto" is "common".
     max_iter : int or None, default=None
         Turns at most; ``None`` is the solver's own budget.
     tol : float, default=1e-4
@@ -154,6 +155,7 @@ class MatrixCompletion(DaskEstimator):
         alpha: float | str = "auto",
         solver: Any = "auto",
         fit_bias: Any = False,
+        noise: str = "auto",
         max_iter: int | None = None,
         tol: float = 1e-4,
         random_state: Any = None,
@@ -166,6 +168,7 @@ class MatrixCompletion(DaskEstimator):
         self.alpha = alpha
         self.solver = solver
         self.fit_bias = fit_bias
+        self.noise = noise
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
@@ -220,26 +223,15 @@ class MatrixCompletion(DaskEstimator):
         blocks = cluster.persist(blocks) if self.persist else blocks
         n_columns = found.n_features if col_ids is None else len(col_ids)
 
-        extents: list[tuple[int, int]] = []
-
-        def total(function: Any, *args: Any) -> Any:
-            call = delayed(function)
-            given = [delayed(a) for a in args]
-            # How large the blocks are comes along with the first sum.
-            asked = [] if extents else [delayed(extent, pure=True)(b) for b in blocks]
-            whole = summed([call(b, *given) for b in blocks], _added)
-            sums, *found = cluster.compute(whole, *asked)
-            extents.extend(found)
-            return sums
-
+        total = BlockSums(cluster, blocks)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         data = ColumnData(total, self.n_components, n_columns, bias=self.fit_bias, seed=seed)
-        lengths = tuple(n for n, _ in extents)
+        lengths = tuple(n for n, _ in total.extents)
         rows = Rows(blocks, found.n_features, found.names, lengths, found.dtype)
         # A constant beside the biases, as `with_ones` has it. A pair is two numbers and its value,
         # and gets two numbers among the rows and columns of its group.
         width, size = data.k + 2 * bool(self.fit_bias), rows.dtype.itemsize
-        held = completion_bytes(extents, n_columns, width, size if y is None else 5 * FLOAT)
+        held = completion_bytes(total.extents, n_columns, width, size if y is None else 5 * FLOAT)
         self._say(rows, held)
         fitted, result = self._solved(
             plain, data, f"{self!r} on {len(blocks)} blocks of a Dask collection"
@@ -265,33 +257,34 @@ class MatrixCompletion(DaskEstimator):
         """Fitted attributes, and the solve that they come from."""
         alpha = self.alpha
         if alpha == "auto":
-            posterior = ColumnPosterior(data, description=description)
+            rows = self.noise == "rows"
+            posterior = ColumnPosterior(data, row_noise=rows, description=description)
             learns = _fits(self.solver, posterior)
 
-            def believed(w: Any) -> dict[str, Any]:
-                return _believed(posterior, w)
+            def learned(w: Any) -> dict[str, Any]:
+                return believed(posterior, w)
 
             result = plain._solve(
                 posterior,
                 tol=self.tol,
                 max_iter=self.max_iter,
-                unpack=believed,
+                unpack=learned,
                 solver=None if learns else "auto",
             )
             if learns:
-                return believed(result.w), result
+                return learned(result.w), result
             # The solver minimises the penalised objective: at the strength that was learned.
             alpha = posterior.penalty_per_entry(result.w)
         problem = ColumnProblem(data, float(alpha), description=description)
 
         def unpack(w: Any) -> dict[str, Any]:
-            return _attributes(data, problem.columns_of(w).copy(), problem.alpha)
+            return attributes(data, problem.columns_of(w).copy(), problem.alpha)
 
         result = plain._solve(problem, tol=self.tol, max_iter=self.max_iter, unpack=unpack)
         Q = problem.ordered(result.w)
         # Of the rows that these columns give, which are those of transform.
         noise = problem.noise(np.ravel(Q))
-        return {**_attributes(data, Q, problem.alpha), "noise_variance_": noise}, result
+        return {**attributes(data, Q, problem.alpha), "noise_variance_": noise}, result
 
     def predict(self, X: Any) -> Any:
         """The model's values at pairs, lazily, after a fit on pairs.
@@ -352,42 +345,5 @@ def _fits(solver: Any, problem: Any) -> bool:
     return True
 
 
-def _attributes(data: ColumnData, Q: Any, alpha: float, **learned: Any) -> dict[str, Any]:
-    """What these columns make of the plain estimator."""
-    columns = Columns(
-        Q=Q,
-        k=data.k,
-        bias=data.bias,
-        mean=data.average,
-        weight=data.col_weight,
-        scale=np.ones(len(Q)),
-        alpha=alpha,
-        **learned,
-    )
-    return {
-        "components_": Q[:, : data.k].T.copy(),
-        "col_bias_": np.sum(Q[:, data.k :], axis=1),
-        "mean_": data.average,
-        "n_components_": data.k,
-        "alpha_": alpha,
-        "_columns": columns,
-        "_draws": None,
-        "_range": None,
-    }
-
-
-def _believed(problem: ColumnPosterior, w: Any) -> dict[str, Any]:
-    b, data = problem.unpack(w), problem.data
-    b.mu, b.nu = map(of_the_unseen, (b.mu, b.nu), (data.n_seen, np.sum(problem.seen)))
-    b.Q, b.T = settled(b, problem.seen > 0)
-    learned = {name: getattr(b, part).copy() for name, part in KEPT.items()}
-    found = _attributes(data, learned.pop("Q"), problem.penalty_per_entry(w), **learned)
-    return {**found, "noise_variance_": 1 / float(b.tau[0])}
-
-
 def _float_of(X: Any) -> Any:
     return np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
-
-
-def _added(parts: list[Any]) -> Any:
-    return tuple(sum(arrays[1:], arrays[0]) for arrays in zip(*parts, strict=True))

@@ -158,16 +158,17 @@ class PosteriorProblem(Problem):
         return whole
 
     def rows_given(
-        self, Q: Any, T: Any, tau: Any, gamma: Any, mu: Any, eta: Any = None
+        self, Q: Any, T: Any, tau: Any, gamma: Any, mu: Any, eta: Any = None, lam: Any = None
     ) -> tuple[Any, ...]:
         """Means and variances of the rows for these columns; factors, variances of the left ones.
 
-        With ``eta`` each row has the noise that it shows beside a first solution, and a second
-        one. The arrays ``(P, S, left, right, left variances)``.
+        With ``lam`` rows have these precisions; with ``eta`` each has the noise that it shows
+        beside a first solution, and a second one. The arrays
+        ``(P, S, left, right, left variances)``.
         """
         xp, f = self.xp, self.factor
         P = xp.zeros(f.shapes["rows"], dtype=self.dtype, device=self.device)
-        b = Beliefs(P, P, Q, T, xp.reshape(tau, (1,)), gamma, Q[0, :], mu, Q[0, :])
+        b = Beliefs(P, P, Q, T, xp.reshape(tau, (1,)), gamma, Q[0, :], mu, Q[0, :], lam)
         P, S = self._means(b, "rows")
         if eta is not None:
             errors = self._row_errors(replace(b, P=P, S=S))
@@ -254,7 +255,10 @@ class PosteriorProblem(Problem):
         noise = -0.5 * total * xp.log(b.tau[0] / (2 * math.pi))
         rows = priors.divergence(xp, self.row_copies, b.P, b.S, b.gamma, b.mu)
         cols = priors.divergence(xp, self.col_copies, b.Q, b.T, b.delta, b.nu)
-        own = 0.0 if b.lam is None else row_noise.divergence(self, b.lam, b.eta)
+        own: Any = 0.0
+        if b.lam is not None:
+            sizes = self.row_copies, self.observed.row_weight
+            own = row_noise.divergence(*sizes, b.lam, to_float(b.eta[0]))
         return (half + noise + rows + cols + own) / total
 
     # --- oracles ------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from skopt_dl.kernels.namespace import to_float, to_numpy
+from skopt_dl.kernels.namespace import device_of, namespace_of, to_float, to_numpy
 
 # Degrees of freedom to begin with, and those to draw from.
 FIRST = 10.0
@@ -57,17 +57,16 @@ def drawn(problem: Any, mean: Any, eta: Any, rng: Any) -> tuple[Any, Any]:
     return lam, xp.zeros_like(eta) + chosen
 
 
-def divergence(problem: Any, lam: Any, eta: Any) -> Any:
+def divergence(copies: Any, weight: Any, lam: Any, eta: float) -> Any:
     """What the precisions add to the free energy (times the weight of all entries).
 
     Kullback-Leibler divergence of the Gamma posteriors of these means from the prior, less the
     expected logarithms that the density of the entries has.
     """
-    xp, copies = problem.xp, problem.row_copies
-    count, half = to_numpy(copies), 0.5 * to_float(eta[0])
+    xp, count, half = namespace_of(lam), to_numpy(copies), 0.5 * eta
     known = count > 0
     r = np.where(known, count, 1.0)
-    share = to_numpy(problem.observed.row_weight) / r
+    share = to_numpy(weight) / r
     a = half + 0.5 * share
     # Of a posterior with shape a and mean one: a mean lam adds the rest.
     log = digamma(a) - np.log(a)
@@ -75,5 +74,5 @@ def divergence(problem: Any, lam: Any, eta: Any) -> Any:
     fixed = fixed + half * (np.log(a) - np.log(half)) - a - 0.5 * share * log
     constant = float(np.sum(np.where(known, r * fixed, 0.0)))
     logs = xp.log(xp.where(copies > 0, lam, xp.ones_like(lam)))
-    slope = xp.asarray(np.where(known, r * a, 0.0), dtype=problem.dtype, device=problem.device)
+    slope = xp.asarray(np.where(known, r * a, 0.0), dtype=lam.dtype, device=device_of(lam))
     return xp.sum(half * copies * lam - slope * logs) + constant

@@ -102,9 +102,12 @@ def test_turn_by_turn_with_biases(bias: str, turns: int) -> None:
 
 @pytest.mark.parametrize("bias", [False, "cols", "both"])
 @pytest.mark.parametrize("turns", [1, 2, 6])
-def test_turn_by_turn_what_is_learned_in_memory(bias: Any, turns: int) -> None:
+@pytest.mark.parametrize("noise", ["common", "rows"])
+def test_turn_by_turn_what_is_learned_in_memory(bias: Any, turns: int, noise: str) -> None:
     X = matrix() + (3.0 if bias else 0.0)
+    X[::7] += np.random.default_rng(2).standard_normal(X[::7].shape)
     params: dict[str, Any] = {"max_iter": turns, "tol": 0.0, "fit_bias": bias, "random_state": 1}
+    params["noise"] = noise
     known, model = skopt_dl.MatrixCompletion(5, **params), ours.MatrixCompletion(5, **params)
     blocks = da.from_array(X, chunks=(40, 10))
     with pytest.warns(ConvergenceWarning, match="did not converge"):
@@ -120,13 +123,15 @@ def test_turn_by_turn_what_is_learned_in_memory(bias: Any, turns: int) -> None:
     np.testing.assert_allclose(*(r.history["objective"][-1] for r in reports), rtol=1e-9)
     np.testing.assert_allclose(model.transform(blocks).compute(), known.transform(X), atol=1e-7)
     # The pass of a turn that the certificate has looked at is not made again.
-    start = 5 if bias is False else 9
-    assert model.n_passes_ == start + 1 + turns + 1
+    start, turns = 5 if bias is False else 9, turns + 1
+    # Where rows differ: their weights, and each turn once more with the precisions it has found.
+    assert model.n_passes_ == start + 1 + turns + (turns + 1 if noise == "rows" else 0)
 
 
-def test_another_solver_at_the_strength_that_was_learned() -> None:
+@pytest.mark.parametrize("noise", ["auto", "rows"])
+def test_another_solver_at_the_strength_that_was_learned(noise: str) -> None:
     X = matrix()
-    params: dict[str, Any] = {"solver": "als", "random_state": 0, "tol": 1e-6}
+    params: dict[str, Any] = {"solver": "als", "random_state": 0, "tol": 1e-6, "noise": noise}
     known = skopt_dl.MatrixCompletion(3, **params).fit(X)
     model = ours.MatrixCompletion(3, **params).fit(da.from_array(X, chunks=(40, 25)))
     assert model.solver_ == "als"
@@ -134,8 +139,8 @@ def test_another_solver_at_the_strength_that_was_learned() -> None:
     np.testing.assert_allclose(model.components_, known.components_, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("alpha", [0.05, "auto"])
-def test_sparse_blocks_hold_the_entries(alpha: Any) -> None:
+@pytest.mark.parametrize(("alpha", "noise"), [(0.05, "auto"), ("auto", "auto"), ("auto", "rows")])
+def test_sparse_blocks_hold_the_entries(alpha: Any, noise: str) -> None:
     X = matrix()
     rows, cols = np.nonzero(~np.isnan(X))
     entries = sparse.csr_matrix((X[rows, cols], (rows, cols)), shape=X.shape)
@@ -150,7 +155,7 @@ def test_sparse_blocks_hold_the_entries(alpha: Any) -> None:
         chunks=blocks.chunks,
         meta=entries[:0],
     )
-    params: dict[str, Any] = {"alpha": alpha, "random_state": 0, "fit_bias": "rows"}
+    params: dict[str, Any] = {"alpha": alpha, "random_state": 0, "fit_bias": "rows", "noise": noise}
     model = ours.MatrixCompletion(3, **params).fit(thin)
     known = ours.MatrixCompletion(3, **params).fit(blocks)
     np.testing.assert_allclose(model.components_, known.components_, rtol=1e-8, atol=1e-9)
@@ -169,11 +174,12 @@ def ratings() -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("bias", [False, "both"])
-@pytest.mark.parametrize("alpha", [0.05, "auto"])
+@pytest.mark.parametrize(("alpha", "noise"), [(0.05, "auto"), ("auto", "auto"), ("auto", "rows")])
 @pytest.mark.parametrize("form", ["array", "frame"])
-def test_pairs_are_brought_together_by_rows(bias: Any, alpha: Any, form: str) -> None:
+def test_pairs_are_brought_together_by_rows(bias: Any, alpha: Any, noise: str, form: str) -> None:
     pairs, values = ratings()
     params: dict[str, Any] = {"alpha": alpha, "fit_bias": bias, "random_state": 1, "max_iter": 5}
+    params["noise"] = noise
     known, model = skopt_dl.MatrixCompletion(3, **params), ours.MatrixCompletion(3, **params)
     if form == "array":
         X: Any = da.from_array(pairs, chunks=(200, 1))
@@ -214,8 +220,29 @@ def test_pairs_that_are_none() -> None:
         ours.MatrixCompletion().fit(X, da.where(y > 3, np.nan, y))
 
 
+def test_steady_rows_count_for_more() -> None:
+    rng = np.random.default_rng(0)
+    full = rng.standard_normal((300, 2)) @ rng.standard_normal((2, 60))
+    X = full + np.exp(rng.standard_normal(300))[:, None] * rng.standard_normal(full.shape)
+    X[rng.random(full.shape) < 0.6] = np.nan
+    # Blocks whose rows have no entries, and a block of none.
+    blocks = da.concatenate(
+        [da.from_array(X, chunks=(90, 60)), da.full((5, 60), np.nan), da.zeros((0, 60))]
+    )
+    errors = {}
+    for noise in ("common", "rows"):
+        model = ours.MatrixCompletion(4, noise=noise, random_state=0).fit(blocks)
+        filled = model.transform(blocks)[: len(X)].compute()
+        errors[noise] = np.sqrt(np.mean((filled - full)[np.isnan(X)] ** 2))
+        known = skopt_dl.MatrixCompletion(4, noise=noise, random_state=0).fit(X)
+        np.testing.assert_allclose(filled, known.transform(X), atol=1e-6)
+    assert errors["rows"] < 0.85 * errors["common"]
+
+
 def test_errors_name_the_way_out() -> None:
     X = da.from_array(matrix(), chunks=(40, 25))
+    with pytest.raises(ValueError, match="noise='rows' is part of a posterior"):
+        ours.MatrixCompletion(alpha=0.1, noise="rows").fit(X)
     with pytest.raises(ValueError, match="alpha=0"):
         ours.MatrixCompletion(alpha=0).fit(X)
     with pytest.raises(ValueError, match="n_components=0"):

@@ -30,6 +30,7 @@ CASES: list[tuple[Any, int, int]] = [
     (ours.MatrixCompletion(3, alpha=0.1, max_iter=2), 40, 0),
     (ours.MatrixCompletion(20, alpha=0.1, max_iter=2), 40, 0),
     (ours.MatrixCompletion(10, max_iter=2, fit_bias="both"), 100, 0),
+    (ours.MatrixCompletion(10, max_iter=2, noise="rows"), 100, 0),
 ]
 
 
