@@ -25,8 +25,7 @@ from skopt_dl.kernels.namespace import (
 from skopt_dl.linear_model._exact_path import HOST, Path, gram_path
 from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
-from skopt_dl.linops import design, in_double
-from skopt_dl.linops.design import nearly_centred, spread_of_few
+from skopt_dl.linops import in_double
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import LinearProblem
@@ -65,7 +64,7 @@ class Validation:
 
 
 def cross_validate(
-    X: Any,
+    base: Any,
     y: Any,
     weights: Any,
     folds: list[Fold],
@@ -81,7 +80,7 @@ def cross_validate(
 
     Parameters
     ----------
-    X, y, weights : arrays
+    base, y, weights : a design and arrays
         Validated data, all in one place; ``weights`` may be None.
     folds : list of Fold
         The splits.
@@ -97,7 +96,9 @@ def cross_validate(
         Threads over folds, and joblib's messages.
     """
     xp = namespace_of(y)
-    omega = xp.ones(X.shape[0], dtype=y.dtype, device=device_of(y)) if weights is None else weights
+    omega = (
+        xp.ones(base.shape[0], dtype=y.dtype, device=device_of(y)) if weights is None else weights
+    )
     for k, fold in enumerate(folds):
         for what, rows in (("training", fold.train), ("validation", fold.test)):
             if not to_float(xp.sum(rows_of(omega, rows))) > 0:
@@ -105,8 +106,8 @@ def cross_validate(
                     f"the {what} samples of fold {k} have no weight: choose another cv, or "
                     "sample_weight with a positive weight there"
                 )
-    tall = y.ndim == 1 and _fits_moments(X, folds, settings, grids)
-    method = (_Tall if tall else _Weighted)(X, y, omega, folds, fit_intercept, penalty, settings)
+    tall = y.ndim == 1 and _fits_moments(base, folds, settings, grids)
+    method = (_Tall if tall else _Weighted)(base, y, omega, folds, fit_intercept, penalty, settings)
     jobs = (
         delayed(method.errors)(k, ratio, alphas)
         for ratio, alphas in grids
@@ -117,13 +118,13 @@ def cross_validate(
     return Validation(mse, max(gap for _, gap in found), getattr(method, "answer", None))
 
 
-def _fits_moments(X: Any, folds: list[Fold], settings: PathSettings, grids: Any) -> bool:
+def _fits_moments(base: Any, folds: list[Fold], settings: PathSettings, grids: Any) -> bool:
     """Whether one Gram block for each fold is the way."""
-    if hasattr(X, "tocsc") or settings.precompute is False or not settings.exact:
+    if base.layout == "sparse" or settings.precompute is False or not settings.exact:
         return False
     if any(not ratio > 0 or not alphas[-1] > 0 for ratio, alphas in grids):
         return False
-    n, p = X.shape
+    n, p = base.shape
     tall = settings.precompute is True or (n >= 2 * p and p <= GRAM_BELOW)
     if not tall or not 2 <= len(folds) <= MOST_BLOCKS:
         return False
@@ -151,7 +152,7 @@ class _Tall:
 
     def __init__(
         self,
-        X: Any,
+        base: Any,
         y: Any,
         omega: Any,
         folds: list[Fold],
@@ -159,6 +160,7 @@ class _Tall:
         penalty: Callable[[float], Any],
         settings: PathSettings,
     ) -> None:
+        X = base.X
         self.X, self.y, self.omega, self.folds = X, y, omega, folds
         self.fit_intercept, self.settings = fit_intercept, settings
         self.positive = penalty(1.0).positive
@@ -167,9 +169,9 @@ class _Tall:
         self.origin: tuple[Any, Any] = (nowhere, 0.0)
         if fit_intercept:
             share = omega / xp.sum(omega)
-            mean = xp.astype(share @ X, xp.float64)
-            near = X.dtype == xp.float64 and nearly_centred(mean, spread_of_few(X, mean))
-            self.origin = (nowhere if near else mean, to_float(share @ y))
+            mean = base.column_means(share)
+            near = X.dtype == xp.float64 and base.is_nearly_centred(mean)
+            self.origin = (nowhere if near else xp.astype(mean, xp.float64), to_float(share @ y))
         self.blocks = [Moments.of_rows(X, y, omega, fold.test, self.origin) for fold in folds]
 
     def _path(self, moments: Moments, ratio: float, alphas: Any) -> tuple[Path, float]:
@@ -220,7 +222,7 @@ class _Weighted:
 
     def __init__(
         self,
-        X: Any,
+        base: Any,
         y: Any,
         omega: Any,
         folds: list[Fold],
@@ -230,7 +232,7 @@ class _Weighted:
     ) -> None:
         self.y, self.omega, self.folds = y, omega, folds
         self.fit_intercept, self.penalty, self.settings = fit_intercept, penalty, settings
-        self.base = design(X)
+        self.base = base
         if fit_intercept:
             # Once for all folds; their problems then find nothing left to move.
             self.base, _ = self.base.near_zero(omega / namespace_of(omega).sum(omega))

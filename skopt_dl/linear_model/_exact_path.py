@@ -23,6 +23,7 @@ import numpy as np
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.mirror import Mirror
 from skopt_dl.kernels.namespace import is_numpy, namespace_of, scatter, to_numpy
+from skopt_dl.linops.products import product
 
 # Strengths per block: few at first, while the working set is still unknown.
 FIRST_BLOCK, LARGEST_BLOCK = 4, 25
@@ -90,18 +91,18 @@ def gram_path(
     p, K = q.shape[0], len(strengths)
     w, c = np.zeros(p), q.copy()
     coefs, gaps = np.full((p, K), np.nan), np.full(K, np.nan)
-    done = 0
+    done, ridge = 0, bool(np.any(l2 > 0))
     for k, t in enumerate(strengths):
         if k and time.perf_counter() >= deadline:
             break
-        gram.bind(G, t * l2, w, c)
-        if np.any(l2 > 0):
+        if ridge or not k:
+            gram.bind(G, t * l2, w, c)
             gram.refresh()
         gram.solve(t * l1)
         coefs[:, k] = w
         done = k + 1
     W = coefs[:, :done]
-    C = q[:, None] - G @ W
+    C = q[:, None] - product(G, W)
     rest = np.maximum(square - np.sum(W * (q[:, None] + C), axis=0), 0)
     at = np.flatnonzero(np.any(W != 0, axis=1))
     cross = square - q @ W

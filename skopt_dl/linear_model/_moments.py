@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg.blas import dger
 
 from skopt_dl.kernels.namespace import device_of, namespace_of, rows_of, to_numpy
 from skopt_dl.linops import in_double
 from skopt_dl.linops.design import as_slice
-from skopt_dl.linops.products import blocks_of, gram
+from skopt_dl.linops.products import blocks_of, gram, leaves_cache, product, products_by_parts
 
 # An error below this share of the block's sum of squares has lost digits to cancellation: it is
 # computed from the rows.
@@ -54,41 +55,51 @@ class Moments:
 
         They are summed where X lives, and are the host's.
         """
-        xp, p, x0, y0 = namespace_of(X), X.shape[1], *origin
+        xp, p, (x0, y0) = namespace_of(X), X.shape[1], origin
+        rows = as_slice(rows)
+        w = xp.astype(rows_of(omega, rows), xp.float64)
+        t = xp.astype(rows_of(y, rows), xp.float64) - y0
+        plain = X.dtype == xp.float64 and not bool(xp.any(x0 != 0))
+        if plain and isinstance(rows, slice) and not bool(xp.any(w != w[0])):
+            # Rows that are neither converted nor weighed one by one are read where they lie.
+            total = cls._of_part(X[rows, :], t, xp.ones_like(t), w, w[0])
+            total.G, total.c, total.a = (to_numpy(s) for s in (total.G, total.c, total.a))
+            return total
         G, c, a = (xp.zeros(s, dtype=xp.float64, device=device_of(X)) for s in ((p, p), (p,), (p,)))
         total = cls(G, c, a, 0.0, 0.0, 0.0)
-        rows = as_slice(rows)
-        plain = X.dtype == xp.float64 and not bool(xp.any(x0 != 0))
-        length = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        length = t.shape[0]
         for some in blocks_of(length, p, BLOCK) if length else ():
             if isinstance(rows, slice):
                 part: Any = slice(rows.start + some.start, min(rows.start + some.stop, rows.stop))
             else:
                 part = rows[some]
-            w = xp.astype(rows_of(omega, part), xp.float64)
-            t = xp.astype(rows_of(y, part), xp.float64) - y0
-            Z = rows_of(X, part)
+            v, u, Z = w[some], t[some], rows_of(X, part)
             Z = Z if plain else in_double(Z, x0)
-            scale = w[0]
-            if bool(xp.any(w != scale)):
+            scale, ones = v[0], xp.ones_like(u)
+            if bool(xp.any(v != scale)):
                 # Unequal weights go into the rows.
-                root, scale = xp.sqrt(w), 1.0
-                t = root * t
+                scale, ones = 1.0, xp.sqrt(v)
+                u = ones * u
                 if plain:
-                    Z = root[:, None] * Z
+                    Z = ones[:, None] * Z
                 else:
-                    Z *= root[:, None]
-                ones = root
-            else:
-                ones = xp.ones_like(t)
-            total.G += scale * gram(Z)
-            total.c += scale * (Z.T @ t)
-            total.a += scale * (ones @ Z)
-            total.tt += float(scale * (t @ t))
-            total.t += float(scale * (ones @ t))
-            total.weight += float(xp.sum(w))
+                    Z *= ones[:, None]
+            total.add(cls._of_part(Z, u, ones, v, scale))
         total.G, total.c, total.a = (to_numpy(s) for s in (total.G, total.c, total.a))
         return total
+
+    @classmethod
+    def _of_part(cls, Z: Any, t: Any, ones: Any, w: Any, scale: Any) -> Moments:
+        """The sums of ``scale`` times the products of ``Z``, ``t`` and ``ones``, where Z lives."""
+        xp, G = namespace_of(Z), gram(Z)
+        if leaves_cache(Z):
+            c, a = products_by_parts(Z, xp.stack([t, ones], axis=1)).T
+        else:
+            c, a = Z.T @ t, ones @ Z
+        if scale != 1:
+            G, c, a = scale * G, scale * c, scale * a
+        tt, total, weight = float(scale * (t @ t)), float(scale * (ones @ t)), float(xp.sum(w))
+        return cls(G, c, a, tt, total, weight)
 
     def add(self, other: Moments) -> None:
         """Add the sums of other rows about the same origin, in place."""
@@ -103,7 +114,7 @@ class Moments:
         G, q, square = self.G / s, self.c / s, self.tt / s
         if fit_intercept:
             a, t = self.a / s, self.t / s
-            G -= a[:, None] * a
+            G = dger(-1.0, a, a, a=G.T, overwrite_a=True).T
             q -= a * t
             square -= t**2
         return G, q, square
@@ -114,7 +125,7 @@ class Moments:
 
     def errors(self, W: Any, b: Any) -> tuple[Any, Any]:
         """Mean squared errors of models ``(W, b)``, and which of them have lost their digits."""
-        GW = self.G @ W
+        GW = product(self.G, W)
         squares = self.tt + np.sum(W * (GW - 2 * self.c[:, None]), axis=0)
         squares = squares - 2 * b * (self.t - self.a @ W) + b**2 * self.weight
         scale = self.tt + np.sum(W * GW, axis=0) + b**2 * self.weight

@@ -52,7 +52,7 @@ class PathCV(LinearRegressorMixin, LinearModel):
         """The penalty with the strengths ``l1`` and ``l2``."""
 
     @abstractmethod
-    def _task(self, X: Any, y: Any, weights: Any, penalty: Penalty) -> Task:
+    def _task(self, base: Any, y: Any, weights: Any, penalty: Penalty) -> Task:
         """The fit of all the data."""
 
     def _ratios(self) -> list[float]:
@@ -91,10 +91,12 @@ class PathCV(LinearRegressorMixin, LinearModel):
         X, y = self._checked(X, y if y is None or is_foreign(y) else np.asarray(y))
         weights = check_weights(sample_weight, X)
         folds = self._folds(X, y, sample_weight, params)
-        grids = self._grids(X, y, weights)
+        # What it caches serves the grid, the folds and the last fit.
+        base = design(X)
+        grids = self._grids(base, y, weights)
         limit = math.inf if self.max_time is None else time.perf_counter() + self.max_time
         found = cross_validate(
-            X,
+            base,
             y,
             weights,
             folds,
@@ -107,7 +109,7 @@ class PathCV(LinearRegressorMixin, LinearModel):
         )
         self._warn(found)
         ratio, alpha = self._choose(grids, found.mse)
-        self._refit(X, y, weights, ratio, alpha, found)
+        self._refit(base, y, weights, ratio, alpha, found)
         return self
 
     def _check_parameters(self) -> None:
@@ -145,7 +147,7 @@ class PathCV(LinearRegressorMixin, LinearModel):
                 )
         return folds
 
-    def _grids(self, X: Any, y: Any, weights: Any) -> list[tuple[float, Any]]:
+    def _grids(self, base: Any, y: Any, weights: Any) -> list[tuple[float, Any]]:
         """Each share of the L1 penalty with its decreasing strengths."""
         ratios, name = self._ratios(), type(self).__name__
         if not isinstance(self.alphas, Integral):
@@ -157,7 +159,7 @@ class PathCV(LinearRegressorMixin, LinearModel):
                 f"would begin; give alphas={self.alphas!r} as a list of numbers"
             )
         top = strongest(
-            design(X),
+            base,
             y,
             omega_of(weights, y),
             fit_intercept=self.fit_intercept,
@@ -217,10 +219,10 @@ class PathCV(LinearRegressorMixin, LinearModel):
         return ratio, alpha
 
     def _refit(
-        self, X: Any, y: Any, weights: Any, ratio: float, alpha: float, found: Validation
+        self, base: Any, y: Any, weights: Any, ratio: float, alpha: float, found: Validation
     ) -> None:
         l1 = alpha * ratio
-        task = self._task(X, y, weights, self._penalty(y, l1, alpha - l1))
+        task = self._task(base, y, weights, self._penalty(y, l1, alpha - l1))
         result = self._solve(
             task.problem,
             start=None if found.answer is None else found.answer(ratio, alpha),

@@ -106,12 +106,12 @@ def target_tasks(
     X, y = check_X_y(owner, X, y, multi_output=True)
     weights = check_weights(sample_weight, X)
     starts = warm_coef(owner, (1 if y.ndim == 1 else y.shape[1], X.shape[1]), X.dtype)
-    return tasks_of(owner, X, y, weights, penalty, precompute=precompute, starts=starts)
+    return tasks_of(owner, design(X), y, weights, penalty, precompute=precompute, starts=starts)
 
 
 def tasks_of(
     owner: Any,
-    X: Any,
+    base: Any,
     y: Any,
     weights: Any,
     penalty: Penalty,
@@ -119,12 +119,11 @@ def tasks_of(
     precompute: Any = False,
     starts: Any = None,
 ) -> list[Task]:
-    """The same for validated data; ``starts`` has a row of coefficients for each target."""
-    xp, fit_intercept = namespace_of(y), owner.fit_intercept
+    """The same for a validated design, which all targets share; ``starts`` has a row for each."""
+    X, xp, fit_intercept = base.X, namespace_of(y), owner.fit_intercept
     description = partial(owner._describe, X)
     Y = y[:, None] if y.ndim == 1 else y
-    # One design for all targets: what it caches (contiguous columns) is made once.
-    shared, compressed = design(X), None
+    compressed = None
     # NumPy's booleans, as grids of parameters hold them, are no Gram matrices.
     precompute = bool(precompute) if isinstance(precompute, np.bool_) else precompute
     if wants_compression(precompute, X):
@@ -133,7 +132,7 @@ def tasks_of(
     for k in range(Y.shape[1]):
         if compressed is None:
             problem = LinearProblem(
-                shared,
+                base,
                 xp.asarray(Y[:, k], copy=True),
                 Squared(),
                 penalty,

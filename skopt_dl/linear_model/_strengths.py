@@ -15,8 +15,13 @@ def strongest(base: Any, y: Any, omega: Any, *, fit_intercept: bool, positive: b
     map_, xp = base, namespace_of(y)
     if fit_intercept:
         y = y - omega @ y
-        map_ = Centred(base, base.column_sums(omega))
-    c = map_.rmatvec(omega * y if y.ndim == 1 else omega[:, None] * y)
+    r = omega * y if y.ndim == 1 else omega[:, None] * y
+    c = base.beside_means(omega, r) if fit_intercept and y.ndim == 1 else None
+    if c is not None:
+        c = c - base.column_means(omega) * xp.sum(r)
+    else:
+        map_ = Centred(base, base.column_means(omega)) if fit_intercept else base
+        c = map_.rmatvec(r)
     if c.ndim == 2:
         c = xp.sqrt(xp.sum(c**2, axis=1))
     return max(0.0, float(xp.max(c if positive else xp.abs(c))))

@@ -32,10 +32,10 @@ class SingleTargetCV(PathCV):
     def _penalty(self, y: Any, l1: float, l2: float) -> Penalty:
         return ElasticNetPenalty(l1, l2, self.positive)
 
-    def _task(self, X: Any, y: Any, weights: Any, penalty: Penalty) -> Task:
+    def _task(self, base: Any, y: Any, weights: Any, penalty: Penalty) -> Task:
         auto = isinstance(self.precompute, str)
         precompute = False if auto else self.precompute
-        return tasks_of(self, X, y, weights, penalty, precompute=precompute)[0]
+        return tasks_of(self, base, y, weights, penalty, precompute=precompute)[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -19,6 +19,7 @@ from skopt_dl.linear_model._regression import (
     warm_coef,
 )
 from skopt_dl.linear_model.path import enet_path
+from skopt_dl.linops import design
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty, RowElasticNet
 from skopt_dl.problems import LinearProblem
@@ -35,18 +36,18 @@ def check_several(owner: Any, y: Any) -> None:
 
 
 def shared_task(
-    owner: Any, X: Any, y: Any, weights: Any, penalty: Penalty, start: Any = None
+    owner: Any, base: Any, y: Any, weights: Any, penalty: Penalty, start: Any = None
 ) -> Task:
-    """One solve for all targets of validated data; ``start`` has a row for each target."""
+    """One solve for all targets of a validated design; ``start`` has a row for each target."""
     xp = namespace_of(y)
     problem = LinearProblem(
-        X,
+        base,
         xp.asarray(y, copy=True),
         Squared(),
         penalty,
         sample_weight=weights,
         fit_intercept=owner.fit_intercept,
-        description=partial(owner._describe, X),
+        description=partial(owner._describe, base.X),
     )
     flat = None if start is None else xp.reshape(start.T, (-1,))
     return Task(problem, fitted_line(problem.unpack, owner.fit_intercept, y), flat)
@@ -81,7 +82,7 @@ class MultiTask(SparseCoefficientsMixin, LinearEstimator):
         l1 = self.alpha * self._ratio()
         penalty = RowElasticNet(y.shape[1], l1, self.alpha - l1)
         start = warm_coef(self, (y.shape[1], X.shape[1]), X.dtype)
-        return [shared_task(self, X, y, check_weights(sample_weight, X), penalty, start)]
+        return [shared_task(self, design(X), y, check_weights(sample_weight, X), penalty, start)]
 
     def _store(self, tasks: list[Task], results: list[SolveResult]) -> None:
         store_targets(self, tasks, results)

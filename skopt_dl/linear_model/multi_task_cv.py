@@ -23,8 +23,8 @@ class MultiTaskCV(PathCV):
     def _penalty(self, y: Any, l1: float, l2: float) -> Penalty:
         return RowElasticNet(y.shape[1], l1, l2)
 
-    def _task(self, X: Any, y: Any, weights: Any, penalty: Penalty) -> Task:
-        return shared_task(self, X, y, weights, penalty)
+    def _task(self, base: Any, y: Any, weights: Any, penalty: Penalty) -> Task:
+        return shared_task(self, base, y, weights, penalty)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -148,24 +148,27 @@ class Dense(LinearMap):
         return self._means_and(weights)[0]
 
     def beside_means(self, weights: Any, r: Any) -> Any:
-        """``X' r``, read together with the column means, which are kept."""
-        return self._means_and(weights, r)[1]
+        """``X' r``, read together with the column means, which are kept; None where these are known
+        already, as a product alone can wait until it is needed."""
+        return None if self._known_means(weights) is not None else self._means_and(weights, r)[1]
+
+    def _known_means(self, weights: Any) -> Any:
+        known, means = self._means if self._means is not None else (None, None)
+        same = known is weights or (known is not None and bool(self.xp.all(known == weights)))
+        return means if same else None
 
     def _means_and(self, weights: Any, *vectors: Any) -> list[Any]:
         """The means and ``X' r`` of further vectors, in one reading of X where it is large. They
         have the same digits whatever is beside them."""
-        xp, known = self.xp, self._means
-        means = []
-        if known is not None and (known[0] is weights or bool(xp.all(known[0] == weights))):
-            means = [known[1]]
-        wanted = [*vectors] if means else [weights, *vectors]
-        if wanted and leaves_cache(self.X):
-            products = [*products_by_parts(self.X, xp.stack(wanted, axis=1)).T]
+        known = self._known_means(weights)
+        if known is not None:
+            return [known]
+        wanted = [weights, *vectors]
+        if leaves_cache(self.X):
+            found = [*products_by_parts(self.X, self.xp.stack(wanted, axis=1)).T]
         else:
-            products = [self.X.T @ r for r in wanted]
-        found = means + products
-        if not means:
-            self._means = (weights, found[0])
+            found = [self.X.T @ r for r in wanted]
+        self._means = (weights, found[0])
         return found
 
     def spread_of_few(self, mean: Any) -> Any:

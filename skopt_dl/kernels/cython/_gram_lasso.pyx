@@ -14,6 +14,9 @@ from libc.math cimport fabs, sqrt
 from scipy.linalg.cython_blas cimport daxpy, ddot, dsyrk, dtrsm, dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf
 
+cdef extern from "_gram_rows.h" nogil:
+    void subtract_rows(long, long, const double*, long, const Py_ssize_t*, const double*, double*)
+
 # A pivot below this share of its diagonal belongs to a column that depends on the support.
 cdef double DEPENDENT = 1e-10
 # Turns in which all violators enter together. Nearly dependent columns would come and go by the
@@ -21,6 +24,8 @@ cdef double DEPENDENT = 1e-10
 cdef int TOGETHER = 10
 # Violations below this share of a_j are rounding.
 cdef double ROUNDING = 1e-9
+# Columns for which one solve each costs less than to pack the factor for all of them.
+DEF FEW = 6
 
 
 cdef class GramLasso:
@@ -116,7 +121,7 @@ cdef class GramLasso:
 
     cdef bint _append_block(self, Py_ssize_t[::1] J, int k) noexcept nogil:
         """Add k columns at once, if they are clearly independent."""
-        cdef int s = self.size, i, t, info = 0, ld = self.room
+        cdef int s = self.size, i, t, info = 0, ld = self.room, unit = 1
         cdef double one = 1.0, minus = -1.0, d
         if k == 0 or s + k > self.capacity:
             return False
@@ -126,7 +131,11 @@ cdef class GramLasso:
             for t in range(i + 1):
                 self.L[s + i, s + t] = self.G[J[i], J[t]]
             self.L[s + i, s + i] += self.b[J[i]]
-        if s:
+        if s and k < FEW:
+            for i in range(k):
+                dtrsv(b"U", b"T", b"N", &s, &self.L[0, 0], &ld, &self.L[s + i, 0], &unit)
+            dsyrk(b"U", b"T", &k, &s, &minus, &self.L[s, 0], &ld, &one, &self.L[s, s], &ld)
+        elif s:
             dtrsm(b"L", b"U", b"T", b"N", &s, &k, &one, &self.L[0, 0], &ld, &self.L[s, 0], &ld)
             dsyrk(b"U", b"T", &k, &s, &minus, &self.L[s, 0], &ld, &one, &self.L[s, s], &ld)
         dpotrf(b"U", &k, &self.L[s, s], &ld, &info)
@@ -252,9 +261,11 @@ cdef class GramLasso:
 
     cdef void _settle(self) noexcept nogil:
         """Newton's steps on the support, with all of ``c`` following."""
-        cdef int k
+        cdef int k, moved = 0
         cdef Py_ssize_t j
         cdef double value
+        if self.size == 0:
+            return
         for k in range(self.size):
             self.active_c[k] = self.c[self.support[k]]
         self.before[:] = self.w
@@ -262,8 +273,11 @@ cdef class GramLasso:
         for j in range(self.width):
             value = self.w[j] - self.before[j]
             if value != 0.0:
-                self.w[j] = self.before[j]
-                self._move(j, value)
+                self.order[moved], self.step[moved] = j, value
+                moved += 1
+        if moved > 0:
+            subtract_rows(moved, self.width, &self.G[0, 0], self.G.strides[0] // sizeof(double),
+                          &self.order[0], &self.step[0], &self.c[0])
 
     cdef double _size(self, Py_ssize_t j) noexcept nogil:
         return self.c[j] if self.positive else fabs(self.c[j])

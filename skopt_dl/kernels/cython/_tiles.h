@@ -99,12 +99,20 @@ WIDE void NAME(pack_rows)(long inner, const REAL *b, long width_b, int vectors, 
             STORE(packed, ALL, LOAD(j < vectors - 1 ? ALL : last, b + j * LANES));
 }
 
-/* The same of B', whose columns are `columns` rows of B. */
+/* The same of B', whose columns are `columns` rows of B; few numbers of each at a time, so that the lines
+   they are spread over stay in the nearest cache. The rows behind, which a next panel is made of, are
+   asked for meanwhile: they lie too far apart for the processor to see them coming. */
 WIDE void NAME(pack_turned)(long inner, const REAL *b, long width_b, int vectors, long columns,
                             REAL *packed) {
     const long width = vectors * LANES;
-    for (long j = 0; j < width; j++)
-        for (long k = 0; k < inner; k++) packed[k * width + j] = j < columns ? b[j * width_b + k] : 0;
+    for (long low = 0; low < inner; low += LANES) {
+        const long high = low + LANES < inner ? low + LANES : inner;
+        for (long j = 0; j < width; j++) {
+            __builtin_prefetch(b + (j + width) * width_b + low, 0, 2);
+            for (long k = low; k < high; k++)
+                packed[k * width + j] = j < columns ? b[j * width_b + k] : 0;
+        }
+    }
 }
 
 /* C = keep C + share A B, A and B as they are or turned. Without keep C is not read. */
@@ -186,10 +194,20 @@ WIDE void NAME(inner_products)(int by_columns, long n, long p, const REAL *x, lo
                 NAME(pack_turned)(depth, left + j * apart, apart, vectors, count, packed);
             else
                 NAME(pack_rows)(depth, left + j, apart, vectors, last, packed);
-            of[by_columns][vectors - 1](j + count, depth, left, apart, packed, vectors * LANES, last, 1,
+            /* Rows above this panel's columns, then those beside them: of these no more than the vectors
+               that reach the diagonal. */
+            of[by_columns][vectors - 1](j, depth, left, apart, packed, vectors * LANES, last, 1,
                                         low ? 1 : 0, c + j, p, NULL);
+            for (int v = 0; v < vectors; v++) {
+                const long i = j + v * LANES, rest = j + count - i;
+                of[by_columns][vectors - 1 - v](
+                    rest < LANES ? rest : LANES, depth, left + i * (by_columns ? apart : 1), apart,
+                    packed + v * LANES, vectors * LANES, last, 1, low ? 1 : 0, c + i * p + i, p, NULL);
+            }
         }
     }
-    for (long i = 0; i < p; i++)
-        for (long j = 0; j < i; j++) c[i * p + j] = c[j * p + i];
+    for (long i = 0; i < p; i += LANES)
+        for (long j = 0; j <= i; j += LANES)
+            for (long k = i; k < i + LANES && k < p; k++)
+                for (long l = j; l < j + LANES && l < k; l++) c[k * p + l] = c[l * p + k];
 }
