@@ -3,6 +3,8 @@
 
 import ctypes
 
+from cpython.exc cimport PyErr_CheckSignals
+
 import numpy as np
 
 from scipy.linalg import cython_blas
@@ -26,6 +28,11 @@ DEF MOST_ALONE = 2_000_000
 DEF WORTH = 200_000
 # Threads of a BLAS that tiles can be as fast as.
 DEF FEW = 2
+# Multiplications in one call, a fifth of a second, and those after which Ctrl-C is heard; rows, or
+# numbers that are summed, of a part at least.
+cdef long ONE_CALL = 1 << 33
+cdef long HEARD = 1 << 27
+DEF FEWEST = 64
 
 ctypedef int (*counter)() noexcept nogil
 
@@ -58,10 +65,59 @@ cdef bint _in_tiles(long rows, long columns, long inner) noexcept nogil:
     return _blas_threads != NULL and _blas_threads() <= FEW
 
 
-cdef void mixed_gemm(bint turn_a, bint turn_b, int rows, int columns, int inner, floating share,
-                     const floating* a, const floating* b, floating keep,
-                     floating* out) noexcept nogil:
-    """``out = share A B + keep out``, A and B as they are or turned."""
+cdef int _hear() except -1 with gil:
+    """What Ctrl-C has asked for since the last look."""
+    PyErr_CheckSignals()
+    return 0
+
+
+cdef inline int _heard(long rows, long columns, long inner) except -1 nogil:
+    """A look after a product of some milliseconds: many of them may follow each other."""
+    if rows * columns * inner >= HEARD:
+        _hear()
+    return 0
+
+
+cdef inline int _part(long rows, long columns, long inner) noexcept nogil:
+    """How many of the rows one call takes, or of the numbers that are summed."""
+    cdef long each = columns * inner
+    if rows * each <= ONE_CALL:
+        return <int>rows
+    return <int>min(rows, max(<long>FEWEST, ONE_CALL // each))
+
+
+cdef int mixed_gemm(bint turn_a, bint turn_b, int rows, int columns, int inner, floating share,
+                    const floating* a, const floating* b, floating keep,
+                    floating* out) except -1 nogil:
+    """``out = share A B + keep out``, A and B as they are or turned.
+
+    In parts of its rows, or where A is turned of what is summed, if it is long.
+    """
+    cdef int part, m
+    cdef long low = 0
+    if not turn_a:
+        part = _part(rows, columns, inner)
+        while low < rows:
+            m = <int>min(part, rows - low)
+            _product(False, turn_b, m, columns, inner, share, a + low * inner, b, keep,
+                     out + low * columns)
+            low += m
+            _heard(m, columns, inner)
+        return 0
+    part = inner if turn_b else _part(inner, columns, rows)
+    while low < inner or low == 0:
+        m = <int>min(part, inner - low)
+        _product(True, turn_b, rows, columns, m, share, a + low * rows, b + low * columns,
+                 keep if low == 0 else 1, out)
+        low += max(m, 1)
+        _heard(rows, columns, m)
+    return 0
+
+
+cdef void _product(bint turn_a, bint turn_b, int rows, int columns, int inner, floating share,
+                   const floating* a, const floating* b, floating keep,
+                   floating* out) noexcept nogil:
+    """The same in one call."""
     cdef int lda = rows if turn_a else inner, ldb = inner if turn_b else columns
     cdef char* ta = b"T" if turn_a else b"N"
     cdef char* tb = b"T" if turn_b else b"N"
@@ -82,27 +138,43 @@ cdef void mixed_gemm(bint turn_a, bint turn_b, int rows, int columns, int inner,
               out, &columns)
 
 
-cdef bint fused_forward(int rows, int columns, int inner, const floating* a, const floating* b,
-                        const floating* bias, bint cut, floating* out) noexcept nogil:
+cdef int fused_forward(int rows, int columns, int inner, const floating* a, const floating* b,
+                       const floating* bias, bint cut, floating* out) except -1 nogil:
     """``out = A B + bias``, what is negative cut off or not; False, and nothing, without tiles."""
+    cdef long low = 0
+    cdef int part, m
     if not _in_tiles(rows, columns, inner):
         return False
-    if floating is float:
-        s_forward(rows, columns, inner, a, b, bias, cut, out)
-    else:
-        d_forward(rows, columns, inner, a, b, bias, cut, out)
+    part = _part(rows, columns, inner)
+    while low < rows:
+        m = <int>min(part, rows - low)
+        if floating is float:
+            s_forward(m, columns, inner, a + low * inner, b, bias, cut, out + low * columns)
+        else:
+            d_forward(m, columns, inner, a + low * inner, b, bias, cut, out + low * columns)
+        low += m
+        _heard(m, columns, inner)
     return True
 
 
-cdef bint fused_backward(int rows, int columns, int inner, const floating* a, const floating* b,
-                         const floating* outputs, floating* sums, floating* out) noexcept nogil:
+cdef int fused_backward(int rows, int columns, int inner, const floating* a, const floating* b,
+                        const floating* outputs, floating* sums, floating* out) except -1 nogil:
     """``out = A B'`` where ``outputs`` are positive, its column sums added to ``sums``; or False."""
+    cdef long low = 0
+    cdef int part, m
     if not _in_tiles(rows, columns, inner):
         return False
-    if floating is float:
-        s_backward(rows, columns, inner, a, b, outputs, sums, out)
-    else:
-        d_backward(rows, columns, inner, a, b, outputs, sums, out)
+    part = _part(rows, columns, inner)
+    while low < rows:
+        m = <int>min(part, rows - low)
+        if floating is float:
+            s_backward(m, columns, inner, a + low * inner, b, outputs + low * columns, sums,
+                       out + low * columns)
+        else:
+            d_backward(m, columns, inner, a + low * inner, b, outputs + low * columns, sums,
+                       out + low * columns)
+        low += m
+        _heard(m, columns, inner)
     return True
 
 

@@ -309,7 +309,7 @@ cdef int _over_rows(Workspace work, long n, const floating* X, const floating* y
 cdef double _chunk(Workspace work, int m, const floating* X, const floating* y, const floating* s,
                    const floating** masks, long low, double share, double floor, const floating* w,
                    floating* rows, floating* slopes, floating* differences, floating* back,
-                   floating* other, bint more, floating* grad) noexcept nogil:
+                   floating* other, bint more, floating* grad) except? -1 nogil:
     """Add the gradient of ``m`` rows, ``low`` the first, to ``grad``; the sum of their losses."""
     cdef int k, last = work.n_layers - 1, fan_in, fan_out, kind
     cdef const floating* a = X
