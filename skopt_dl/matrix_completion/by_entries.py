@@ -29,7 +29,9 @@ class ByEntries:
         return Batch(self, w, index).value()
 
     @offers(Oracle.SAMPLE_HVP, lacks=why_not_curved)
-    def sample_hvp(self: Any, w: Any, index: Any, weights: Any = None) -> Callable[[Any], Any]:
+    def sample_hvp(
+        self: Any, w: Any, index: Any, weights: Any = None, memory: Any = None
+    ) -> Callable[[Any], Any]:
         """``d -> H d`` of what `sample_grad` differentiates, each entry times its weight."""
         return Batch(self, w, index, weights).product(bending=True)
 
@@ -39,7 +41,7 @@ class ByEntries:
         return Batch(self, w, index, weights).product(bending=False)
 
     @offers(Oracle.SAMPLE_CURVATURE, lacks=why_not_curved)
-    def sample_curvature(self: Any, w: Any, index: Any) -> Any:
+    def sample_curvature(self: Any, w: Any, index: Any, memory: Any = None) -> Any:
         """Diagonal of the Hessian of what `sample_value` returns, to which the bending of the
         model adds nothing, shape ``(size,)``."""
         return Batch(self, w, index).diagonal()

@@ -1,15 +1,12 @@
-r"""Second-order information of a network's objective: products with its Hessian and with its
-Gauss-Newton matrix, by one pass forward and one back, and a square root of the latter.
+r"""Products with the Gauss-Newton matrix of a network's objective, by one pass forward and one
+back, and a square root of it.
 
-Differentiating the forward and the backward pass along a direction (the R-operator) gives the exact
-product at about twice the cost of a gradient. The Gauss-Newton matrix :math:`J' H_L J` leaves out
-how the network itself bends: it is positive semi-definite, and for the losses here it is the Fisher
-information of the model. Letters as in `skopt_dl.kernels.generic_network`; a dot on a name marks
-the derivative along the direction.
+The Gauss-Newton matrix :math:`J' H_L J` leaves out how the network itself bends: it is positive
+semi-definite, and for the losses here it is the Fisher information of the model. Letters as in
+`skopt_dl.kernels.generic_network`; a dot on a name marks the derivative along the direction.
 
-Sources: B. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Comput. 6 (1994);
-N. Schraudolph, "Fast curvature matrix-vector products for second-order gradient descent", Neural
-Comput. 14 (2002).
+Source: N. Schraudolph, "Fast curvature matrix-vector products for second-order gradient descent",
+Neural Comput. 14 (2002).
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from skopt_dl.kernels.generic_network import network_layers, respond
+from skopt_dl.kernels.generic_network import respond
 from skopt_dl.kernels.generic_passes import output_curvature
 from skopt_dl.kernels.namespace import namespace_of
 
@@ -36,8 +33,8 @@ def curvature_root(name: str, mean: Any, k: int) -> Any:
     return xp.sqrt(mean[:, k : k + 1]) * (unit - mean)
 
 
-class Passes:
-    """Samples and a point, from which every product there starts.
+class GaussNewtonProduct:
+    """``d -> (J' H_L J + ridge) d`` at one point; the pass forward there is done once.
 
     Parameters
     ----------
@@ -53,28 +50,6 @@ class Passes:
         Weights of the samples, those of all sum to one.
     ridge : float
         Curvature of the penalty on the coefficients.
-    """
-
-    def __init__(
-        self, kernels: Any, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float
-    ) -> None:
-        self.kernels, self.net, self.xp, self.w = kernels, net, namespace_of(w), w
-        self.X, self.y, self.omega, self.ridge = X, y, omega[:, None], ridge
-
-    def penalty_product(self, direction: Any) -> Any:
-        """The penalty's Hessian times ``direction``, a new array."""
-        out = self.ridge * direction
-        out[self.net.n_coef :] = 0 * out[self.net.n_coef :]
-        return out
-
-
-class GaussNewtonProduct(Passes):
-    """``d -> (J' H_L J + ridge) d`` at one point; the pass forward there is done once.
-
-    Parameters
-    ----------
-    kernels, net, w, X, y, omega, ridge
-        As `Passes` has them.
     memory : list, optional
         Of the pass forward, see `network_forward`: what was made with it before is overwritten.
     """
@@ -90,7 +65,8 @@ class GaussNewtonProduct(Passes):
         ridge: float,
         memory: list[Any] | None = None,
     ) -> None:
-        super().__init__(kernels, net, w, X, y, omega, ridge)
+        self.kernels, self.net, self.xp, self.w = kernels, net, namespace_of(w), w
+        self.X, self.y, self.omega, self.ridge = X, y, omega[:, None], ridge
         self.memory = memory
         self.forward = kernels.network_forward(net, w, X, memory)
         self.raw = self.forward.raw
@@ -110,6 +86,12 @@ class GaussNewtonProduct(Passes):
     def tangents(self, directions: Any) -> Any:
         """The derivatives of the raw outputs along the rows of ``directions``."""
         return self.kernels.network_tangents(self.forward, directions)
+
+    def penalty_product(self, direction: Any) -> Any:
+        """The penalty's Hessian times ``direction``, a new array."""
+        out = self.ridge * direction
+        out[self.net.n_coef :] = 0 * out[self.net.n_coef :]
+        return out
 
     def __call__(self, direction: Any) -> Any:
         dot = self.tangents(direction[None, :])[0, :, :]
@@ -170,59 +152,3 @@ class GaussNewtonProduct(Passes):
         """The inputs of every layer as arrays."""
         first, *others = self.forward.given
         return [first.toarray() if hasattr(first, "toarray") else first, *others]
-
-
-class HessianProduct(Passes):
-    """``d -> H d`` at one point; the passes forward and back there are done once."""
-
-    def __init__(
-        self, kernels: Any, net: Any, w: Any, X: Any, y: Any, omega: Any, ridge: float
-    ) -> None:
-        super().__init__(kernels, net, w, X, y, omega, ridge)
-        self.coefs, _ = net.unpack(w)
-        self.layers, raw = network_layers(net, w, X)
-        self.mean = respond(net.output, raw[-1])
-        units = list(zip(net.activations, raw[:-1], self.layers[1:], strict=True))
-        self.slopes = [None, *(f.slope(z, a) for f, z, a in units)]
-        self.curvatures = [None, *(f.curvature(z, a) for f, z, a in units)]
-        # deltas[k]: derivative in the raw output of layer k; backs[k]: in what it is given.
-        self.deltas = [self.omega * (self.mean - y)]
-        self.backs: list[Any] = []
-        for k in range(len(self.coefs) - 1, 0, -1):
-            self.backs.insert(0, self.deltas[0] @ self.coefs[k].T)
-            self.deltas.insert(0, self.backs[0] * self.slopes[k])
-        self.backs.insert(0, None)
-
-    def __call__(self, direction: Any) -> Any:
-        net, (dots, raw_dots) = self.net, self._forward(direction)
-        coefs_dot, _ = net.unpack(direction)
-        out = self.penalty_product(direction)
-        d_dots = [self.omega * output_curvature(net.output, self.mean, raw_dots[-1])]
-        for k in range(len(self.coefs) - 1, 0, -1):
-            change = dots[k].T @ self.deltas[k]
-            out[net.blocks[f"coef{k}"]] += self.xp.reshape(change, (-1,))
-            back_dot = d_dots[0] @ self.coefs[k].T + self.deltas[k] @ coefs_dot[k].T
-            bend = self.curvatures[k] * raw_dots[k - 1]
-            d_dots.insert(0, back_dot * self.slopes[k] + self.backs[k] * bend)
-        for k, d in enumerate(d_dots):
-            coef = self.layers[k].T @ d
-            out[net.blocks[f"coef{k}"]] += self.xp.reshape(coef, (-1,))
-            out[net.blocks[f"intercept{k}"]] += self.xp.sum(d, axis=0)
-        return out
-
-    def _forward(self, direction: Any) -> tuple[list[Any], list[Any]]:
-        """Derivatives along ``direction``: of what each layer is given (``None`` for the data), and
-        of the raw output of each."""
-        coefs_dot, intercepts_dot = self.net.unpack(direction)
-        last = len(self.coefs) - 1
-        dots: list[Any] = [None]
-        raw_dots: list[Any] = []
-        for k in range(last + 1):
-            z_dot = self.layers[k] @ coefs_dot[k]
-            z_dot += intercepts_dot[k]
-            if k > 0:
-                z_dot += dots[k] @ self.coefs[k]
-            raw_dots.append(z_dot)
-            if k < last:
-                dots.append(self.slopes[k + 1] * z_dot)
-        return dots, raw_dots

@@ -14,10 +14,11 @@ from typing import Any
 from skopt_dl.engine import Certificate, Oracle, Point, Problem, Trait, offers
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.generic_network import network_layers, output_loss
+from skopt_dl.kernels.memory import Memory
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, to_float
-from skopt_dl.neural_network.curvature import GaussNewtonProduct, HessianProduct
-from skopt_dl.neural_network.diagonal import diagonal_curvature
+from skopt_dl.neural_network.curvature import GaussNewtonProduct
 from skopt_dl.neural_network.dropout import Dropout
+from skopt_dl.neural_network.hessian import HessianProduct, diagonal_curvature
 from skopt_dl.neural_network.kronecker import KroneckerModel
 from skopt_dl.neural_network.network import Network
 from skopt_dl.problems.agents import SmoothAgents
@@ -273,20 +274,13 @@ class NetworkProblem(Problem):
         return gradient
 
     @offers(Oracle.SAMPLE_CURVATURE, lacks=_trained)
-    def sample_curvature(self, w: Any, index: Any) -> Any:
+    def sample_curvature(self, w: Any, index: Any, memory: Memory | None = None) -> Any:
         """An estimate, never negative, of the diagonal of the Hessian on the samples ``index``.
 
-        See `skopt_dl.neural_network.diagonal.diagonal_curvature`.
+        See `skopt_dl.neural_network.hessian.diagonal_curvature`.
         """
-        xp, s = self.xp, self.sample_weight
-        X = self.X[index] if hasattr(self.X, "tocsc") else xp.take(self.X, index, axis=0)
-        if s is None:
-            s = xp.ones(index.shape[0], dtype=self.dtype, device=self.device)
-        else:
-            s = xp.take(s, index)
-        total = xp.sum(s)
-        share = xp.where(total > 0, 1 / xp.where(total > 0, total, xp.ones_like(total)), 0 * total)
-        return diagonal_curvature(self.net, w, X, share * s, self.alpha * share)
+        X, _, omega, ridge = self._samples(index, None, memory)
+        return diagonal_curvature(self.net, w, X, omega, ridge, memory)
 
     def _masks(self, index: Any) -> Any:
         return None if self.dropout is None else self.dropout.masks(self.net, index, self.y)
@@ -297,7 +291,7 @@ class NetworkProblem(Problem):
 
         The outputs of all layers are kept for it.
         """
-        return HessianProduct(*self._passes(point.w))
+        return HessianProduct(self.net, point.w, *self._samples())
 
     @offers(Oracle.HESSIAN, lacks=_no_matrix)
     def hessian(self, point: Point) -> Any:
@@ -318,9 +312,15 @@ class NetworkProblem(Problem):
         return GaussNewtonProduct(*self._passes(point.w)).root()
 
     @offers(Oracle.SAMPLE_HVP, lacks=_no_batch_curvature)
-    def sample_hvp(self, w: Any, index: Any, weights: Any = None) -> HessianProduct:
-        """``d -> H d`` of what `sample_grad` differentiates, each sample times its weight."""
-        return HessianProduct(*self._passes(w, index, weights))
+    def sample_hvp(
+        self, w: Any, index: Any, weights: Any = None, memory: Memory | None = None
+    ) -> HessianProduct:
+        """``d -> H d`` of what `sample_grad` differentiates, each sample times its weight.
+
+        What is made with a ``memory`` is overwritten by what is made with it next: the function by
+        another one, its products by each other.
+        """
+        return HessianProduct(self.net, w, *self._samples(index, weights, memory), memory)
 
     @offers(Oracle.SAMPLE_GGN, lacks=_no_gauss_newton)
     def sample_ggn(self, w: Any, index: Any, weights: Any = None) -> GaussNewtonProduct:
@@ -339,26 +339,35 @@ class NetworkProblem(Problem):
     def _passes(
         self, w: Any, index: Any = None, weights: Any = None
     ) -> tuple[Any, Any, Any, Any, Any, Any, float]:
-        """What products at ``w`` on the samples ``index`` (all without) start from."""
+        """What a `GaussNewtonProduct` at ``w`` on the samples ``index`` starts from."""
+        kernels = self.kernels.serving(self.net.compiled)
+        return kernels, self.net, w, *self._samples(index, weights)
+
+    def _samples(
+        self, index: Any = None, weights: Any = None, memory: Memory | None = None
+    ) -> tuple[Any, Any, Any, float]:
+        """Data and targets of the samples ``index`` (all without), their weights, which sum to
+        one, and the curvature of the penalty."""
         xp, X, y, s = self.xp, self.X, self.y, self.sample_weight
-        n = self.n_samples
+        n, kept = self.n_samples, Memory() if memory is None else memory
         if index is not None:
             n = index.shape[0]
-            X = X[index] if hasattr(X, "tocsc") else xp.take(X, index, axis=0)
-            y = xp.take(y, index, axis=0)
-            s = None if s is None else xp.take(s, index)
+            X, y = kept.taken("X", X, index), kept.taken("y", y, index)
+            s = None if s is None else kept.taken("weights", s, index)
+        omega = kept.array("omega", (n,), y)
         if s is None:
             share = xp.asarray(1 / max(n, 1), dtype=self.dtype, device=self.device)
-            omega = share * xp.ones(n, dtype=self.dtype, device=self.device)
+            omega[...] = share
         else:
             total = xp.sum(s)
             # Without weight in the batch everything is 0, as the gradient is.
             some = xp.where(total > 0, total, xp.ones_like(total))
             share = xp.where(total > 0, 1 / some, 0 * total)
-            omega = share * s
-        omega = omega if weights is None else omega * weights
-        kernels = self.kernels.serving(self.net.compiled)
-        return kernels, self.net, w, X, y, omega, self.alpha * to_float(share)
+            omega[...] = s
+            omega *= share
+        if weights is not None:
+            omega *= weights
+        return X, y, omega, self.alpha * to_float(share)
 
     def certificate(self, w: Any) -> Certificate:
         """The largest component of the gradient; ``nan`` where the problem is not certified."""

@@ -53,7 +53,7 @@ class BySamples:
         return self.loss.value(self.y, self.predict_raw(w))
 
     @offers(Oracle.SAMPLE_CURVATURE, lacks=no_sample_curvature)
-    def sample_curvature(self: Any, w: Any, index: Any) -> Any:
+    def sample_curvature(self: Any, w: Any, index: Any, memory: Any = None) -> Any:
         """Diagonal of the Hessian of what `sample_value` returns, shape ``(size,)``."""
         return sample_curvature(self, w, *self.on_batch(w, index)[1:])
 

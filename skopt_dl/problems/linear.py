@@ -372,7 +372,7 @@ class LinearProblem(ByColumns, BySamples, Problem):
         return gauss_newton_root(self, point.w)
 
     @offers(Oracle.SAMPLE_HVP, lacks=no_curvature)
-    def sample_hvp(self, w: Any, index: Any, weights: Any = None) -> Any:
+    def sample_hvp(self, w: Any, index: Any, weights: Any = None, memory: Any = None) -> Any:
         """``d -> H d`` of what `sample_grad` differentiates, each sample times its weight."""
         return batch_product(self, w, index, weights)
 

@@ -9,6 +9,7 @@ import numpy as np
 from skopt_dl.dispatch.auto import choose
 from skopt_dl.dispatch.registry import SOLVERS
 from skopt_dl.engine import Oracle, Problem, Stopping, Trait, run
+from skopt_dl.kernels.memory import Memory
 from skopt_dl.kernels.namespace import to_float
 from skopt_dl.testing.law import host, require, require_close
 
@@ -234,6 +235,10 @@ def _check_sample_curvature(p: _Probe) -> None:
     )
     ones = p.xp.ones(half.shape[0], dtype=q.dtype, device=q.device)
     require_close("weights of one change nothing", q.sample_hvp(p.w, half, ones)(d), product, 1e-12)
+    kept = Memory()
+    q.sample_hvp(p.w + 1, every, memory=kept)(d)
+    again = q.sample_hvp(p.w, half, memory=kept)(d)
+    require_close("memory that is kept changes nothing", again, product, 1e-12, 1e-12)
     whole = q.hvp(q.point(p.w))(d)
     require_close("all samples have the Hessian", q.sample_hvp(p.w, every)(d), whole, 1e-9, 1e-12)
     if Oracle.SAMPLE_HESSIAN in q.offers:
@@ -357,6 +362,10 @@ def _check_diagonal(p: _Probe) -> None:
     q, h = p.problem, 1e-5
     half = p.xp.asarray(np.arange((q.n_samples + 1) // 2), device=q.device)
     found = host(q.sample_curvature(p.w, half))
+    kept = Memory()
+    q.sample_curvature(p.w + 1, p.xp.asarray(np.arange(q.n_samples), device=q.device), memory=kept)
+    again = host(q.sample_curvature(p.w, half, memory=kept))
+    require_close("memory that is kept changes nothing", again, found, 1e-12, 1e-12)
     require("a batch has one curvature a parameter", found.shape == (q.size,), f"{found.shape}")
     require("curvatures of batches are not negative", np.all(found >= 0))
     if Trait.LINEAR_MODEL not in q.traits:

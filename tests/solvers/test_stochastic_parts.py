@@ -138,7 +138,7 @@ class Parabola:
     def sample_grad(self, w, index):
         return 0.0, self.h * (w - self.noise * self.rng.standard_normal(1))
 
-    def sample_curvature(self, w, index):
+    def sample_curvature(self, w, index, memory=None):
         return np.full(1, self.h)
 
 

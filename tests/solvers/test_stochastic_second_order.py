@@ -32,7 +32,7 @@ from skopt_dl.solvers import (
     SketchySGD,
     Sophia,
 )
-from skopt_dl.solvers.stochastic.diagonal import curvature_diagonal
+from skopt_dl.solvers.stochastic.diagonal import DiagonalState, curvature_diagonal
 from skopt_dl.solvers.stochastic.growing import _grad_variance
 from skopt_dl.solvers.stochastic.metrics import random_signs, stable_length, warm_length
 
@@ -169,10 +169,8 @@ def test_hutchinsons_diagonal_is_unbiased_with_the_variance_of_the_formula():
     index = np.arange(problem.n_samples)
     H = problem.hessian(problem.point(problem.start()))
 
-    class State:
-        w, draws = problem.start(), np.random.RandomState(0)
-
-    draws = np.array([curvature_diagonal(problem, State, index) for _ in range(10_000)])
+    state = DiagonalState(w=problem.start(), draws=np.random.RandomState(0))
+    draws = np.array([curvature_diagonal(problem, state, index).copy() for _ in range(10_000)])
     off = np.sum(H**2, axis=1) - np.diag(H) ** 2
     assert np.all(np.abs(draws.mean(axis=0) - np.diag(H)) <= 3 * np.sqrt(off / 10_000) + 1e-12)
     np.testing.assert_allclose(draws.var(axis=0), off, rtol=0.15, atol=1e-10)

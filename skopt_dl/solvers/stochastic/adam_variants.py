@@ -342,4 +342,4 @@ class RAdam(StochasticSolver):
             problem.kernels.adam_update(state.w, g, state.m, state.v, step, b1, b2, self.epsilon)
         else:
             problem.kernels.moments_update(g, state.m, state.v, b1, b2)
-            state.w -= (state.rate / (1 - b1**t)) * state.m
+            problem.kernels.gradient_update(state.w, state.m, state.rate / (1 - b1**t))

@@ -6,11 +6,12 @@ Hessian, m the first moment of g, h or v the running curvature, :math:`\eta` the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.kernels.memory import Memory, in_pieces
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
@@ -29,21 +30,25 @@ FIRST_DRAWS = 10
 
 @dataclass
 class DiagonalState(StochasticState):
-    """Adds the moments of the gradient and of the curvature, and how often the latter was seen."""
+    """Adds the moments of the gradient and of the curvature, how often the latter was seen, and
+    memory to work in."""
 
     m: Any = None
     h: Any = None
     n_seen: int = 0
     draws: Any = None
+    memory: Memory = field(default_factory=Memory)
 
 
 def curvature_diagonal(problem: Any, state: Any, index: Any) -> Any:
     """An unbiased estimate of the diagonal of the Hessian on a batch, ``z * (H z)`` (Hutchinson).
 
-    Its variance in coordinate i is the sum of the squares of the other entries of row i.
+    Its variance in coordinate i is the sum of the squares of the other entries of row i. The next
+    call overwrites it.
     """
-    z = random_signs(problem, state.draws)
-    return z * problem.sample_hvp(state.w, index)(z)
+    z = random_signs(problem, state.draws, state.memory.array("signs", state.w.shape, state.w))
+    z *= problem.sample_hvp(state.w, index, memory=state.memory)(z)
+    return z
 
 
 def _first_looks(problem: Any, index: Any) -> list[Any]:
@@ -118,14 +123,24 @@ class AdaHessian(StochasticSolver):
         return 0.2 if Trait.LINEAR_MODEL in problem.traits else NETWORK_RATE
 
     def _step(self, problem: Any, state: DiagonalState, g: Any) -> None:
-        xp, t = problem.xp, state.n_updates
-        state.m = self.beta_1 * state.m + (1 - self.beta_1) * g
+        xp, kernels, t = problem.xp, problem.kernels, state.n_updates
+        kernels.mean_update(state.m, g, self.beta_1)
         index = state.batch[0]
         looks = _first_looks(problem, index) if t == 1 else [index]
-        squares = sum(curvature_diagonal(problem, state, look) ** 2 for look in looks) / len(looks)
-        state.h = self.beta_2 * state.h + (1 - self.beta_2) * squares
-        m, v = state.m / (1 - self.beta_1**t), state.h / (1 - self.beta_2**t)
-        state.w = state.w - state.rate * m / (xp.sqrt(v) ** self.power + self.epsilon)
+        squares = state.memory.array("squares", state.w.shape, state.w)
+        squares[...] = 0
+        for look in looks:
+            seen = curvature_diagonal(problem, state, look)
+            seen *= seen
+            squares += seen
+        squares /= len(looks)
+        kernels.mean_update(state.h, squares, self.beta_2)
+        step, correction = state.rate / (1 - self.beta_1**t), 1 - self.beta_2**t
+
+        def moved(w: Any, m: Any, v: Any) -> Any:
+            return w - step * m / (xp.sqrt(v / correction) ** self.power + self.epsilon)
+
+        in_pieces(moved, state.w, state.w, state.m, state.h)
 
 
 class Sophia(StochasticSolver):

@@ -85,11 +85,17 @@ class Downpour(StochasticSolver):
         return summed_rate(problem, w, self.batch_size) / self.n_workers
 
     def _step(self, problem: Any, state: LateState, g: Any) -> None:
+        copy = problem.xp.asarray
         if not state.fetched:
             # All begin with the parameters of the start.
-            start = problem.xp.asarray(state.w, copy=True)
-            state.fetched.extend([start] * (self.n_workers - 1))
+            others = (copy(state.w, copy=True) for _ in range(self.n_workers - 1))
+            state.fetched.extend(others)
         problem.kernels.adagrad_update(state.w, g, state.r, state.rate, self.epsilon)
-        # This worker fetches; the one who fetched first is the next to push.
-        state.fetched.append(problem.xp.asarray(state.w, copy=True))
+        # This worker fetches, in place of what it had; the one who fetched first is the next to
+        # push.
+        if state.at is None:
+            state.at = copy(state.w, copy=True)
+        else:
+            state.at[...] = state.w
+        state.fetched.append(state.at)
         state.at = state.fetched.popleft()

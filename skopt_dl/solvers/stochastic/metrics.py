@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from skopt_dl.kernels.namespace import to_float
+from skopt_dl.kernels.memory import PIECE
+from skopt_dl.kernels.namespace import is_numpy, to_float
 from skopt_dl.solvers.stochastic.base import SAFETY
 from skopt_dl.solvers.stochastic.sampling import on_device
 
@@ -50,14 +51,19 @@ def warm_length(
     return 1.0, None
 
 
-def random_signs(problem: Any, rng: Any) -> Any:
-    """A vector of independent signs, drawn on the host."""
-    signs = (
-        2.0 * rng.integers(0, 2, problem.size) - 1.0
-        if hasattr(rng, "integers")
-        else (2.0 * rng.randint(0, 2, problem.size) - 1.0)
-    )
-    return problem.xp.asarray(signs, dtype=problem.dtype, device=problem.device)
+def random_signs(problem: Any, rng: Any, out: Any = None) -> Any:
+    """A vector of independent signs, drawn on the host; in ``out``, new memory without."""
+    draw = rng.integers if hasattr(rng, "integers") else rng.randint
+    if out is None:
+        out = problem.xp.empty(problem.size, dtype=problem.dtype, device=problem.device)
+    # On the host a piece at a time, because whole numbers take memory too.
+    piece = PIECE if is_numpy(problem.xp) else problem.size
+    for low in range(0, problem.size, piece):
+        signs = draw(0, 2, min(piece, problem.size - low))
+        out[low : low + piece] = problem.xp.asarray(
+            2.0 * signs - 1.0, dtype=problem.dtype, device=problem.device
+        )
+    return out
 
 
 def random_directions(problem: Any, rng: Any, count: int) -> Any:

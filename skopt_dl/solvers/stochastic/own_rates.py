@@ -6,10 +6,11 @@ running mean, :math:`\tau` its length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.kernels.memory import Memory, in_pieces
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
 from skopt_dl.solvers.stochastic.ranges import is_number
@@ -18,12 +19,14 @@ from skopt_dl.solvers.stochastic.sampling import batch_size, probe
 
 @dataclass
 class OwnRatesState(StochasticState):
-    """Adds the running means of gradient, square and curvature, and their lengths."""
+    """Adds the running means of gradient, square and curvature, their lengths, and memory to work
+    in."""
 
     g: Any = None
     v: Any = None
     h: Any = None
     tau: Any = None
+    memory: Memory = field(default_factory=Memory)
 
 
 class VSGD(StochasticSolver):
@@ -117,35 +120,55 @@ class VSGD(StochasticSolver):
         return 1.0
 
     def _step(self, problem: Any, state: OwnRatesState, g: Any) -> None:
-        xp, share = problem.xp, 1 / state.tau
+        xp, memory = problem.xp, state.memory
         # The problem overwrites its gradient with the next one.
-        g = xp.asarray(g, copy=True)
-        h = problem.sample_curvature(state.w, state.batch[0])
-        state.g += share * (g - state.g)
-        state.v += share * (g * g - state.v)
-        state.h += share * (h - state.h)
-        one = xp.ones_like(g)
+        g = memory.copied("gradient", g)
+        h = problem.sample_curvature(state.w, state.batch[0], memory=memory)
+        in_pieces(_mean, state.g, state.g, g, state.tau)
+        in_pieces(lambda v, g, tau: _mean(v, g * g, tau), state.v, state.v, g, state.tau)
+        in_pieces(_mean, state.h, state.h, h, state.tau)
         # One over what is smaller than this is infinite.
         least = xp.finfo(g.dtype).smallest_normal
-        seen, bent = state.v > least, state.h > least
-        clear = state.g * state.g / xp.where(seen, state.v, one)
-        d = -xp.where(seen & bent, clear / xp.where(bent, state.h, one), 0 * one) * g
-        state.w += self._allowed(problem, state, g, d) * d if self.guard else d
+
+        def signal(g: Any, v: Any) -> Any:
+            seen, one = v > least, xp.ones_like(v)
+            return g * g / xp.where(seen, v, one)
+
+        def move(clear: Any, v: Any, h: Any, g: Any) -> Any:
+            bent, one = h > least, xp.ones_like(h)
+            return -xp.where((v > least) & bent, clear / xp.where(bent, h, one), 0 * one) * g
+
+        clear = in_pieces(signal, memory.array("clear", g.shape, g), state.g, state.v)
+        d = in_pieces(move, memory.array("move", g.shape, g), clear, state.v, state.h, g)
+        share = self._allowed(problem, state, g, d) if self.guard else 1.0
+        problem.kernels.gradient_update(state.w, d, -share)
         # A clear signal shortens the memory to one gradient, which is the shortest there is.
-        state.tau *= 1 - xp.clip(clear, None, 1.0)
-        state.tau += 1
+        in_pieces(
+            lambda tau, clear: tau * (1 - xp.clip(clear, None, 1.0)) + 1,
+            state.tau,
+            state.tau,
+            clear,
+        )
 
     @staticmethod
     def _allowed(problem: Any, state: OwnRatesState, g: Any, d: Any) -> Any:
         """The share of ``d`` that goes no further than the least value of the batch along it."""
         xp, (index, value) = problem.xp, state.batch
-        bend, fall = d @ problem.sample_hvp(state.w, index)(d), -(g @ d)
+        bend = d @ problem.sample_hvp(state.w, index, memory=state.memory)(d)
+        fall = -(g @ d)
         one = xp.ones_like(fall)
         share = xp.where(bend > fall, fall / xp.where(bend > fall, bend, one), one)
         # Curvature says nothing of what lies behind a plateau; there the value at the end does.
+        there = state.memory.array("there", d.shape, d)
         for _ in range(2):
-            rise = problem.sample_value(state.w + share * d, index) - value
+            problem.kernels.shifted(state.w, d, share, there)
+            rise = problem.sample_value(there, index) - value
             worse, promised = rise > 0, share * fall
             least = promised / xp.where(worse, 2 * (rise + promised), one)
             share = xp.where(worse, least * share, share)
         return xp.where(worse | ~xp.isfinite(rise), 0 * one, share)
+
+
+def _mean(mean: Any, new: Any, length: Any) -> Any:
+    """The running mean of this length with a new value."""
+    return mean + (new - mean) / length
