@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from skopt_dl.kernels import kernels_of
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.design import Dense
 from skopt_dl.linops.products import (
@@ -82,6 +83,22 @@ def main(arguments: list[str] | None = None) -> None:
             assert np.allclose(ways[i](), ways[i + 1]())
         times = medians(ways, 1 if options.smoke else options.repeat)
         print(f"{n} x {p:<7}{k:<9}" + "".join(f"{t:10.3f}" for t in times))
+    print(f"\n{'by columns':<14}{'used':<9}{'X w':>10}{'gathered':>10}{'each':>10}  ms")
+    for n, p in ((400, 300),) if options.smoke else (*NEAR, *SHAPES):
+        X = np.asfortranarray(rng.standard_normal((n, p)))
+        for share in (1, 4, 8, 64):
+            used = np.sort(rng.permutation(p)[: p // share])
+            w = np.zeros(p)
+            w[used] = rng.standard_normal(len(used))
+            ways = (
+                partial(np.matmul, X, w),
+                lambda X=X, w=w: X[:, np.flatnonzero(w)] @ w[np.flatnonzero(w)],
+                partial(kernels_of(X).column_sum, X, w),
+            )
+            for way in ways:
+                assert np.allclose(way(), ways[0]())
+            times = medians(ways, 1 if options.smoke else options.repeat)
+            print(f"{n} x {p:<7}1/{share:<7}" + "".join(f"{t:10.3f}" for t in times))
     print(f"\n{'to columns':<14}{'type':<9}{'at once':>10}{'blocks':>10}  ms")
     for n, p in ((400, 300),) if options.smoke else (*NEAR, *SHAPES):
         for dtype in (np.float64, np.float32):

@@ -87,12 +87,12 @@ def sparse_products(columns: Any, weights: Any, rows: Any) -> Any:
 
 
 def column_dots(columns: Any, r: Any) -> Any:
-    """``A' r`` of a sparse matrix in CSC form and a vector."""
+    """``A' r`` of a sparse matrix in CSC form and a vector, or of an array and few vectors."""
     return columns.T @ r
 
 
 def column_sum(columns: Any, w: Any) -> Any:
-    """``A w`` of a sparse matrix in CSC form and a vector of finite numbers."""
+    """``A w`` of an array or a sparse matrix in CSC form, and a vector of finite numbers."""
     return columns @ w
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
@@ -25,7 +25,9 @@ from skopt_dl.kernels.namespace import (
 from skopt_dl.linear_model._exact_path import HOST, Path, gram_path
 from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
+from skopt_dl.linear_model._strengths import strongest
 from skopt_dl.linops import in_double
+from skopt_dl.linops.design import few_rows, nearly_centred
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import LinearProblem
@@ -63,20 +65,18 @@ class Validation:
     answer: Callable[[float, float], Any] | None = None
 
 
-def cross_validate(
+def training_problems(
     base: Any,
     y: Any,
     weights: Any,
     folds: list[Fold],
-    grids: list[tuple[float, Any]],
     settings: PathSettings,
     penalty: Callable[[float], Penalty],
     *,
     fit_intercept: bool,
-    n_jobs: int | None = None,
-    verbose: int = 0,
-) -> Validation:
-    """Errors on each fold of the models along each grid.
+    exact: bool = True,
+) -> Training:
+    """What the training samples of each fold ask for, and how they are read.
 
     Parameters
     ----------
@@ -84,16 +84,14 @@ def cross_validate(
         Validated data, all in one place; ``weights`` may be None.
     folds : list of Fold
         The splits.
-    grids : list of (float, array)
-        An l1_ratio and its decreasing strengths.
     settings : PathSettings
         How paths are computed.
     penalty : callable
         From an l1_ratio to the penalty of strength 1.
     fit_intercept : bool
         The model.
-    n_jobs, verbose : int
-        Threads over folds, and joblib's messages.
+    exact : bool
+        Whether every strength of every grid penalises all coefficients by their absolute values.
     """
     xp = namespace_of(y)
     omega = (
@@ -106,23 +104,29 @@ def cross_validate(
                     f"the {what} samples of fold {k} have no weight: choose another cv, or "
                     "sample_weight with a positive weight there"
                 )
-    tall = y.ndim == 1 and _fits_moments(base, folds, settings, grids)
-    method = (_Tall if tall else _Weighted)(base, y, omega, folds, fit_intercept, penalty, settings)
-    jobs = (
-        delayed(method.errors)(k, ratio, alphas)
-        for ratio, alphas in grids
-        for k in range(len(folds))
-    )
+    tall = exact and y.ndim == 1 and _fits_moments(base, folds, settings)
+    return (_Tall if tall else _Weighted)(base, y, omega, folds, fit_intercept, penalty, settings)
+
+
+def cross_validate(
+    training: Training,
+    grids: list[tuple[float, Any]],
+    *,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Validation:
+    """Errors on each fold of the models along each grid: an l1_ratio and decreasing strengths."""
+    n_folds = len(training.folds)
+    errors = delayed(training.errors)
+    jobs = (errors(k, ratio, alphas) for ratio, alphas in grids for k in range(n_folds))
     found = Parallel(n_jobs=n_jobs, verbose=int(verbose), prefer="threads")(jobs)
-    mse = np.reshape([e for e, _ in found], (len(grids), len(folds), -1))
-    return Validation(mse, max(gap for _, gap in found), getattr(method, "answer", None))
+    mse = np.reshape([e for e, _ in found], (len(grids), n_folds, -1))
+    return Validation(mse, max(gap for _, gap in found), training.answer)
 
 
-def _fits_moments(base: Any, folds: list[Fold], settings: PathSettings, grids: Any) -> bool:
+def _fits_moments(base: Any, folds: list[Fold], settings: PathSettings) -> bool:
     """Whether one Gram block for each fold is the way."""
     if base.layout == "sparse" or settings.precompute is False or not settings.exact:
-        return False
-    if any(not ratio > 0 or not alphas[-1] > 0 for ratio, alphas in grids):
         return False
     n, p = base.shape
     tall = settings.precompute is True or (n >= 2 * p and p <= GRAM_BELOW)
@@ -147,8 +151,27 @@ def _relative(gaps: Any, unit: float) -> float:
     return float(np.nanmax(gaps, initial=0.0)) / (unit if unit > 0 else 1.0)
 
 
+class Training(Protocol):
+    """The training problems of all folds, and of all the data."""
+
+    folds: list[Fold]
+
+    @property
+    def answer(self) -> Callable[[float, float], Any] | None:
+        """From ``(l1_ratio, alpha)`` to coefficients of all the data, where no pass is needed."""
+        ...
+
+    def strongest(self) -> float:
+        """The strength from which on no coefficient of all the data differs from zero."""
+        ...
+
+    def errors(self, k: int, ratio: float, alphas: Any) -> tuple[Any, float]:
+        """Errors on fold ``k`` along ``alphas``, and the largest relative gap."""
+        ...
+
+
 class _Tall:
-    """Folds by their moments."""
+    """Folds by their moments, in one reading of X."""
 
     def __init__(
         self,
@@ -169,10 +192,21 @@ class _Tall:
         self.origin: tuple[Any, Any] = (nowhere, 0.0)
         if fit_intercept:
             share = omega / xp.sum(omega)
-            mean = base.column_means(share)
-            near = X.dtype == xp.float64 and base.is_nearly_centred(mean)
-            self.origin = (nowhere if near else xp.astype(mean, xp.float64), to_float(share @ y))
+            # Any point near the rows is one to take moments about.
+            few = few_rows(X)
+            middle = xp.mean(few, axis=0)
+            near = X.dtype == xp.float64 and nearly_centred(middle, xp.var(few, axis=0))
+            self.origin = (nowhere if near else xp.astype(middle, xp.float64), to_float(share @ y))
         self.blocks = [Moments.of_rows(X, y, omega, fold.test, self.origin) for fold in folds]
+        self.total = sum_of_others(self.blocks, -1)
+        if fit_intercept:
+            mean = xp.asarray(self.total.a / self.total.weight, device=device_of(X))
+            base.keep_means(share, xp.astype(self.origin[0] + mean, X.dtype))
+
+    def strongest(self) -> float:
+        """The strength from which on no coefficient of all the data differs from zero."""
+        c = self.total.correlations(self.fit_intercept)
+        return max(0.0, float(np.max(c if self.positive else np.abs(c))))
 
     def _path(self, moments: Moments, ratio: float, alphas: Any) -> tuple[Path, float]:
         G, q, square = moments.centred(self.fit_intercept)
@@ -211,14 +245,15 @@ class _Tall:
 
     def answer(self, ratio: float, alpha: float) -> Any:
         """Coefficients for all the data."""
-        total = sum_of_others(self.blocks, -1)
-        coef = self._path(total, ratio, np.asarray([alpha]))[0].coefs[:, 0]
+        coef = self._path(self.total, ratio, np.asarray([alpha]))[0].coefs[:, 0]
         xp, X = namespace_of(self.X), self.X
         return xp.asarray(coef, dtype=X.dtype, device=device_of(X))
 
 
 class _Weighted:
     """Folds by weights of zero: every problem is on the same X."""
+
+    answer = None
 
     def __init__(
         self,
@@ -232,10 +267,21 @@ class _Weighted:
     ) -> None:
         self.y, self.omega, self.folds = y, omega, folds
         self.fit_intercept, self.penalty, self.settings = fit_intercept, penalty, settings
-        self.base = base
+        self.data, self.base = base, base
+        self.share = omega / namespace_of(omega).sum(omega)
         if fit_intercept:
             # Once for all folds; their problems then find nothing left to move.
-            self.base, _ = self.base.near_zero(omega / namespace_of(omega).sum(omega))
+            self.base, _ = self.base.near_zero(self.share)
+
+    def strongest(self) -> float:
+        """The strength from which on no coefficient of all the data differs from zero."""
+        return strongest(
+            self.data,
+            self.y,
+            self.share,
+            fit_intercept=self.fit_intercept,
+            positive=getattr(self.penalty(1.0), "positive", False),
+        )
 
     def errors(self, k: int, ratio: float, alphas: Any) -> tuple[Any, float]:
         """Errors on fold ``k`` along ``alphas``, and the largest relative gap."""

@@ -111,13 +111,17 @@ class Moments:
     def centred(self, fit_intercept: bool) -> tuple[Any, Any, float]:
         """``(G, q, square)`` of the mean over the rows, about their own mean with an intercept."""
         s = self.weight
-        G, q, square = self.G / s, self.c / s, self.tt / s
+        G, square = self.G / s, self.tt / s
         if fit_intercept:
-            a, t = self.a / s, self.t / s
+            a = self.a / s
             G = dger(-1.0, a, a, a=G.T, overwrite_a=True).T
-            q -= a * t
-            square -= t**2
-        return G, q, square
+            square -= (self.t / s) ** 2
+        return G, self.correlations(fit_intercept), square
+
+    def correlations(self, fit_intercept: bool) -> Any:
+        """The ``q`` of `centred`."""
+        s, q = self.weight, self.c / self.weight
+        return q - (self.a / s) * (self.t / s) if fit_intercept else q
 
     def intercepts(self, W: Any) -> Any:
         """The best intercept about the origin for each column of coefficients ``W``."""
@@ -135,8 +139,9 @@ class Moments:
 def sum_of_others(blocks: list[Moments], k: int) -> Moments:
     """The moments of all rows but those of block ``k``; of all rows for ``k = -1``."""
     others = [m for i, m in enumerate(blocks) if i != k]
-    G = others[0].G.copy()
-    for m in others[1:]:
+    first, *rest = others
+    G = first.G + rest[0].G if rest else first.G.copy()
+    for m in rest[1:]:
         G += m.G
     return Moments(
         G,

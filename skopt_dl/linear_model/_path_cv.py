@@ -21,15 +21,19 @@ from skopt_dl._sklearn.base import fit_method, outside
 from skopt_dl._sklearn.parameters import check_choice, check_flag, check_number
 from skopt_dl._sklearn.validation import check_weights
 from skopt_dl.linear_model._base import LinearModel, Task
-from skopt_dl.linear_model._cross_validation import Fold, Validation, cross_validate
+from skopt_dl.linear_model._cross_validation import (
+    Fold,
+    Training,
+    Validation,
+    cross_validate,
+    training_problems,
+)
 from skopt_dl.linear_model._paths import PathSettings
 from skopt_dl.linear_model._regression import LinearRegressorMixin, lasso_solver, store_targets
 from skopt_dl.linear_model._strengths import (
     alpha_grid,
     check_ratios,
-    omega_of,
     sorted_alphas,
-    strongest,
 )
 from skopt_dl.linops import design
 from skopt_dl.penalties import Penalty
@@ -91,22 +95,22 @@ class PathCV(LinearRegressorMixin, LinearModel):
         X, y = self._checked(X, y if y is None or is_foreign(y) else np.asarray(y))
         weights = check_weights(sample_weight, X)
         folds = self._folds(X, y, sample_weight, params)
+        ratios, given = self._ratios(), self._given()
+        limit = math.inf if self.max_time is None else time.perf_counter() + self.max_time
         # What it caches serves the grid, the folds and the last fit.
         base = design(X)
-        grids = self._grids(base, y, weights)
-        limit = math.inf if self.max_time is None else time.perf_counter() + self.max_time
-        found = cross_validate(
+        training = training_problems(
             base,
             y,
             weights,
             folds,
-            grids,
             self._settings(limit),
             partial(self._penalty_of_share, y),
             fit_intercept=self.fit_intercept,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
+            exact=min(ratios) > 0 and (given is None or given[-1] > 0),
         )
+        grids = self._grids(ratios, given, training)
+        found = cross_validate(training, grids, n_jobs=self.n_jobs, verbose=self.verbose)
         self._warn(found)
         ratio, alpha = self._choose(grids, found.mse)
         self._refit(base, y, weights, ratio, alpha, found)
@@ -147,25 +151,26 @@ class PathCV(LinearRegressorMixin, LinearModel):
                 )
         return folds
 
-    def _grids(self, base: Any, y: Any, weights: Any) -> list[tuple[float, Any]]:
-        """Each share of the L1 penalty with its decreasing strengths."""
-        ratios, name = self._ratios(), type(self).__name__
+    def _given(self) -> Any:
+        """The user's strengths, decreasing; None for a number of them."""
+        name = type(self).__name__
         if not isinstance(self.alphas, Integral):
-            given = sorted_alphas(self.alphas, name)
-            return [(ratio, given) for ratio in ratios]
-        if min(ratios) == 0:
+            return sorted_alphas(self.alphas, name)
+        if min(self._ratios()) == 0:
             raise ValueError(
                 f"{name}: with l1_ratio=0 no strength makes all coefficients zero, where a grid "
                 f"would begin; give alphas={self.alphas!r} as a list of numbers"
             )
-        top = strongest(
-            base,
-            y,
-            omega_of(weights, y),
-            fit_intercept=self.fit_intercept,
-            positive=getattr(self, "positive", False),
-        )
-        return [(ratio, alpha_grid(top / ratio, self.eps, int(self.alphas))) for ratio in ratios]
+        return None
+
+    def _grids(
+        self, ratios: list[float], given: Any, training: Training
+    ) -> list[tuple[float, Any]]:
+        """Each share of the L1 penalty with its decreasing strengths."""
+        if given is not None:
+            return [(ratio, given) for ratio in ratios]
+        top, K = training.strongest(), int(self.alphas)
+        return [(ratio, alpha_grid(top / ratio, self.eps, K)) for ratio in ratios]
 
     def _settings(self, deadline: float) -> PathSettings:
         precompute = getattr(self, "precompute", False)

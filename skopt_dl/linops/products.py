@@ -16,10 +16,12 @@ from skopt_dl.linops.aside import aside
 # Milliseconds of X'R transposed, in tiles, and of X W: 1437 x 64 by ten .073, .034 and .062, .029;
 # 5000 x 300 by twenty 2.2, 1.4 and 1.8, .79; 500 x 20 000 by twelve 9.7, 8.8 and 11, 4.6; 20 000 x
 # 500 by 200: 71, 43 and 69, 51. Products with so few vectors on a matrix that leaves the cache are
-# faster one by one on parts of X that stay in it (in bytes). Milliseconds as X'R, (R'X)', by parts:
-# 500 x 20 000 by two 17.0, 10.7, 7.1, by eight 15.4, 10.0, 14.6; 100 000 x 200 in C order by two
-# 29, 18, 15, by eight 33, 22, 30 (python -m benchmarks.few_products).
-FEW, MATRIX_PRODUCT_BELOW, CACHED = 3, 2**18, 3 * 2**18
+# faster while parts of X stay in it (in bytes), or columns are read once for all. Milliseconds as
+# X'R, (R'X)', and so: 500 x 20 000 in Fortran's order by two 8.3, 8.4, 3.9, by eight 8.7, 7.9, 7.0;
+# 100 000 x 200 12, 14, 6.4 and 15, 16, 13; in C order by two 14, 16, 11, by eight 16, 17, 24
+# (python -m benchmarks.few_products).
+FEW_BY_ROWS, FEW_BY_COLUMNS = 3, 8
+MATRIX_PRODUCT_BELOW, CACHED = 2**18, 3 * 2**18
 # A vector is multiplied by X and its response by X' while a part of these bytes is in the cache,
 # of so many rows at least. Milliseconds of two products, and of parts, in C order: 500 x 20 000:
 # 6.9, 4.9; 3000 x 3000: 5.8, 4.4; 20 000 x 500: 5.5, 4.1; 100 000 x 200: 12, 8. In Fortran's order
@@ -48,6 +50,11 @@ def by_columns(X: Any) -> Any:
     for i in range(0, X.shape[0], ROWS_TO_COLUMNS):
         columns[i : i + ROWS_TO_COLUMNS, :] = X[i : i + ROWS_TO_COLUMNS, :]
     return columns
+
+
+def is_few(X: Any, vectors: int) -> bool:
+    """Whether `products_by_parts` is the way to multiply X' by so many."""
+    return 1 < vectors <= (FEW_BY_COLUMNS if X.strides[0] == X.itemsize else FEW_BY_ROWS)
 
 
 def leaves_cache(X: Any) -> bool:
@@ -143,10 +150,12 @@ def _lies_in_rows(X: Any, vectors: Any) -> bool:
 def products_by_parts(X: Any, R: Any) -> Any:
     """``X'R`` of few vectors: each part of X is read once and serves them all."""
     (n, p), k = X.shape, R.shape[1]
+    if X.strides[0] == X.itemsize:
+        return kernels_of(X).column_dots(X, R)
     vectors = [np.ascontiguousarray(R[:, j]) for j in range(k)]
     total, entries = np.zeros((k, p), dtype=np.result_type(X, R)), CACHED // X.itemsize
     rows = entries // p
-    if X.strides[0] > X.strides[1] and rows >= FEW_ROWS:
+    if rows >= FEW_ROWS:
         for i in range(0, n, rows):
             part = X[i : i + rows, :].T
             for j, r in enumerate(vectors):

@@ -150,6 +150,36 @@ def test_products_of_sparse_columns_with_a_vector(layout, dtype):
         assert getattr(kernels, kernel)(X, vector.astype(float)).dtype == np.float64
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (2500, 9), (40, 0), (0, 4)])
+def test_the_sum_of_dense_columns_is_a_product(shape, dtype):
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray(rng.standard_normal(shape).astype(dtype))
+    w = rng.standard_normal(shape[1]).astype(dtype)
+    w[1:3] = 0
+    column_sum = bind(np, X.dtype, "dense").column_sum
+    ours = column_sum(X, w)
+    assert ours.dtype == dtype
+    close(ours, X @ w, dtype)
+    close(column_sum(np.ascontiguousarray(X), w), X @ w, dtype)
+    assert column_sum(X, w.astype(float)).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (2500, 9), (40, 0), (0, 4)])
+def test_products_of_dense_columns_do_not_depend_on_what_is_beside_them(shape, dtype):
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray(rng.standard_normal(shape).astype(dtype))
+    R = rng.standard_normal((shape[0], 3)).astype(dtype)
+    column_dots = bind(np, X.dtype, "dense").column_dots
+    close(column_dots(X, R), X.T @ R, dtype)
+    for v in range(3):
+        assert np.array_equal(column_dots(X, R[:, v]), column_dots(X, R)[:, v])
+    part = slice(1, shape[0] - 1)
+    close(column_dots(X[part], R[part]), X[part].T @ R[part], dtype)
+    assert column_dots(X, R.astype(float)).dtype == np.float64
+
+
 LOSSES = {"squared": Squared(), "logistic": Logistic(), "multinomial": Multinomial()}
 
 

@@ -91,6 +91,8 @@ MODULES = {
         Compiled(
             cd_epochs="_cd_dense",
             column_moments="_cd_dense",
+            column_dots="_dense_products",
+            column_sum="_dense_products",
             dual_epoch="_dual",
             saga_steps="_saga_dense",
             sag_steps="_saga_dense",

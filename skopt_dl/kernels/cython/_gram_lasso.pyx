@@ -14,8 +14,8 @@ from libc.math cimport fabs, sqrt
 from scipy.linalg.cython_blas cimport daxpy, ddot, dsyrk, dtrsm, dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf
 
-cdef extern from "_gram_rows.h" nogil:
-    void subtract_rows(long, long, const double*, long, const Py_ssize_t*, const double*, double*)
+cdef extern from "_columns.h" nogil:
+    void d_add_columns(long, long, const double*, long, const Py_ssize_t*, const double*, double*)
 
 # A pivot below this share of its diagonal belongs to a column that depends on the support.
 cdef double DEPENDENT = 1e-10
@@ -271,12 +271,12 @@ cdef class GramLasso:
         self.before[:] = self.w
         self._newton()
         for j in range(self.width):
-            value = self.w[j] - self.before[j]
+            value = self.before[j] - self.w[j]
             if value != 0.0:
                 self.order[moved], self.step[moved] = j, value
                 moved += 1
         if moved > 0:
-            subtract_rows(moved, self.width, &self.G[0, 0], self.G.strides[0] // sizeof(double),
+            d_add_columns(moved, self.width, &self.G[0, 0], self.G.strides[0] // sizeof(double),
                           &self.order[0], &self.step[0], &self.c[0])
 
     cdef double _size(self, Py_ssize_t j) noexcept nogil:

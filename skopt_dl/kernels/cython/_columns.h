@@ -1,0 +1,74 @@
+/* Sums of columns, and products of columns with few vectors, each column being read once. */
+#ifndef SKOPT_DL_COLUMNS_H
+#define SKOPT_DL_COLUMNS_H
+
+#include "_clones.h"
+
+/* Numbers of a vector that stay in the nearest cache while all columns pass. */
+#define AT_ONCE 1024
+
+/* out += sum_i w_i A_j(i) of n numbers, for k columns of A that lie `apart`. */
+#define ADD_COLUMNS(REAL, T) \
+CLONES void T##_add_columns(long k, long n, const REAL *restrict A, long apart, \
+                            const Py_ssize_t *restrict j, const REAL *restrict w, \
+                            REAL *restrict out) { \
+    for (long low = 0; low < n; low += AT_ONCE) { \
+        const long m = n - low < AT_ONCE ? n - low : AT_ONCE; \
+        REAL *restrict to = out + low; \
+        long i = 0; \
+        for (; i + 4 <= k; i += 4) { \
+            const REAL *restrict p = A + j[i] * apart + low, *restrict q = A + j[i + 1] * apart + low; \
+            const REAL *restrict u = A + j[i + 2] * apart + low, *restrict v = A + j[i + 3] * apart + low; \
+            const REAL a = w[i], b = w[i + 1], c = w[i + 2], d = w[i + 3]; \
+            for (long l = 0; l < m; l++) to[l] += (a * p[l] + b * q[l]) + (c * u[l] + d * v[l]); \
+        } \
+        for (; i < k; i++) { \
+            const REAL *restrict p = A + j[i] * apart + low; \
+            const REAL a = w[i]; \
+            for (long l = 0; l < m; l++) to[l] += a * p[l]; \
+        } \
+    } \
+}
+
+/* out_v += A'r_v for v < k vectors of n numbers and p columns of A that lie `apart`. Sums of four columns
+   are on their way at a time; none has other digits for what is beside it. */
+#define COLUMN_DOTS(REAL, T) \
+CLONES void T##_column_dots(long n, long p, long k, const REAL *restrict A, long apart, \
+                            const REAL *restrict r, REAL *restrict out) { \
+    for (long low = 0; low < n; low += AT_ONCE) { \
+        const long m = n - low < AT_ONCE ? n - low : AT_ONCE; \
+        long j = 0; \
+        for (; j + 4 <= p; j += 4) { \
+            const REAL *restrict a = A + j * apart + low, *restrict b = a + apart; \
+            const REAL *restrict c = b + apart, *restrict d = c + apart; \
+            for (long v = 0; v < k; v++) { \
+                const REAL *restrict t = r + v * n + low; \
+                REAL at = 0, bt = 0, ct = 0, dt = 0; \
+                for (long l = 0; l < m; l++) { \
+                    at += a[l] * t[l]; \
+                    bt += b[l] * t[l]; \
+                    ct += c[l] * t[l]; \
+                    dt += d[l] * t[l]; \
+                } \
+                REAL *restrict to = out + v * p + j; \
+                to[0] += at, to[1] += bt, to[2] += ct, to[3] += dt; \
+            } \
+        } \
+        for (; j < p; j++) { \
+            const REAL *restrict a = A + j * apart + low; \
+            for (long v = 0; v < k; v++) { \
+                const REAL *restrict t = r + v * n + low; \
+                REAL at = 0; \
+                for (long l = 0; l < m; l++) at += a[l] * t[l]; \
+                out[v * p + j] += at; \
+            } \
+        } \
+    } \
+}
+
+ADD_COLUMNS(double, d)
+ADD_COLUMNS(float, s)
+COLUMN_DOTS(double, d)
+COLUMN_DOTS(float, s)
+
+#endif

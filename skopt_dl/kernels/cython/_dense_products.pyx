@@ -1,0 +1,57 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Products of dense columns with vectors: the compiled twins of ``column_dots`` and ``column_sum`` in
+``generic``."""
+
+import numpy as np
+
+from skopt_dl.kernels.cython._vectors cimport floating
+
+cdef extern from "_columns.h" nogil:
+    void s_add_columns(long, long, const float*, long, const Py_ssize_t*, const float*, float*)
+    void d_add_columns(long, long, const double*, long, const Py_ssize_t*, const double*, double*)
+    void s_column_dots(long, long, long, const float*, long, const float*, float*)
+    void d_column_dots(long, long, long, const double*, long, const double*, double*)
+
+
+def column_dots(columns, r):
+    """See `skopt_dl.kernels.generic.column_dots`."""
+    n, p = columns.shape
+    size = columns.itemsize
+    in_line = columns.strides[0] == size and columns.strides[1] % size == 0
+    if not in_line or columns.dtype.char not in "fd" or r.dtype != columns.dtype:
+        return columns.T @ r
+    vectors = np.ascontiguousarray(r.T)
+    out = np.zeros((p, *r.shape[1:]), columns.dtype, order="F")
+    if n and p and r.size:
+        _dots(columns, columns.strides[1] // size, vectors.reshape(-1), out.reshape(-1, order="F"))
+    return out
+
+
+def _dots(const floating[:, :] X, long apart, const floating[::1] vectors, floating[::1] out):
+    cdef long n = X.shape[0], p = X.shape[1], k = vectors.shape[0] // X.shape[0]
+    with nogil:
+        if floating is float:
+            s_column_dots(n, p, k, &X[0, 0], apart, &vectors[0], &out[0])
+        else:
+            d_column_dots(n, p, k, &X[0, 0], apart, &vectors[0], &out[0])
+
+
+def column_sum(columns, w):
+    """See `skopt_dl.kernels.generic.column_sum`."""
+    if not columns.flags.f_contiguous or columns.dtype.char not in "fd" or w.dtype != columns.dtype:
+        return columns @ w
+    used = np.flatnonzero(w).astype(np.intp, copy=False)
+    out = np.zeros(columns.shape[0], columns.dtype)
+    if columns.shape[0] and used.shape[0]:
+        _sum(columns, used, w[used], out)
+    return out
+
+
+def _sum(const floating[::1, :] X, const Py_ssize_t[::1] used, const floating[::1] w,
+         floating[::1] out):
+    cdef long n = X.shape[0], k = used.shape[0]
+    with nogil:
+        if floating is float:
+            s_add_columns(k, n, &X[0, 0], n, &used[0], &w[0], &out[0])
+        else:
+            d_add_columns(k, n, &X[0, 0], n, &used[0], &w[0], &out[0])
