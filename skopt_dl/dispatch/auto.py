@@ -126,7 +126,7 @@ def _has_cheap_hessian(problem: Any) -> bool:
     if Trait.CONVEX not in problem.traits or problem.size > NEWTON_BELOW:
         return False
     # That of a network without hidden layers is formed column by column.
-    if Trait.MATRICES in problem.traits:
+    if Trait.MATRICES in problem.traits and Trait.LINEAR_MODEL not in problem.traits:
         return False
     if problem.why_not(Oracle.SAMPLE_HESSIAN) is not None:
         return True
@@ -153,9 +153,9 @@ def _has_cheap_model(problem: Any) -> bool:
 
 def _learns_by_heart(problem: Any) -> bool:
     """Whether a network is narrow and has few targets a parameter; measured on the host alone."""
-    if Trait.CONVEX in problem.traits or problem.kernels.name != "cython":
+    if Trait.LINEAR_MODEL in problem.traits or Trait.MATRICES not in problem.traits:
         return False
-    if Trait.MATRICES not in problem.traits:
+    if Trait.CONVEX in problem.traits or problem.kernels.name != "cython":
         return False
     widest = max(max(shape) for shape in problem.shapes.values())
     outputs = list(problem.shapes.values())[-1][1]

@@ -138,6 +138,7 @@ class LinearProblem(ByColumns, BySamples, Problem):
             "coef": slice(0, self.n_coef),
             "intercept": slice(self.n_coef, self.size),
         }
+        self.shapes = {"coef": (p, self.n_outputs)}
         self.traits = traits_of(self)
         self.criterion, self.scale = criterion, scale
         self._known: tuple[Any, Any, Any, Any] | None = None

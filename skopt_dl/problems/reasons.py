@@ -191,7 +191,7 @@ def not_dense(problem: Any) -> str | None:
 
 def traits_of(problem: Any) -> frozenset[Trait]:
     """The facts about a problem that follow from its two terms."""
-    traits = {Trait.LINEAR_MODEL, Trait.FINITE_SUM}
+    traits = {Trait.LINEAR_MODEL, Trait.FINITE_SUM, Trait.MATRICES}
     if problem.penalty.convex and problem.loss.convex:
         traits.add(Trait.CONVEX)
     if problem.loss.quadratic:

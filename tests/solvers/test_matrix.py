@@ -183,6 +183,12 @@ def test_any_namespace_and_device(name, case, device):
     assert results[1].w.device == there.device
     assert results[1].kernel == "generic"
     answers = [to_numpy(result.w) for result in results]
+    if Trait.MATRICES in solver.needs.traits:
+        # Which eigenvectors a singular matrix has hangs on rounding; how low they lead does not.
+        start = here.value(here.start())
+        low = [start - result.certificate.objective for result in results]
+        np.testing.assert_allclose(*low, rtol=0.2)
+        return
     if samples:
         # The same seed visits the same samples: the same path, but for rounding.
         np.testing.assert_allclose(*answers, rtol=1e-6, atol=1e-9)
@@ -247,7 +253,7 @@ def test_the_public_check_agrees(name):
         Oracle.FACTOR_GRAMS,
         Oracle.FACTOR_COORDS,
     }
-    if apart & solver.needs.oracles or Trait.MATRICES in solver.needs.traits:
+    if apart & solver.needs.oracles:
         with pytest.raises(AssertionError, match="fits at least one"):
             check_solver(solver)
     else:

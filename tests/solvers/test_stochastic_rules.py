@@ -97,8 +97,37 @@ def test_rules_on_matrices_go_on_where_they_stopped_and_refuse_vectors(rule):
     state = pickle.loads(pickle.dumps(half.state))
     rest = run(problem, solver, stopping=Stopping(tol=None, max_iter=3), state=state)
     np.testing.assert_array_equal(rest.w, whole.w)
+    bowl = SmoothProblem(
+        batch=lambda w, index: (0.5 * w @ w, w), n_samples=4, start=np.ones(3), description="a bowl"
+    )
     with pytest.raises(IncompatibleSolverError, match="matrices among its parameters"):
-        resolve(solver, ridge())
+        resolve(solver, bowl)
+
+
+def test_muon_moves_the_one_column_of_a_linear_model_along_its_gradient():
+    problem, rate = ridge(), 0.01
+    every = np.arange(problem.n_samples)
+    g = problem.sample_grad(problem.start(), every)[1][: problem.n_coef]
+    w = train(problem, Muon(learning_rate=rate, batch_size=problem.n_samples), 1).w
+    step = w[: problem.n_coef]
+    cosine = -(step @ g) / np.linalg.norm(step) / np.linalg.norm(g)
+    assert cosine == pytest.approx(1, abs=1e-12)
+    assert 0.6 < np.linalg.norm(step) / (rate * math.sqrt(problem.n_coef)) < 1.2
+
+
+def test_shampoo_is_not_carried_away_by_a_direction_that_its_roots_do_not_know():
+    problem, solver = ridge(), Shampoo(learning_rate=0.1, refresh=1)
+    state = solver.init(problem, problem.start(), np.random.RandomState(0))
+    solver.refresh = 1000  # after the roots of one update
+    moved = []
+    for t, axis in enumerate((0, 1, 1)):
+        g, before = np.zeros(problem.size), state.w.copy()
+        g[axis] = 2.0
+        state.n_updates = 1 if t == 0 else 1001
+        solver._step(problem, state, g)
+        moved.append(np.linalg.norm(state.w - before))
+    # Without a bound the second would be 1000 times as long.
+    np.testing.assert_allclose(moved, 0.1, rtol=1e-4)
 
 
 def test_the_polar_factor():

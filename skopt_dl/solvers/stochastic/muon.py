@@ -16,6 +16,7 @@ from skopt_dl.solvers.stochastic.adam_variants import corrections
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver, StochasticState
 from skopt_dl.solvers.stochastic.matrices import the_rest
+from skopt_dl.solvers.stochastic.rates import coordinate_rate
 
 # The authors' 0.02 is for long runs with a schedule that ends at 0; updates of a fixed length need
 # a shorter one where the rate stays.
@@ -49,7 +50,8 @@ class Muon(StochasticSolver):
     Parameters
     ----------
     learning_rate : float or "auto"
-        Initial rate, about the largest singular value of a change; "auto" is 0.005.
+        Initial rate, about the largest singular value of a change; "auto" is 0.005 for a network,
+        and for a linear model the largest coordinate of a stable gradient step at the start.
     momentum : float
         :math:`\\mu`, in [0, 1).
     n_steps : int
@@ -67,8 +69,9 @@ class Muon(StochasticSolver):
     -----
     Five steps of the quintic iteration leave singular values between about 0.7 and 1.15 instead of
     1, which is enough and cheap; very small ones of a momentum stay small. Every matrix takes part,
-    the first and the last layer of a network too. PyTorch's rounds to bfloat16 inside; here the
-    polar factor has the precision of the data.
+    the first and the last layer of a network too; the polar factor of a linear model's one column
+    is its direction. PyTorch's rounds to bfloat16 inside; here the polar factor has the precision
+    of the data.
 
     References
     ----------
@@ -77,6 +80,8 @@ class Muon(StochasticSolver):
     """
 
     needs: ClassVar[Needs] = Needs.of(Oracle.SAMPLE_GRAD, Trait.SMOOTH, Trait.MATRICES)
+    # Steps do not shrink with the gradient.
+    decreases: ClassVar = "always"
 
     def __init__(
         self,
@@ -117,7 +122,9 @@ class Muon(StochasticSolver):
         )
 
     def _auto_rate(self, problem: Any, w: Any) -> float:
-        return MUON_RATE
+        if Trait.LINEAR_MODEL not in problem.traits:
+            return MUON_RATE
+        return coordinate_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: MuonState, g: Any) -> None:
         xp, kernels, mu, w = problem.xp, problem.kernels, self.momentum, state.w

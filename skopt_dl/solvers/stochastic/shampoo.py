@@ -6,6 +6,7 @@ Letters: W a matrix, G its gradient on a batch, L and R sums or means of :math:`
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -72,7 +73,9 @@ class Shampoo(StochasticSolver):
     Notes
     -----
     The sums are the paper's; later versions have running means and take the size of the step from
-    another rule.
+    another rule. Roots that are up to date leave no singular value of a step above the rate; a step
+    by older ones that is longer than such a step can be is shortened to that. A linear model's
+    coefficients are a matrix of a column for each output.
 
     References
     ----------
@@ -130,8 +133,11 @@ class Shampoo(StochasticSolver):
                 state.left_root[name][...] = kernels.inverse_root(left, 4, self.epsilon)
                 state.right_root[name][...] = kernels.inverse_root(right, 4, self.epsilon)
             half = product(state.left_root[name], G, state.half[name])
-            move = product(half, state.right_root[name], state.move[name])
-            kernels.gradient_update(own, xp.reshape(move, (-1,)), state.rate)
+            move = xp.reshape(product(half, state.right_root[name], state.move[name]), (-1,))
+            # Roots of sums that G is part of leave no singular value above 1.
+            longest = math.sqrt(min(shape))
+            length = xp.sqrt(move @ move)
+            kernels.gradient_update(own, move, state.rate / xp.clip(length / longest, 1, None))
             w[part] = own
         for name, part in the_rest(problem).items():
             own = w[part]
