@@ -19,6 +19,7 @@ from typing import Any
 from skopt_dl._sklearn.base import outside
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
 from skopt_dl.linops import root_of
+from skopt_dl.linops.aside import thin_qr
 
 
 def wants_compression(precompute: Any, X: Any) -> bool:
@@ -66,7 +67,7 @@ class CompressedRows:
         A, B = root * X, root * Y
         gram = None if gram is True else self._checked(gram, A)
         if gram is None:
-            Q, R = xp.linalg.qr(A)
+            Q, R = thin_qr(A)
             C = Q.T @ B
         else:
             R, C = root_of(gram / n, A.T @ B)

@@ -1,4 +1,4 @@
-"""Calls of LAPACK that take seconds, beside a main thread that listens.
+"""Calls of LAPACK and of NumPy that take seconds, beside a main thread that listens.
 
 Python sees an interrupt after a call alone. The main thread therefore waits for a long call instead
 of making it, and hears an interrupt at once; what was begun ends in the background, and its answer
@@ -12,10 +12,14 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+import numpy as np
+
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
 
 # Numbers times the smaller side from which a decomposition takes a quarter of a second.
 LONG = 2**27
+# Numbers that are sorted in a quarter of a second.
+MANY = 2**22
 # Seconds between two looks, where waiting itself cannot be interrupted.
 LOOK = 0.1
 
@@ -56,6 +60,27 @@ def eigh(A: Any) -> Any:
 def thin_svd(A: Any) -> Any:
     """Singular value decomposition, with as many vectors as values."""
     return _decomposed(namespace_of(A).linalg.svd, A, full_matrices=False)
+
+
+def thin_qr(A: Any) -> Any:
+    """Orthonormal columns, as many as A has or as its rows if these are fewer, and a triangle."""
+    return _decomposed(namespace_of(A).linalg.qr, A)
+
+
+def argsort(keys: Any) -> Any:
+    """The order of ``keys``; on the host equal ones stay in theirs."""
+    xp = namespace_of(keys)
+    return _sorted(xp.argsort, keys, stable=True) if is_numpy(xp) else xp.argsort(keys)
+
+
+def distinct(ids: Any) -> tuple[Any, Any]:
+    """The distinct ``ids`` of the host in ascending order, and the place of each among them."""
+    values, places = _sorted(np.unique, ids, return_inverse=True)
+    return values, places
+
+
+def _sorted(call: Callable[..., Any], keys: Any, **options: Any) -> Any:
+    return aside(call, keys, **options) if keys.shape[0] > MANY else call(keys, **options)
 
 
 def _decomposed(call: Callable[..., Any], A: Any, **options: Any) -> Any:

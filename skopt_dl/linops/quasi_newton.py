@@ -189,16 +189,21 @@ class DenseInverseHessian:
         xp, curvature, square = namespace_of(s), s @ y, y @ y
         if not _bends(s, curvature, square):
             return False
+        p, first, kind = s.shape[0], None, {"dtype": s.dtype, "device": device_of(s)}
+        rho = 1 / curvature
         if self.H is None:
-            eye = xp.eye(s.shape[0], dtype=s.dtype, device=device_of(s))
-            self.H = (curvature / square) * eye if self.scaled else eye
-        rho, u = 1 / curvature, self.H @ y
+            # Memory that is given zeroed is not there yet: it comes with the parts.
+            first = curvature / square if self.scaled else xp.ones_like(curvature)
+            self.H, u = xp.zeros((p, p), **kind), first * y
+        else:
+            u = self.H @ y
         # Both terms are one symmetric product with s, added in parts that stay in the cache.
         v = (0.5 * rho * (1 + rho * (y @ u))) * s - rho * u
-        p = s.shape[0]
         rows = max(1, PART // p) if is_numpy(xp) else p
         for i in range(0, p, rows):
             part = slice(i, min(i + rows, p))
+            if first is not None:
+                self.H[part, part] = first * xp.eye(part.stop - part.start, **kind)
             self.H[part, :] += s[part, None] * v + v[part, None] * s
         return True
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 from skopt_dl.kernels import bind
 from skopt_dl.kernels.generic_observed import row_blocks
 from skopt_dl.kernels.namespace import is_numpy, namespace_of
+from skopt_dl.linops.aside import argsort
 from skopt_dl.matrix_completion.observed import ObservedMatrix
 
 
@@ -140,7 +141,7 @@ def sorted_entries(
 
         csr = csr_array
     xp = namespace_of(values)
-    order = xp.argsort(rows, stable=True) if is_numpy(xp) else xp.argsort(rows)
+    order = argsort(rows)
     counts = xp.bincount(rows, minlength=shape[0])
     dtype = integer_for(xp, max(*shape, rows.shape[0]))
     ptr = xp.concatenate([xp.zeros(1, dtype=counts.dtype), xp.cumsum(counts)]).astype(dtype)

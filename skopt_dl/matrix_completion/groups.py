@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of
+from skopt_dl.kernels.namespace import device_of, namespace_of
+from skopt_dl.linops.aside import argsort
 from skopt_dl.matrix_completion.entries import integer_for
 
 
@@ -46,7 +47,7 @@ class Groups:
     def _layout(self) -> tuple[Any, Any]:
         """The entries, group by group, and where each group begins."""
         xp, index = namespace_of(self.index), self.index
-        order = xp.argsort(index, stable=True) if is_numpy(xp) else xp.argsort(index)
+        order = argsort(index)
         dtype = integer_for(xp, max(self.n, index.shape[0]))
         bounds = xp.arange(self.n + 1, dtype=index.dtype, device=device_of(index))
         starts = xp.searchsorted(xp.take(index, order), bounds)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from skopt_dl.linops import aside as module
-from skopt_dl.linops.aside import aside, eigh, thin_svd
+from skopt_dl.linops.aside import argsort, aside, distinct, eigh, thin_qr, thin_svd
 
 
 def test_answers_and_errors_come_back_from_a_thread_of_their_own():
@@ -56,11 +56,23 @@ def test_what_is_interrupted_goes_on_alone():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_large_matrices_are_decomposed_there_to_the_same_bits(dtype, monkeypatch):
     X = np.random.default_rng(0).standard_normal((60, 40)).astype(dtype)
-    here = [*eigh(X.T @ X), *thin_svd(X)]
+    here = [*eigh(X.T @ X), *thin_svd(X), *thin_qr(X)]
     asked = []
     monkeypatch.setattr(module, "LONG", 100)
     monkeypatch.setattr(module, "aside", lambda *a, **k: asked.append(a) or aside(*a, **k))
-    for ours, known in zip([*eigh(X.T @ X), *thin_svd(X)], here, strict=True):
+    for ours, known in zip([*eigh(X.T @ X), *thin_svd(X), *thin_qr(X)], here, strict=True):
         assert ours.dtype == dtype
         np.testing.assert_array_equal(ours, known)
+    assert len(asked) == 3
+
+
+def test_long_arrays_are_sorted_there(monkeypatch):
+    ids = np.random.default_rng(0).integers(0, 30, 200)
+    here, asked = [argsort(ids), *distinct(ids)], []
+    monkeypatch.setattr(module, "MANY", 100)
+    monkeypatch.setattr(module, "aside", lambda *a, **k: asked.append(a) or aside(*a, **k))
+    for ours, known in zip([argsort(ids), *distinct(ids)], here, strict=True):
+        np.testing.assert_array_equal(ours, known)
     assert len(asked) == 2
+    np.testing.assert_array_equal(here[0], np.argsort(ids, kind="stable"))
+    np.testing.assert_array_equal(here[1][here[2]], ids)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.linops.aside import eigh, thin_qr
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.adam_variants import corrections
 from skopt_dl.solvers.stochastic.averaging import Average
@@ -258,14 +259,13 @@ class SOAP(StochasticSolver):
 
     def _turn(self, problem: Any, state: SOAPState, name: str, G: Any) -> None:
         """Both means of a matrix and, where it is time, their eigenvectors."""
-        linalg, first = problem.xp.linalg, state.n_updates == 1
-        keep = self.beta_3
+        first, keep = state.n_updates == 1, self.beta_3
         for side, basis, turn in (
             (state.left, state.left_basis, {"turn_b": True}),
             (state.right, state.right_basis, {"turn_a": True}),
         ):
             problem.kernels.matrix_product(G, G, side[name], **turn, share=1 - keep, keep=keep)
             if first:
-                basis[name][...] = linalg.eigh(side[name])[1]
+                basis[name][...] = eigh(side[name])[1]
             elif (state.n_updates - 1) % self.refresh == 0:  # type: ignore[operator]
-                basis[name][...] = linalg.qr(side[name] @ basis[name])[0]
+                basis[name][...] = thin_qr(side[name] @ basis[name])[0]
