@@ -147,6 +147,26 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
         module = ".".join(type(self).__module__.split(".")[:2])
         return {"estimator_module": module, "estimator_name": type(self).__name__}
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, those of parts as ``part__name``.
+
+        Raises
+        ------
+        ValueError
+            For a name that is not there, or a part that is given by its name: only an instance has
+            parameters.
+        """
+        for key in params:
+            outer, _, inner = key.partition("__")
+            part = params.get(outer, getattr(self, outer, None))
+            if inner and isinstance(part, str):
+                raise ValueError(
+                    f"{type(self).__name__}: {key!r} cannot be set, because {outer}={part!r} is a "
+                    "name, which has no parameters; an instance has, where one is taken: "
+                    "solver=Adam() of skopt_dl.solvers, say"
+                )
+        return super().set_params(**params)
+
     def _solver_defaults(self) -> Mapping[str, Any]:
         """Parameters of this estimator that configure a solver given by name."""
         return {}

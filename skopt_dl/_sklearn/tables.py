@@ -93,12 +93,22 @@ def read_layout(owner: Any, X: Any, categorical: Any) -> Layout:
     )
 
 
+def refuse_lazy(owner: Any, X: Any) -> None:
+    """Raise a `TypeError` for a plan of a table, such as a ``LazyFrame`` of polars."""
+    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
+        raise TypeError(
+            f"{type(owner).__name__} works on tables in memory, but X is a "
+            f"{type(X).__module__.split('.')[0]}.{type(X).__name__}: pass X.collect()"
+        )
+
+
 def check_table(owner: Any, X: Any, *, reset: bool) -> Any:
     """``X`` as a frame or a two-dimensional array, its shape and names checked.
 
     Sets ``n_features_in_`` and ``feature_names_in_`` of ``owner`` if ``reset``, else compares.
     """
     refuse_dask(owner, X)
+    refuse_lazy(owner, X)
     refuse_device_tensors(owner, X)
     refuse_foreign(
         type(owner).__name__,

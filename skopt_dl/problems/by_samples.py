@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from skopt_dl.engine import Oracle, Trait, offers
@@ -51,6 +52,21 @@ class BySamples:
     def sample_losses(self: Any, w: Any) -> Any:
         """The loss of each sample, shape ``(n,)``, without weights and penalty."""
         return self.loss.value(self.y, self.predict_raw(w))
+
+    @offers(Oracle.TARGETS)
+    def with_targets(self: Any, change: Any) -> Any:
+        """This problem with the targets ``change(y)``, of the same shape; all else is shared.
+
+        Where the intercept is eliminated the targets are what is left of them without their mean,
+        and so are the new ones.
+        """
+        other = copy.copy(self)
+        other.y = change(self.y)
+        if self.centred:
+            other.y = other.y - self.omega @ other.y
+        # What is remembered of the other targets.
+        other._known, other._at_zero, other._units = None, None, {}
+        return other
 
     @offers(Oracle.SAMPLE_CURVATURE, lacks=no_sample_curvature)
     def sample_curvature(self: Any, w: Any, index: Any, memory: Any = None) -> Any:

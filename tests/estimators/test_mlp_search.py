@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
-from skopt_dl import MLPClassifier, MLPRegressor
+from skopt_dl import MLPClassifier, MLPRegressor, Ridge
 from skopt_dl.solvers import Adam, Nesterov
 
 pytestmark = pytest.mark.filterwarnings("ignore:MLP.* did not converge")
@@ -120,3 +120,11 @@ def test_pruning_by_partial_fit_keeps_the_best_candidate():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert alive[0].score(X, LABELS / 3) > models[0].score(X, LABELS / 3)
+
+
+def test_options_of_a_solver_by_name_are_refused_with_what_to_give() -> None:
+    search = GridSearchCV(MLPClassifier(solver="adam"), {"solver__learning_rate": [0.1]}, cv=2)
+    with pytest.raises(ValueError, match="solver='adam' is a name, which has no parameters"):
+        search.fit(X, LABELS)
+    model = Ridge().set_params(solver__learning_rate=0.1, solver=Adam())
+    assert model.solver.learning_rate == 0.1

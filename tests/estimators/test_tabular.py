@@ -543,3 +543,9 @@ def test_wide_tables_have_fewer_bins() -> None:
     X = np.random.default_rng(0).normal(size=(300, 100))
     rows = TableEncoder(numerical_embedding="piecewise_linear", n_bins=32).fit_transform(X)
     assert rows.shape[1] == 100 + 100 * 10
+
+
+def test_a_plan_of_a_table_is_refused_with_how_to_make_the_table() -> None:
+    plan = pl.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}).lazy()
+    with pytest.raises(TypeError, match=r"X is a polars.LazyFrame: pass X.collect\(\)"):
+        TabularMLPClassifier().fit(plan, [0, 1])

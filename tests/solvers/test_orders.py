@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from skopt_dl import MLPClassifier, MLPRegressor
+from skopt_dl import LogisticRegression, MLPClassifier, MLPRegressor, Ridge
 from skopt_dl.engine import Certificate, Oracle, Problem, Stopping, Trait, offers, run
 from skopt_dl.kernels import bind
-from skopt_dl.losses import Logistic, Squared
+from skopt_dl.losses import Logistic, Multinomial, Squared
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem, SmoothProblem
 from skopt_dl.search.batch_sizes import GeometricGrowth, NormTest
@@ -307,6 +308,53 @@ def test_flipped_labels_keep_the_frequencies_and_hit_the_stated_share() -> None:
 def test_label_noise_asks_for_targets_that_can_be_replaced() -> None:
     from skopt_dl.dispatch import IncompatibleSolverError, resolve
 
-    problem = LinearProblem(np.ones((4, 1)), np.arange(4) % 2 * 1.0, Logistic(), L2(0.1))
+    bowl = SmoothProblem(batch=lambda w, i: (0.5 * w @ w, w), n_samples=4, start=np.ones(3))
     with pytest.raises(IncompatibleSolverError, match="targets that can be replaced"):
-        resolve(LabelNoise(SGD()), problem)
+        resolve(LabelNoise(SGD()), bowl)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("loss", ["squared", "two targets", "logistic", "multinomial"])
+def test_a_linear_problem_of_other_targets_is_that_problem(loss: str, intercept: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, weights, at = rng.normal(size=(30, 3)), rng.uniform(size=30), np.arange(12)
+    y = (rng.uniform(size=30) < 0.5) * 1.0
+    kind: Any = Squared() if loss in ("squared", "two targets") else Logistic()
+    if loss == "multinomial":
+        y, kind = np.eye(3)[rng.integers(0, 3, 30)], Multinomial()
+    elif loss == "two targets":
+        y = rng.normal(size=(30, 2))
+
+    def made(y: Any) -> LinearProblem:
+        return LinearProblem(X, y, kind, L2(0.1), sample_weight=weights, fit_intercept=intercept)
+
+    def turned(y: Any) -> Any:
+        return y[::-1].copy()
+
+    problem, expected = made(y), made(turned(y))
+    w = rng.normal(size=problem.size)
+    before = problem.point(w).grad
+    problem.at_zero()
+    found = problem.with_targets(turned)
+    np.testing.assert_allclose(found.point(w).grad, expected.point(w).grad, atol=1e-14)
+    np.testing.assert_allclose(found.at_zero()[1], expected.at_zero()[1], atol=1e-14)
+    one, two = (q.sample_grad(w, at)[1] for q in (found, expected))
+    np.testing.assert_allclose(one, two, atol=1e-14)
+    np.testing.assert_array_equal(problem.point(w).grad, before)
+
+
+def test_label_noise_on_linear_models_leaves_their_mean_where_it_is() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = X @ np.array([1.0, -2.0, 0.5]) + 3.0
+    rule = SGD(learning_rate=0.05, batch_size=20, average="polyak")
+    noisy = Ridge(alpha=1e-3, solver=LabelNoise(rule, scale=0.5), max_iter=300, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        noisy.fit(X, y)
+    np.testing.assert_allclose(noisy.coef_, [1.0, -2.0, 0.5], atol=0.05)
+    assert noisy.intercept_ == pytest.approx(3.0, abs=0.05)
+    labels = (y > 3).astype(int)
+    flips = LogisticRegression(
+        solver=LabelNoise(rule, flip=0.1), tol=0.5, max_iter=50, random_state=0
+    )
+    assert flips.fit(X, labels).score(X, labels) > 0.9
