@@ -64,6 +64,8 @@ def _dense(model, const floating[::1, :] X, floating[:, ::1] W, floating[::1, :]
     cdef double[::1] g = np.empty(K), d = np.empty(K)
     cdef floating[::1] scaled = np.empty(n, np.asarray(h).dtype)
     cdef floating* x
+    # Numbers read since Python was asked for signals: an epoch alone may take seconds.
+    cdef Py_ssize_t work = 0, beat = 1 << 24
     while done < n_epochs:
         PyErr_CheckSignals()
         with nogil:
@@ -79,6 +81,11 @@ def _dense(model, const floating[::1, :] X, floating[:, ::1] W, floating[::1, :]
                         for k in range(K):
                             W[j, k] = 0
                     continue
+                work += <Py_ssize_t>n * K
+                if work > beat:
+                    work = 0
+                    with gil:
+                        PyErr_CheckSignals()
                 x = <floating*>&X[0, j]
                 for k in range(K):
                     g[k] = dot(n, x, &U[0, k]) + c[k] * hx[j] + L * W[j, k]
@@ -112,6 +119,8 @@ def _sparse(model, const floating[::1] data, const integer[::1] rows, const inte
     cdef int active_left = model.active_left, max_active = model.MAX_ACTIVE
     cdef bint active
     cdef double[::1] g = np.empty(K), d = np.empty(K)
+    # Numbers read since Python was asked for signals: an epoch alone may take seconds.
+    cdef Py_ssize_t work = 0, beat = 1 << 24
     while done < n_epochs:
         PyErr_CheckSignals()
         with nogil:
@@ -127,6 +136,11 @@ def _sparse(model, const floating[::1] data, const integer[::1] rows, const inte
                         for k in range(K):
                             W[j, k] = 0
                     continue
+                work += <Py_ssize_t>(ptr[j + 1] - ptr[j]) * K
+                if work > beat:
+                    work = 0
+                    with gil:
+                        PyErr_CheckSignals()
                 for k in range(K):
                     g[k] = c[k] * hx[j] + L * W[j, k]
                 for i in range(ptr[j], ptr[j + 1]):

@@ -17,6 +17,8 @@ def gram_row_epochs(const double[:, :] G, double[:, ::1] C, double[:, ::1] W, do
     cdef double[::1] d = np.empty(K)
     if p and G.strides[1] != sizeof(double):
         raise ValueError("the rows of G must be contiguous")
+    # Numbers read since Python was asked for signals: an epoch alone may take seconds.
+    cdef Py_ssize_t work = 0, beat = 1 << 24
     while done < n_epochs:
         PyErr_CheckSignals()
         with nogil:
@@ -41,6 +43,11 @@ def gram_row_epochs(const double[:, :] G, double[:, ::1] C, double[:, ::1] W, do
                     W[j, k] = g
                     size += d[k] * d[k]
                 if size > 0:
+                    work += <Py_ssize_t>p * K
+                    if work > beat:
+                        work = 0
+                        with gil:
+                            PyErr_CheckSignals()
                     for k in range(K):
                         axpy(p, -d[k], <double*>&G[j, 0], &C[k, 0])
                     moved = max(moved, sqrt(size * L))
