@@ -106,15 +106,16 @@ def check_options(model: Any) -> None:
     check_flag(model, "resume")
     check_running(model)
     check_start(model.initialisation)
-    if isinstance(model.solver, Solver):
-        _warn_of_unused(model)
+    warn_of_unused(model)
 
 
-def _warn_of_unused(model: Any) -> None:
+def warn_of_unused(model: Any) -> None:
     """A solver instance has its own settings: say which of the estimator's are not read."""
+    if not isinstance(model.solver, Solver):
+        return
     signature = inspect.signature(type(model)).parameters
     names = [*RULE_PARAMETERS, *RULE_OPTIONS, "learning_rate", "power_t", "nesterovs_momentum"]
-    unused = [k for k in names if getattr(model, k) != signature[k].default]
+    unused = [k for k in names if k in signature and getattr(model, k) != signature[k].default]
     if unused:
         warnings.warn(
             f"{type(model).__name__}: {', '.join(unused)} configure a solver given by name and "
@@ -167,8 +168,18 @@ def rule_settings(model: Any) -> dict[str, Any]:
             if model.learning_rate == "invscaling"
             else schedule_of(model.learning_rate)
         )
-    if not isinstance(name, str):
-        return given
+    return given | asked_options(model, name) if isinstance(name, str) else given
+
+
+def asked_options(model: Any, name: str) -> dict[str, Any]:
+    """The settings of the solver ``name`` that are asked for and scikit-learn does not have.
+
+    Raises
+    ------
+    ValueError
+        If the solver has no such setting.
+    """
+    given = {}
     for ours, theirs in RULE_OPTIONS.items():
         value = getattr(model, ours)
         if not _changed(model, ours):

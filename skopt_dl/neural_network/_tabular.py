@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import cycle
 from numbers import Integral
@@ -11,13 +12,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _num_samples, check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from skopt_dl._sklearn.base import EngineEstimator, fit_method
 from skopt_dl._sklearn.parameters import check_choice, check_number, check_running
 from skopt_dl._sklearn.tables import is_frame
 from skopt_dl._sklearn.validation import check_weights
 from skopt_dl.dispatch import SOLVERS
+from skopt_dl.neural_network._options import asked_options, warn_of_unused
+from skopt_dl.neural_network.dropout import Dropout
 from skopt_dl.neural_network.held_out import BestEpoch, parts
 from skopt_dl.neural_network.network import Network, activations_of
 from skopt_dl.neural_network.pretraining import check_start, drawn, learn, packed
@@ -78,6 +83,8 @@ class TabularPerceptron(EngineEstimator):
     # automatic activation.
     _auto_solvers: ClassVar[tuple[str, ...]]
     _auto_activation: ClassVar[Any]
+    # Of those that have classes.
+    class_weight: Any = None
     _embeddings: ClassVar[tuple[str | None, ...]] = (None, "piecewise_linear", "periodic")
 
     @abstractmethod
@@ -110,8 +117,13 @@ class TabularPerceptron(EngineEstimator):
         check_number(self, "validation_fraction", low=0, high=0.5)
         check_choice(self, "numerical_embedding", self._embeddings)
         check_choice(self, "dtype", ("float32", "float64"))
+        check_number(self, "dropout", low=0, high=np.nextafter(1, 0))
+        check_number(self, "decoupled_weight_decay", low=0)
+        check_number(self, "max_grad_norm", low=0, open_low=True, optional=True)
+        check_number(self, "n_threads", Integral, low=1, optional=True)
         check_start(self.initialisation)
         check_running(self)
+        warn_of_unused(self)
         check_number(self, "max_time", low=0, open_low=True, optional=True)
         for name in ("batch_size", "max_iter", "n_ensemble"):
             if not self._is_auto(name):
@@ -128,6 +140,8 @@ class TabularPerceptron(EngineEstimator):
             turns = self._auto_solvers if n >= FEW_ROWS else ("adam",)
             # Each view of the table has each solver.
             self._rule = turns[k // len(self._views) % len(turns)]
+        if self._rule == "adam" and self.decoupled_weight_decay > 0:
+            self._rule = "adamw"
         rate, epochs = PLAN_OF_MUON if self._rule == "muon" else PLAN
         self._rate = rate if self._is_auto("learning_rate_init") else self.learning_rate_init
         self._epochs = epochs if self._is_auto("max_iter") else self.max_iter
@@ -144,10 +158,12 @@ class TabularPerceptron(EngineEstimator):
 
     def _solver_defaults(self) -> dict[str, Any]:
         schedule = Cosine(self._epochs) if self.schedule == "auto" else self.schedule
+        asked = asked_options(self, self._rule) if isinstance(self._rule, str) else {}
         return {
             "learning_rate": self._rate,
             "schedule": schedule,
             "batch_size": self._batch_size,
+            **asked,
         }
 
     def _auto_batch(self, n: int) -> int:
@@ -181,6 +197,12 @@ class TabularPerceptron(EngineEstimator):
         self._check_parameters()
         rows = self._read(X, y, sample_weight)
         self._set_layers(rows)
+        with threadpool_limits(self.n_threads) if self.n_threads else nullcontext():
+            self._train(rows)
+        return self
+
+    def _train(self, rows: Rows) -> None:
+        """Train the members, and learn from what they held out."""
         rng = check_random_state(self.random_state)
         n_parts = self._n_parts(rows.n_rows)
         n_members = self._n_members()
@@ -225,7 +247,6 @@ class TabularPerceptron(EngineEstimator):
         self.solve_report_ = reports
         named = isinstance(self.solver, str) and self.solver != "auto"
         self.solver_ = self.solver if named else ", ".join(dict.fromkeys(solvers))
-        return self
 
     def _build_problem(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkProblem:
         """The problem of the first member on all rows.
@@ -269,6 +290,9 @@ class TabularPerceptron(EngineEstimator):
                 delattr(self, name)
         y = self._check_target(y)
         check_consistent_length(Z, y)
+        if self.class_weight is not None:
+            factors = compute_sample_weight(self.class_weight, y).astype(Z.dtype)
+            weights = factors if weights is None else weights * factors
         targets, labels = self._encode_target(y, weights)
         return Rows(Z, np.ascontiguousarray(targets, dtype=Z.dtype), labels, weights)
 
@@ -320,6 +344,7 @@ class TabularPerceptron(EngineEstimator):
             alpha=self.alpha,
             sample_weight=train.weights,
             initial=w,
+            dropout=Dropout(self.dropout, rng) if self.dropout > 0 else None,
             certified=False,
             description=lambda: f"{self!r} on a table of {train.n_rows} rows",
         )

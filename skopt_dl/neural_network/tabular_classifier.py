@@ -72,8 +72,17 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
     initialisation : str, Initialisation or Pretraining, default="he"
         How the hidden weights are drawn: "glorot", "he", "lecun", "orthogonal", "sparse" or an
         instance, with a last layer of zeros; a `Pretraining` learns all of them first.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the sample weights, by class; "balanced" makes the classes weigh the same.
     label_smoothing : float, default=0.1
         The share :math:`\epsilon` of each target that is spread over all classes.
+    dropout : float, default=0
+        Probability with which a hidden unit is left out of an update, in [0, 1).
+    decoupled_weight_decay : float, default=0
+        Each update of a solver given by name, or of "auto", first shrinks the parameters by this
+        times the rate; "adam" is then AdamW.
+    max_grad_norm : float or None, default=None
+        A longer gradient is shortened to this length, by such a solver.
     n_ensemble : int or "auto", default="auto"
         Members; "auto" is 12.
     validation_fraction : float, default=0.1
@@ -97,6 +106,8 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         Decides the parts, the initial weights and the batches.
     verbose : bool, default=False
         Print a line per report.
+    n_threads : int or None, default=None
+        Threads of BLAS. ``None`` leaves BLAS as it is.
     max_time : float or None, default=None
         Seconds of solving per member at most; results then depend on the machine.
 
@@ -176,7 +187,11 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         schedule: Any = "auto",
         max_iter: int | str = "auto",
         initialisation: Any = "he",
+        class_weight: Any = None,
         label_smoothing: float = 0.1,
+        dropout: float = 0.0,
+        decoupled_weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
         n_ensemble: int | str = "auto",
         validation_fraction: float = 0.1,
         calibrate: bool = True,
@@ -187,6 +202,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         dtype: str = "float32",
         random_state: Any = None,
         verbose: bool = False,
+        n_threads: int | None = None,
         max_time: float | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -198,7 +214,11 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         self.schedule = schedule
         self.max_iter = max_iter
         self.initialisation = initialisation
+        self.class_weight = class_weight
         self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.decoupled_weight_decay = decoupled_weight_decay
+        self.max_grad_norm = max_grad_norm
         self.n_ensemble = n_ensemble
         self.validation_fraction = validation_fraction
         self.calibrate = calibrate
@@ -209,6 +229,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularPerceptron):
         self.dtype = dtype
         self.random_state = random_state
         self.verbose = verbose
+        self.n_threads = n_threads
         self.max_time = max_time
 
     def _check_parameters(self) -> None:

@@ -441,8 +441,9 @@ def test_few_rows_and_rare_classes_are_fitted(n: int) -> None:
 
 def test_any_stochastic_or_batch_solver_can_train() -> None:
     X, y = load_iris(return_X_y=True)
+    plan = {**QUICK, "learning_rate_init": "auto"}
     own = TabularMLPClassifier(
-        **QUICK, solver=Adam(learning_rate=0.05, batch_size=32), schedule="constant"
+        **plan, solver=Adam(learning_rate=0.05, batch_size=32), schedule="constant"
     ).fit(X, y)
     named = TabularMLPClassifier(**QUICK, solver="lbfgs").fit(X, y)
     assert own.solver_ == "adam" and named.solver_ == "lbfgs"
@@ -467,6 +468,10 @@ def test_it_is_tuned_and_scored_as_any_estimator() -> None:
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
         ({"initialisation": "zeros"}, "initialisation='zeros'"),
         ({"dtype": "int8"}, "dtype='int8'"),
+        ({"dropout": 1.0}, "dropout=1.0"),
+        ({"decoupled_weight_decay": -1}, "decoupled_weight_decay=-1"),
+        ({"max_grad_norm": 0}, "max_grad_norm=0"),
+        ({"n_threads": 0}, "n_threads=0"),
     ],
 )
 def test_bad_parameters_are_named_and_nothing_is_left(change: Any, message: str) -> None:
@@ -549,3 +554,40 @@ def test_a_plan_of_a_table_is_refused_with_how_to_make_the_table() -> None:
     plan = pl.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}).lazy()
     with pytest.raises(TypeError, match=r"X is a polars.LazyFrame: pass X.collect\(\)"):
         TabularMLPClassifier().fit(plan, [0, 1])
+
+
+@pytest.mark.parametrize("kind", [TabularMLPClassifier, TabularMLPRegressor])
+def test_options_of_the_networks_are_there_and_change_what_they_say(kind: Any) -> None:
+    frame, y = passengers()
+    if kind is TabularMLPRegressor:
+        y = frame["fare"].to_numpy()
+    plain = kind(**QUICK).fit(frame, y)
+    dropped = kind(**QUICK, dropout=0.3).fit(frame, y)
+    assert not np.array_equal(dropped.members_[0], plain.members_[0])
+    decayed = kind(**QUICK, decoupled_weight_decay=1.0).fit(frame, y)
+    assert decayed.solver_ == "adamw" and plain.solver_ == "adam"
+    assert np.linalg.norm(decayed.members_[0]) < 0.95 * np.linalg.norm(plain.members_[0])
+    free, short = (
+        kind(**QUICK, solver="sgd", max_grad_norm=bound).fit(frame, y) for bound in (None, 1e-6)
+    )
+    moved = [np.abs(model.members_[0][-1]) for model in (free, short)]  # the last bias, from 0 on
+    assert moved[1] < 1e-2 * moved[0]
+    one = kind(**QUICK, n_threads=1).fit(frame, y)
+    np.testing.assert_allclose(one.members_[0], plain.members_[0], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="solver='adagrad' cannot do that"):
+        kind(**QUICK, solver="adagrad", decoupled_weight_decay=0.1).fit(frame, y)
+    own = {**QUICK, "learning_rate_init": "auto", "solver": Adam(batch_size=16)}
+    with pytest.warns(UserWarning, match="max_grad_norm configure a solver given by name"):
+        kind(**own, max_grad_norm=1.0).fit(frame, y)
+
+
+def test_class_weights_are_sample_weights_of_a_table() -> None:
+    frame, y = passengers()
+    share = {"yes": 3.0, "no": 0.5}
+    weighted = TabularMLPClassifier(**QUICK, class_weight=share).fit(frame, y)
+    by_row = TabularMLPClassifier(**QUICK).fit(frame, y, np.vectorize(share.get)(y))
+    for one, two in zip(weighted.members_, by_row.members_, strict=True):
+        np.testing.assert_array_equal(one, two)
+    balanced = TabularMLPClassifier(**QUICK, class_weight="balanced").fit(frame, y)
+    assert np.mean(balanced.predict_proba(frame), axis=0) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(weighted.predict(frame) == "yes") > np.mean(balanced.predict(frame) == "yes")

@@ -111,9 +111,12 @@ class Factored:
         return None if pair[0] is None or pair[1] is None else pair
 
     def _damp(self, xp: Any, shape: tuple[int, int], gamma: float) -> None:
-        ratio = (self.A.trace / shape[0]) / (self.G.trace / shape[1])
+        a, g = self.A.trace / shape[0], self.G.trace / shape[1]
+        one = xp.ones_like(a)
+        ratio = a / xp.where(g > 0, g, one)
         # Without a trace on one side there is nothing to share by.
-        pi = xp.where((ratio > 0) & xp.isfinite(ratio), xp.sqrt(ratio), xp.ones_like(ratio))
+        shared = (g > 0) & (ratio > 0) & xp.isfinite(ratio)
+        pi = xp.where(shared, xp.sqrt(xp.where(shared, ratio, one)), one)
         self.A.damp(pi * gamma)
         self.G.damp(gamma / pi)
         self.gamma = gamma
