@@ -405,8 +405,11 @@ def put_layer(V: Any, block: Any, out: Any) -> None:
         out[intercept] = V[rows, :]
 
 
-def two_sided(v: Any, blocks: Any, pairs: Any, share: float, out: Any) -> Any:
-    """``share L V R`` in ``out`` for the matrix V of each layer and its pair of matrices."""
+def two_sided(v: Any, blocks: Any, pairs: Any, share: float, out: Any, memory: Any) -> Any:
+    """``share L V R`` in ``out`` for the matrix V of each layer and its pair of matrices.
+
+    A compiled twin works in a `skopt_dl.kernels.memory.Memory`.
+    """
     for block, (L, R) in zip(blocks, pairs, strict=True):
         put_layer(share * (L @ layer_matrix(v, block) @ R), block, out)
     return out

@@ -8,7 +8,7 @@ from typing import Any
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of
 
 # Numbers that a formula is applied to at a time: what it makes on the way stays in the cache.
-PIECE = 2048
+PIECE = 4096
 
 
 class Memory:

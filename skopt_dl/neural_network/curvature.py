@@ -12,10 +12,12 @@ Neural Comput. 14 (2002).
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 from skopt_dl.kernels.generic_network import respond
 from skopt_dl.kernels.generic_passes import output_curvature
+from skopt_dl.kernels.memory import Memory, in_pieces
 from skopt_dl.kernels.namespace import namespace_of
 
 
@@ -52,6 +54,8 @@ class GaussNewtonProduct:
         Curvature of the penalty on the coefficients.
     memory : list, optional
         Of the pass forward, see `network_forward`: what was made with it before is overwritten.
+    kept : Memory, optional
+        Of the mean response and of gradients; the same holds.
     """
 
     def __init__(
@@ -64,13 +68,15 @@ class GaussNewtonProduct:
         omega: Any,
         ridge: float,
         memory: list[Any] | None = None,
+        kept: Memory | None = None,
     ) -> None:
         self.kernels, self.net, self.xp, self.w = kernels, net, namespace_of(w), w
         self.X, self.y, self.omega, self.ridge = X, y, omega[:, None], ridge
-        self.memory = memory
+        self.memory, self.kept = memory, Memory() if kept is None else kept
         self.forward = kernels.network_forward(net, w, X, memory)
         self.raw = self.forward.raw
-        self.mean = respond(net.output, self.raw)
+        mean = self.kept.array("mean", self.raw.shape, w)
+        self.mean = in_pieces(partial(respond, net.output), mean, self.raw)
 
     def first(self, count: int) -> Any:
         """The same on the first ``count`` samples alone, whose weights sum to one too."""
@@ -87,10 +93,12 @@ class GaussNewtonProduct:
         """The derivatives of the raw outputs along the rows of ``directions``."""
         return self.kernels.network_tangents(self.forward, directions)
 
-    def penalty_product(self, direction: Any) -> Any:
-        """The penalty's Hessian times ``direction``, a new array."""
-        out = self.ridge * direction
-        out[self.net.n_coef :] = 0 * out[self.net.n_coef :]
+    def penalty_product(self, direction: Any, out: Any = None) -> Any:
+        """The penalty's Hessian times ``direction``, in ``out`` or a new array."""
+        out = self.xp.empty_like(direction) if out is None else out
+        out[...] = direction
+        out *= self.ridge
+        out[self.net.n_coef :] *= 0
         return out
 
     def __call__(self, direction: Any) -> Any:
@@ -112,7 +120,7 @@ class GaussNewtonProduct:
         """The same samples at another point, in the same memory."""
         omega = self.omega[:, 0]
         return GaussNewtonProduct(
-            self.kernels, self.net, w, self.X, self.y, omega, self.ridge, self.memory
+            self.kernels, self.net, w, self.X, self.y, omega, self.ridge, self.memory, self.kept
         )
 
     def loss(self, floor: float) -> tuple[Any, Any, Any]:

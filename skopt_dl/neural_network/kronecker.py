@@ -37,10 +37,11 @@ class KroneckerModel:
         return KroneckerModel(self.passes.first(count), self.unit, self.floor)
 
     def value_grad(self) -> tuple[Any, Any]:
-        """What `NetworkProblem.sample_grad` returns, by the pass back alone; a new array."""
+        """What `NetworkProblem.sample_grad` returns, by the pass back alone."""
         passes = self.passes
         loss, penalty, d = passes.loss(self.floor)
-        return self.unit * loss + penalty, passes.pullback(d, passes.penalty_product(passes.w))
+        out = passes.kept.array("gradient", passes.w.shape, passes.w)
+        return self.unit * loss + penalty, passes.pullback(d, passes.penalty_product(passes.w, out))
 
     def layers(self, rng: Any = None) -> list[Layer]:
         """What the samples say of each layer; exactly (a pass back an output) without ``rng``."""

@@ -128,7 +128,8 @@ class NetworkProblem(Problem):
         self._work = self.kernels.serving(net.compiled).network_workspace(net, self.dtype)
         self._batch_grad = self.start()
         self._spare_grad: Any = None
-        self._memory: list[Any] = []
+        self._passes_memory: list[Any] = []
+        self._batch_memory = Memory()
         self._floor = float(xp.finfo(self.dtype).eps)
         self._mean = 1 / y.shape[1] if net.output == "identity" else 1.0
 
@@ -333,15 +334,16 @@ class NetworkProblem(Problem):
 
         Its memory is that of the next call's, which overwrites it.
         """
-        passes = GaussNewtonProduct(*self._passes(w, index), self._memory)
+        kept = self._batch_memory
+        passes = GaussNewtonProduct(*self._passes(w, index, memory=kept), self._passes_memory, kept)
         return KroneckerModel(passes, self._mean, self._floor)
 
     def _passes(
-        self, w: Any, index: Any = None, weights: Any = None
+        self, w: Any, index: Any = None, weights: Any = None, memory: Memory | None = None
     ) -> tuple[Any, Any, Any, Any, Any, Any, float]:
         """What a `GaussNewtonProduct` at ``w`` on the samples ``index`` starts from."""
         kernels = self.kernels.serving(self.net.compiled)
-        return kernels, self.net, w, *self._samples(index, weights)
+        return kernels, self.net, w, *self._samples(index, weights, memory)
 
     def _samples(
         self, index: Any = None, weights: Any = None, memory: Memory | None = None

@@ -22,25 +22,26 @@ NAMES = [
     if isinstance(SOLVERS.get(name), type) and issubclass(SOLVERS.get(name), StochasticSolver)
 ]
 # Formulas that NumPy applies a piece at a time; its own buffers are of 8192 numbers.
-PIECES = 8 * PIECE * 8
-# What else is learnt of curvature makes new arrays on each batch: at most so many times what the
-# parameters and the batch (its rows, and the units there) take.
+PIECES = 5 * PIECE * 8
+# What else is learnt of curvature makes new arrays: between two factorisations at most so many
+# times what the parameters and the batch (its rows, and the units there) take. K-FAC's are those of
+# the part of the batch that its factors learn from.
 NEW_ARRAYS = {
-    "b_kfac": 6.0,
-    "b_r_kfac": 5.5,
-    "block_bfgs": 23.0,
-    "ekfac": 6.5,
-    "kfac": 7.0,
-    "kld_wrm": 5.5,
-    "natural_gradient": 5.0,
-    "online_bfgs": 3.0,
-    "promise": 31.0,
-    "rs_kfac": 5.5,
-    "sdlbfgs": 3.5,
-    "sketchy_sgd": 31.0,
-    "sqn": 12.0,
-    "svrg_lbfgs": 8.5,
-    "tonga": 26.0,
+    "b_kfac": 3.5,
+    "b_r_kfac": 3.2,
+    "block_bfgs": 2.7,
+    "ekfac": 1.6,
+    "kfac": 0.25,
+    "kld_wrm": 2.5,
+    "natural_gradient": 5.2,
+    "online_bfgs": 2.7,
+    "promise": 1.6,
+    "rs_kfac": 1.4,
+    "sdlbfgs": 3.1,
+    "sketchy_sgd": 1.6,
+    "sqn": 2.0,
+    "svrg_lbfgs": 2.4,
+    "tonga": 16.0,
 }
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in NAMES),

@@ -7,6 +7,7 @@ import pytest
 
 from skopt_dl.kernels import bind, generic, generic_updates
 from skopt_dl.kernels.cython import STEPS, UPDATES
+from skopt_dl.kernels.memory import Memory
 
 ARRAYS = {
     "w",
@@ -221,7 +222,7 @@ def test_matrices_of_layers_are_multiplied_on_both_sides_as_they_lie(dtype):
     expected = np.concatenate([first[:3].ravel(), second.ravel(), first[3]])
     for module in (bind(np, np.dtype(dtype)), generic_updates):
         out = np.full_like(v, np.nan)
-        assert module.two_sided(v, blocks, pairs, -0.5, out) is out
+        assert module.two_sided(v, blocks, pairs, -0.5, out, Memory()) is out
         np.testing.assert_allclose(out, expected, rtol=1e-12 if dtype is np.float64 else 1e-5)
 
 

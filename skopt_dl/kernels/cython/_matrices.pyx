@@ -161,12 +161,12 @@ cdef _factored(const floating[:, ::1] G, floating[:, ::1] rows, floating[:, ::1]
             out[i, j] = G[i, j] * of_row / <floating>sqrt(columns[0, j])
 
 
-def two_sided(v, blocks, pairs, double share, out):
+def two_sided(v, blocks, pairs, double share, out, memory):
     """See `skopt_dl.kernels.generic_updates.two_sided`."""
-    for (coef, intercept, columns), (L, R) in zip(blocks, pairs):
+    for k, ((coef, intercept, columns), (L, R)) in enumerate(zip(blocks, pairs)):
         biased = intercept.stop > intercept.start
         rows = (coef.stop - coef.start) // columns + biased
-        work = np.empty((2, rows, columns), dtype=v.dtype)
+        work = memory.array(f"two_sided{k}", (2, rows, columns), v)
         if v.dtype == np.float32:
             _two_sided[float](v, coef.start, intercept.start, biased, L, R, <float>share, work, out)
         else:

@@ -43,6 +43,8 @@ cdef class Forward:
     cdef double[MAX_LAYERS] strengths
     cdef long[MAX_LAYERS] rows, columns, coef, intercept
     cdef list outs, slopes
+    # Memory to work in, by what it is for.
+    cdef dict spare
     # Arrays in the precision of the network. As memory views each would cost a pass 0.3 us.
     cdef void* out[MAX_LAYERS]
     cdef void* slope[MAX_LAYERS]
@@ -61,6 +63,7 @@ cdef class Forward:
         cdef Forward part = Forward.__new__(Forward)
         part.net, part.w, part.X = self.net, self.w, self.X[:count]
         part.outs, part.slopes, part.n, part.room = self.outs, self.slopes, part.X.shape[0], 0
+        part.spare = self.spare
         part.n_layers, part.widest, part.kinds = self.n_layers, self.widest, self.kinds
         part.strengths, part.rows, part.columns = self.strengths, self.rows, self.columns
         part.coef, part.intercept = self.coef, self.intercept
@@ -82,7 +85,7 @@ cdef Forward _laid_out(net, list outs, list slopes, long room):
     cdef Forward made = Forward.__new__(Forward)
     cdef int k
     made.net, made.n_layers, made.room = net, <int>len(net.shapes), room
-    made.outs, made.slopes, made.widest = outs, slopes, 0
+    made.outs, made.slopes, made.widest, made.spare = outs, slopes, 0, {}
     for k in range(made.n_layers):
         made.rows[k], made.columns[k] = net.shapes[k]
         made.coef[k] = net.blocks[f"coef{k}"].start
@@ -102,6 +105,14 @@ cdef void* _start(array):
         return NULL
     bytes = array.reshape(-1).view(np.uint8)
     return &bytes[0]
+
+
+cdef _spare(Forward at, name, long size):
+    """Memory of that many numbers, made once."""
+    made = at.spare.get(name)
+    if made is None or made.shape[0] < size:
+        made = at.spare[name] = np.empty(size, at.outs[0].dtype)
+    return made[:size]
 
 
 def network_forward(net, w, X, memory=None):
@@ -156,7 +167,7 @@ def network_tangents(Forward forward, directions):
     outs = np.empty((m, forward.n, forward.columns[forward.n_layers - 1]), dtype)
     rows = forward.at_a_time(m)
     # Two hidden layers, one after the other: what is on its way through them.
-    work = np.empty((m, 2, rows * forward.widest), dtype)
+    work = _spare(forward, "tangents", 2 * m * rows * forward.widest).reshape(m, 2, -1)
     if outs.size and dtype == np.float32:
         _tangents[float](forward, forward.w, forward.X, directions, rows, work, outs)
     elif outs.size:
@@ -207,7 +218,7 @@ def network_pullback(Forward forward, d, out):
     cdef void* deltas[MAX_LAYERS]
     cdef int k
     d = np.ascontiguousarray(d)
-    work = [np.empty(d.shape[0] * forward.widest, d.dtype) for _ in range(2)]
+    work = [_spare(forward, k, d.shape[0] * forward.widest) for k in range(2)]
     for k in range(forward.n_layers - 1):
         deltas[k] = _start(work[k % 2])
     if d.size and d.dtype == np.float32:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 from skopt_dl.engine import Needs, Oracle, Trait
 from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.generic_updates import layer_matrix, put_layer
+from skopt_dl.kernels.memory import Memory, in_pieces
 from skopt_dl.kernels.namespace import to_float, to_numpy
 from skopt_dl.linops.kronecker import EigenSide, Side
 from skopt_dl.search.schedules import Decreasing, Schedule
@@ -63,6 +64,8 @@ class KroneckerState(StochasticState):
         The iterate before the last step.
     first, first_damping : float
         The value of the first batch, and the damping then.
+    memory : Memory
+        To work in.
     """
 
     metrics: list[Any] = field(default_factory=list)
@@ -77,6 +80,7 @@ class KroneckerState(StochasticState):
     before: Any = None
     first: float | None = None
     first_damping: float = 1.0
+    memory: Memory = field(default_factory=Memory)
 
 
 class Factored:
@@ -265,24 +269,30 @@ class KroneckerSolver(StochasticSolver):
         return state.model.first(part).layers(state.rng)
 
 
-def by_layer(problem: Any, state: KroneckerState, v: Any, act: Callable[[Any, Any], Any]) -> Any:
-    """``act(metric, V)`` for the matrix V of each layer, an intercept its last row; flat."""
-    out = problem.xp.empty_like(v)
+def by_layer(
+    problem: Any, state: KroneckerState, v: Any, act: Callable[[Any, Any], Any], out: Any = None
+) -> Any:
+    """``act(metric, V)`` for the matrix V of each layer, an intercept its last row; flat, in
+    ``out`` or a new array."""
+    out = problem.xp.empty_like(v) if out is None else out
     for metric, block in zip(state.metrics, state.blocks, strict=True):
         put_layer(act(metric, layer_matrix(v, block)), block, out)
     return out
 
 
-def preconditioned(problem: Any, state: KroneckerState, g: Any, gamma: float) -> Any:
-    """:math:`\\Delta`: minus the damped inverse times ``g``."""
+def preconditioned(
+    problem: Any, state: KroneckerState, g: Any, gamma: float, out: Any = None
+) -> Any:
+    """:math:`\\Delta`: minus the damped inverse times ``g``, in ``out`` or a new array."""
     xp = problem.xp
+    out = xp.empty_like(g) if out is None else out
     pairs = [
         metric.inverses(xp, shape_of(block), gamma)
         for metric, block in zip(state.metrics, state.blocks, strict=True)
     ]
     if None not in pairs:
-        return kernels_of(g).two_sided(g, state.blocks, pairs, -1.0, xp.empty_like(g))
-    return by_layer(problem, state, g, lambda metric, V: -metric.solve(xp, V, gamma))
+        return kernels_of(g).two_sided(g, state.blocks, pairs, -1.0, out, state.memory)
+    return by_layer(problem, state, g, lambda metric, V: -metric.solve(xp, V, gamma), out)
 
 
 def shape_of(block: tuple[slice, slice, int]) -> tuple[int, int]:
@@ -311,7 +321,8 @@ def _fell_off(state: KroneckerState, value: float) -> bool:
         state.first, state.first_damping = value, state.damping
     if value <= CLIFF * state.first or state.before is None:
         return False
-    state.w, state.last, state.mean = state.before, None, None
+    state.w[...] = state.before
+    state.last, state.mean = None, None
     state.damping = max(state.first_damping, state.damping / PACE**COMPARE)
     state.gamma = max(state.gamma, math.sqrt(state.damping))
     return True
@@ -319,10 +330,12 @@ def _fell_off(state: KroneckerState, value: float) -> bool:
 
 def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
     xp, k, gammas = problem.xp, state.n_updates, _gammas(state, state.n_updates)
-    vectors = [preconditioned(problem, state, g, gamma) for gamma in gammas]
+    count = len(gammas) + (state.last is not None)
+    V = state.memory.array("vectors", (count, *g.shape), g)
+    for i, gamma in enumerate(gammas):
+        preconditioned(problem, state, g, gamma, V[i, :])
     if state.last is not None:
-        vectors.append(state.last)
-    V = xp.stack(vectors)
+        V[count - 1, :] = state.last
     squares = kernels_of(V).row_products(V, V.shape[1])
     B = to_numpy(state.model.products(V) + state.damping * squares).tolist()
     c = to_numpy(-(V @ g)).tolist()
@@ -330,16 +343,22 @@ def _move_by_model(problem: Any, state: KroneckerState, g: Any) -> None:
     for i, gamma in enumerate(gammas):
         found = _best_step(B, c, i, None if state.last is None else len(gammas))
         if best is None or found[0] > best[0]:
-            best, new, state.gamma = found, vectors[i], gamma
+            best, new, state.gamma = found, V[i, :], gamma
     promised, a, m = best
-    step = a * new if state.last is None else a * new + m * state.last
     # Where the rate falls, a part of the way to the minimum of the model. What comes of it speaks
     # for less damping always, until single batches decide: the damping stays as it is then.
     share = state.rate / state.initial_rate
-    step = share * step
+    if state.last is None:
+        state.last = share * (a * new)
+    else:
+        in_pieces(lambda new, old: share * (a * new + m * old), state.last, new, state.last)
     judged = share == 1 and k % JUDGE == 0 and promised > 0
     before = to_float(state.model.value()) if judged else 0.0
-    state.before, state.w, state.last = state.w, state.w + step, step
+    if state.before is None:
+        state.before = xp.asarray(state.w, copy=True)
+    else:
+        state.before[...] = state.w
+    state.w += state.last
     if judged:
         ratio = (before - to_float(state.model.value_at(state.w))) / promised
         if ratio > GOOD:
