@@ -86,6 +86,11 @@ def sparse_products(columns: Any, weights: Any, rows: Any) -> Any:
     return (columns.T @ rows.multiply(weights[:, None]).tocsr()).toarray()
 
 
+def sparse_gram(rows: Any, weights: Any) -> Any:
+    """``A' diag(weights) A`` as a dense array, of a sparse matrix in CSR form, indices sorted."""
+    return sparse_products(rows.tocsc(), weights, rows)
+
+
 def column_dots(columns: Any, r: Any) -> Any:
     """``A' r`` of a sparse matrix in CSC form and a vector, or of an array and few vectors."""
     return columns.T @ r

@@ -39,6 +39,8 @@ COLUMNS_ABOVE = 2**14
 FAR_FROM_ZERO = 30.0
 FAR_ROWS = 64
 FIRST_ROWS, SAFETY = 8, 8.0
+# Columns of a Gram matrix to which sparse rows are added one by one.
+GRAM_BY_ROWS = 2000
 # Share of entries that a sparse column stores if it is far from zero: else it has too much spread.
 FULL = 1 - 1 / FAR_FROM_ZERO**2
 
@@ -296,6 +298,11 @@ class Sparse(LinearMap):
         return Sparse(self.X[index])
 
     def gram(self, weights: Any) -> Any:
+        if self.shape[1] <= GRAM_BY_ROWS:
+            rows = self.X.tocsr()
+            if not rows.has_sorted_indices:
+                rows = rows.sorted_indices()
+            return self._kernels.sparse_gram(rows, weights)
         return self._kernels.sparse_products(self.columns, weights, self.rows)
 
     def row_gram(self) -> Any:
@@ -334,8 +341,12 @@ class Sparse(LinearMap):
         so that moving them fills next to nothing in; the others have no shift.
         """
         xp, X, (n, p) = self.xp, self.X, self.shape
-        stored = type(X)((xp.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
-        full = xp.nonzero(stored.T @ xp.ones_like(weights) > FULL * n)[0]
+        if X.format == "csc":
+            counts: Any = X.indptr[1:] - X.indptr[:-1]
+        else:
+            stored = type(X)((xp.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+            counts = stored.T @ xp.ones_like(weights)
+        full = xp.nonzero(counts > FULL * n)[0]
         if full.shape[0] == 0:
             return self, None
         block = self.take_columns(full)

@@ -14,12 +14,20 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from skopt_dl.kernels.namespace import device_of, namespace_of, scatter
+from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, scatter
 from skopt_dl.linops import Centred, along_rows
+from skopt_dl.linops.aside import aside
 from skopt_dl.linops.factor import nearest_factor
 
 # A centred sum of squares below this share of the raw one has lost three digits and more.
 CANCELLED = 1e-3
+# The minimum over s coordinates takes as long as s / DENSE_SHARE sweeps over them: s/4 times the
+# operations of a sweep at several times the rate (benchmarks.run lasso_square --solvers cd). Sparse
+# rows meet in few of them, but the factor of their inner products is dense: it takes s^3 operations
+# where a sweep takes as many as there are entries (the same with lasso_text and lasso_text_hard).
+DENSE_SHARE, SPARSE_SHARE, FACTOR_SHARE = 10, 20, 60
+# Coordinates whose exact minimum may take long enough to be waited for elsewhere.
+MANY = 1000
 
 
 def moments(map_: Any, h: Any, *, centre: bool, kernels: Any) -> tuple[Any, Any, Any]:
@@ -141,36 +149,66 @@ class CoordinateModel:
             self.w += change
         return lower
 
-    def subspace_step(self, most: int | None = None) -> None:
-        """One exact Newton step on the nonzero coordinates, in place.
+    def cost_of_subspace(self) -> float:
+        """How many sweeps over the nonzero coordinates take as long as `subspace_step`."""
+        xp, used = self.xp, self.w != 0
+        size = int(xp.count_nonzero(used))
+        if self.map.layout != "sparse":
+            return size / DENSE_SHARE
+        start = self.map.columns.indptr
+        stored = int(xp.sum((start[1:] - start[:-1])[used]))
+        return size / SPARSE_SHARE + size**3 / (FACTOR_SHARE * max(1, stored))
 
-        Sweeps crawl where columns are nearly parallel; on the orthant of the present signs the
-        objective is quadratic, so its minimiser is one solve. The step ends at the border of the
-        orthant, and the coordinate that meets it becomes zero. Elastic-net penalties only; with
-        more than ``most`` nonzeros nothing is done.
+    def subspace_step(self, most: int | None = None) -> None:
+        """The exact minimum over the nonzero coordinates, in place.
+
+        Sweeps crawl where columns are nearly parallel; on few coordinates the problem is solved
+        from their inner products alone, and those that should be zero become it. Where some are not
+        charged for their size it is one step of Newton on the orthant of the signs. Elastic-net
+        penalties only; with more than ``most`` nonzeros nothing is done.
         """
         xp, w = self.xp, self.w
         at = xp.nonzero((w != 0) & (self.curvature > 0))[0]
         size = int(at.shape[0])
         if not self.compiled or size == 0 or (most is not None and size > most):
             return
-        old, mean = xp.take(w, at), xp.take(self.mean, at)
-        block = self.map.take_columns(at)
-        l2, sign = xp.take(self.l2, at), xp.sign(old)
-        g = block.rmatvec(self.u) + self.c * xp.take(self.hx, at)
-        g = g - xp.take(self.l1, at) * sign - l2 * old
-        H = Centred(block, mean).gram(self.h)
-        if bool(xp.any(l2 != 0)):
-            H += l2 * xp.eye(size, dtype=w.dtype, device=device_of(w))
-        d = nearest_factor(H).solve(g)
-        t = xp.min(xp.where(d * sign < 0, -old / xp.where(d == 0, sign, d), xp.ones_like(d)))
-        # What rounding has left of the solution of a nearly singular system goes to the minimum
-        # along itself at most, and nowhere if it does not go down.
-        slope, bend = g @ d, d @ (H @ d)
-        t = xp.minimum(t, xp.where(bend > 0, slope / xp.where(bend > 0, bend, 1), xp.sign(slope)))
-        new = old + xp.clip(t, 0, 1) * d
-        new = xp.where(new * sign > 0, new, xp.zeros_like(new))
-        change = new - old
+        mean, hx, l1, l2 = (xp.take(a, at) for a in (self.mean, self.hx, self.l1, self.l2))
+        old, block = xp.take(w, at), self.map.take_columns(at)
+        G = Centred(block, mean).gram(self.h)
+        c = block.rmatvec(self.u) + self.c * hx
+        # A sign says nothing of a coefficient that is not charged for it.
+        signed = bool(xp.all(l1 > 0))
+        change = self._to_minimum(G, c, old, l1, l2) if signed else _newton(G, c, old, l1, l2)
         w += scatter(at, change, w.shape[0])
         self.u -= self.h * block.matvec(change)
         self.c = self.c + mean @ change
+        # There is nothing left to do on these: the next sweep is over all.
+        self.active_left = 0
+
+    def _to_minimum(self, G: Any, c: Any, old: Any, l1: Any, l2: Any) -> Any:
+        """From ``old`` to the minimum, of coordinates whose correlations there are ``c``."""
+        xp, m = self.xp, old.shape[0]
+        G, c, new, a, b = (xp.astype(array, xp.float64) for array in (G, c, old, l1, l2))
+        solver = self.kernels.GramLasso(m, self.positive)
+        solver.bind(G, b, new, c)
+        solver.refresh()
+        _ = aside(solver.solve, a) if is_numpy(xp) and m > MANY else solver.solve(a)
+        return xp.astype(new, old.dtype) - old
+
+
+def _newton(G: Any, c: Any, old: Any, l1: Any, l2: Any) -> Any:
+    """One step of Newton towards the minimum, to the border of the orthant of ``old`` at most: the
+    coordinate that meets it becomes zero."""
+    xp = namespace_of(old)
+    sign = xp.sign(old)
+    g = c - l1 * sign - l2 * old
+    if bool(xp.any(l2 != 0)):
+        G = G + l2 * xp.eye(old.shape[0], dtype=old.dtype, device=device_of(old))
+    d = nearest_factor(G).solve(g)
+    t = xp.min(xp.where(d * sign < 0, -old / xp.where(d == 0, sign, d), xp.ones_like(d)))
+    # What rounding has left of the solution of a nearly singular system goes to the minimum along
+    # itself at most, and nowhere if it does not go down.
+    slope, bend = g @ d, d @ (G @ d)
+    t = xp.minimum(t, xp.where(bend > 0, slope / xp.where(bend > 0, bend, 1), xp.sign(slope)))
+    new = old + xp.clip(t, 0, 1) * d
+    return xp.where(new * sign > 0, new, xp.zeros_like(new)) - old

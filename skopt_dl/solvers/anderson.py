@@ -88,10 +88,10 @@ class AndersonCD(Solver):
             if len(state.iterates) > self.memory:
                 self._extrapolate(problem, state)
                 state.iterates.clear()
-        if self.newton and state.finish.step(
-            state.model, state.n_iter, state.indicator, state.target
-        ):
-            state.iterates.clear()
+            if self.newton and state.finish.step(
+                state.model, state.n_iter, state.indicator, state.target
+            ):
+                state.iterates.clear()
         return Status.RUNNING
 
     def _extrapolate(self, problem: Any, state: AndersonState) -> None:

@@ -129,6 +129,24 @@ def test_inner_products_of_sparse_columns(layout, dtype):
     close(ours, X.toarray().T @ (h[:, None] * some.toarray()), dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_gram_matrix_of_sparse_rows(dtype):
+    rng = np.random.default_rng(0)
+    row, column = rng.integers(0, 30, 200), rng.integers(0, 6, 200)
+    order = np.lexsort((column, row))
+    first = np.searchsorted(row[order], np.arange(31))
+    # Several entries in one place.
+    parts = (rng.standard_normal(200).astype(dtype), column[order], first)
+    X = sp.csr_array(parts, shape=(30, 6))
+    assert not X.has_canonical_format
+    h = rng.standard_normal(30).astype(dtype)
+    dense = X.toarray()
+    ours = bind(np, X.dtype, "sparse").sparse_gram(X, h)
+    assert ours.dtype == dtype
+    close(ours, dense.T @ (h[:, None] * dense), dtype)
+    close(ours, generic.sparse_gram(X, h), dtype)
+
+
 def test_inner_products_take_the_wider_dtype():
     X, _ = data("csc int32", np.float32)
     product = bind(np, X.dtype, "sparse").sparse_products(X, np.ones(N), X.tocsr())

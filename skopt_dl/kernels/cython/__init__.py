@@ -117,6 +117,7 @@ MODULES = {
             hogwild_steps="_hogwild",
             saga_steps="_saga_sparse",
             sag_steps="_saga_sparse",
+            sparse_gram="_sparse_products",
             sparse_products="_sparse_products",
             column_dots="_sparse_products",
             column_sum="_sparse_products",

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Products of sparse columns: compiled twins of ``sparse_products``, ``column_dots`` and
-``column_sum`` in ``generic``."""
+"""Products of sparse columns: compiled twins of ``sparse_products``, ``sparse_gram``,
+``column_dots`` and ``column_sum`` in ``generic``."""
 
 import numpy as np
 
@@ -49,6 +49,48 @@ def _products(const floating[::1] A, const integer[::1] row, const integer[::1] 
                 work = 0
                 with gil:
                     PyErr_CheckSignals()
+    PyErr_CheckSignals()
+
+
+def sparse_gram(rows, weights):
+    """See `skopt_dl.kernels.generic.sparse_gram`."""
+    dtype = np.result_type(rows.dtype, weights.dtype)
+    out = np.zeros((rows.shape[1], rows.shape[1]), dtype)
+    _gram(
+        rows.data.astype(dtype, copy=False), rows.indices, rows.indptr,
+        np.ascontiguousarray(weights, dtype), out,
+    )
+    return out
+
+
+def _gram(const floating[::1] A, const integer[::1] column, const integer[::1] first,
+          const floating[::1] weights, floating[:, ::1] out):
+    # The matrix is small and near, A is read in one go.
+    cdef Py_ssize_t i, j, k, stop
+    cdef Py_ssize_t work = 0, beat = 1 << 24
+    cdef floating x
+    cdef floating* row
+    with nogil:
+        for i in range(weights.shape[0]):
+            stop = first[i + 1]
+            for j in range(first[i], stop):
+                x = weights[i] * A[j]
+                row = &out[column[j], 0]
+                for k in range(j, stop):
+                    row[column[k]] += x * A[k]
+                # Of two entries in one place the product counts twice.
+                k = j + 1
+                while k < stop and column[k] == column[j]:
+                    row[column[j]] += x * A[k]
+                    k += 1
+                work += stop - j
+            if work > beat:
+                work = 0
+                with gil:
+                    PyErr_CheckSignals()
+        for i in range(out.shape[0]):
+            for j in range(i):
+                out[i, j] = out[j, i]
     PyErr_CheckSignals()
 
 
