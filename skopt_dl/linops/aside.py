@@ -54,17 +54,17 @@ def aside(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def eigh(A: Any) -> Any:
     """Eigenvalues in ascending order and eigenvectors of a symmetric matrix."""
-    return _decomposed(namespace_of(A).linalg.eigh, A)
+    return decomposed(namespace_of(A).linalg.eigh, A)
 
 
 def thin_svd(A: Any) -> Any:
     """Singular value decomposition, with as many vectors as values."""
-    return _decomposed(namespace_of(A).linalg.svd, A, full_matrices=False)
+    return decomposed(namespace_of(A).linalg.svd, A, full_matrices=False)
 
 
 def thin_qr(A: Any) -> Any:
     """Orthonormal columns, as many as A has or as its rows if these are fewer, and a triangle."""
-    return _decomposed(namespace_of(A).linalg.qr, A)
+    return decomposed(namespace_of(A).linalg.qr, A)
 
 
 def argsort(keys: Any) -> Any:
@@ -83,7 +83,8 @@ def _sorted(call: Callable[..., Any], keys: Any, **options: Any) -> Any:
     return aside(call, keys, **options) if keys.shape[0] > MANY else call(keys, **options)
 
 
-def _decomposed(call: Callable[..., Any], A: Any, **options: Any) -> Any:
+def decomposed(call: Callable[..., Any], A: Any, *args: Any, **options: Any) -> Any:
+    """``call(A, ...)`` of a matrix, aside where numbers times the smaller side are many."""
     if is_numpy(namespace_of(A)) and A.size * min(A.shape) > LONG:
-        return aside(call, A, **options)
-    return call(A, **options)
+        return aside(call, A, *args, **options)
+    return call(A, *args, **options)

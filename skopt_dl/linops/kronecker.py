@@ -16,7 +16,8 @@ from typing import Any
 
 from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.namespace import device_of, namespace_of, to_float
-from skopt_dl.linops.aside import eigh
+from skopt_dl.linops.aside import decomposed, eigh, thin_qr, thin_svd
+from skopt_dl.linops.products import gram
 
 # How many more eigenvectors a sketch looks for than mattered last, and at least how many.
 GROWTH, LEAST_COUNT = 1.25, 8
@@ -84,7 +85,7 @@ class DenseSide(WholeSide):
         self.seen = xp.asarray(self.M, copy=True)
 
     def damp(self, gamma: Any) -> None:
-        self.inverse = kernels_of(self.seen).damped_inverse(self.seen, gamma)
+        self.inverse = decomposed(kernels_of(self.seen).damped_inverse, self.seen, gamma)
 
 
 class EigenSide(WholeSide):
@@ -243,9 +244,9 @@ def largest_eigenvectors(
     wide = min(m, rank + oversampling)
     Q = xp.asarray(rng.standard_normal((m, wide)), dtype=M.dtype, device=device_of(M))
     for _ in range(1 + power):
-        Q, _ = xp.linalg.qr(M @ Q)
+        Q, _ = thin_qr(M @ Q)
     core = Q.T @ (M @ Q)
-    D, S = xp.linalg.eigh((core + core.T) / 2)
+    D, S = eigh((core + core.T) / 2)
     keep = slice(max(0, wide - rank), None)
     return xp.clip(D[keep], 0, None), Q @ S[:, keep]
 
@@ -258,7 +259,7 @@ def with_rows(D: Any, U: Any, X: Any, decay: float, rank: int) -> tuple[Any, Any
         old = (decay * D) ** 0.5
         rows = xp.concat([old[:, None] * U.T, (1 - decay) ** 0.5 * X])
     # Of rows' rows the eigenvectors are the right singular vectors, by the smaller side.
-    _, s, Vt = xp.linalg.svd(rows, full_matrices=False)
+    _, s, Vt = thin_svd(rows)
     keep = min(rank, s.shape[0])
     return s[:keep] ** 2, Vt[:keep, :].T
 
@@ -271,5 +272,5 @@ def low_rank_solve(U: Any, D: Any, V: Any, gamma: Any) -> Any:
 def mean_of_products(M: Any, X: Any, decay: float) -> Any:
     """``decay M + (1 - decay) X'X``, in place; ``X'X`` where there is no M yet."""
     if M is None:
-        return X.T @ X
+        return gram(X)
     return kernels_of(X).matrix_product(X, X, M, True, False, 1 - decay, decay)

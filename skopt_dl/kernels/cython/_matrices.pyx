@@ -214,14 +214,15 @@ cdef bint _damped_inverse(floating[:, ::1] M, double gamma):
     for i in range(n):
         M[i, i] += <floating>gamma
     # LAPACK is column-major: what it calls the upper half is the lower one here.
-    if floating is float:
-        spotrf(half, &n, &M[0, 0], &n, &failed)
-        if failed == 0:
-            spotri(half, &n, &M[0, 0], &n, &failed)
-    else:
-        dpotrf(half, &n, &M[0, 0], &n, &failed)
-        if failed == 0:
-            dpotri(half, &n, &M[0, 0], &n, &failed)
+    with nogil:
+        if floating is float:
+            spotrf(half, &n, &M[0, 0], &n, &failed)
+            if failed == 0:
+                spotri(half, &n, &M[0, 0], &n, &failed)
+        else:
+            dpotrf(half, &n, &M[0, 0], &n, &failed)
+            if failed == 0:
+                dpotri(half, &n, &M[0, 0], &n, &failed)
     if failed != 0:
         return False
     for i in range(n):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
-from skopt_dl.linops.aside import eigh, thin_qr
+from skopt_dl.linops.aside import decomposed, eigh, thin_qr
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.adam_variants import corrections
 from skopt_dl.solvers.stochastic.averaging import Average
@@ -131,8 +131,10 @@ class Shampoo(StochasticSolver):
             left = product(G, G, state.left[name], turn_b=True, keep=1.0)
             right = product(G, G, state.right[name], turn_a=True, keep=1.0)
             if due:
-                state.left_root[name][...] = kernels.inverse_root(left, 4, self.epsilon)
-                state.right_root[name][...] = kernels.inverse_root(right, 4, self.epsilon)
+                state.left_root[name][...] = decomposed(kernels.inverse_root, left, 4, self.epsilon)
+                state.right_root[name][...] = decomposed(
+                    kernels.inverse_root, right, 4, self.epsilon
+                )
             half = product(state.left_root[name], G, state.half[name])
             move = xp.reshape(product(half, state.right_root[name], state.move[name]), (-1,))
             # Roots of sums that G is part of leave no singular value above 1.
