@@ -352,6 +352,11 @@ def shampoo(own, g, t, w, learning_rate, epsilon, refresh):
 def soap(own, g, t, w, learning_rate, beta_1, beta_2, beta_3, epsilon, refresh):
     step, m = np.empty_like(g), mean(own, "m", g, beta_1) / (1 - beta_1**t)
     epsilon = epsilon / math.sqrt(1 - beta_2**t)
+    # The largest ratio of moments is that of numbers which are so large so many updates ago.
+    past = np.arange(t)
+    worst = (beta_1 / beta_2) ** past
+    most = (1 - beta_1) * (beta_1**past @ worst) / (1 - beta_1**t)
+    most /= math.sqrt((1 - beta_2) * (beta_2**past @ worst**2) / (1 - beta_2**t))
     for (low, G), (_, M), (_, out) in zip(blocks(g), blocks(m), blocks(step), strict=True):
         left, right, bare = np.eye(1), np.eye(G.shape[-1]), G.ndim == 1
         if not bare:
@@ -364,7 +369,8 @@ def soap(own, g, t, w, learning_rate, beta_1, beta_2, beta_3, epsilon, refresh):
             left, right = own["Q" + low]
         G, M = np.atleast_2d(G), np.atleast_2d(M)
         v = mean(own, "v" + low, (left.T @ G @ right) ** 2, beta_2) / (1 - beta_2**t)
-        scaled = left @ (left.T @ M @ right / (np.sqrt(v) + epsilon)) @ right.T
+        ratio = left.T @ M @ right / (np.sqrt(v) + epsilon)
+        scaled = left @ np.clip(ratio, -most, most) @ right.T
         out[...] = scaled[0] if bare else scaled
     return -learning_rate * step
 

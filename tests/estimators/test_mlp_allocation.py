@@ -11,7 +11,7 @@ import pytest
 
 from skopt_dl import MLPRegressor
 from skopt_dl.dispatch import SOLVERS
-from skopt_dl.engine import Oracle
+from skopt_dl.engine import Oracle, Trait
 from skopt_dl.kernels.memory import PIECE, Memory, in_pieces
 from skopt_dl.solvers.stochastic.base import StochasticSolver
 
@@ -56,7 +56,8 @@ def allowed(name: str, options: dict[str, Any], size: int, itemsize: int) -> flo
     rows = 4 * N * 8  # the order of the rows, and what Python keeps of it
     if name in NEW_ARRAYS:
         return rows + NEW_ARRAYS[name] * (size + BATCH * (P + 2 * WIDTH)) * itemsize
-    if Oracle.SAMPLE_HVP in SOLVERS.get(name).needs.oracles:
+    needs = SOLVERS.get(name).needs
+    if Oracle.SAMPLE_HVP in needs.oracles or Trait.MATRICES in needs.traits:
         return PIECES
     return rows
 

@@ -24,7 +24,7 @@ from rules import (
 from skopt_dl.dispatch import SOLVERS, IncompatibleSolverError, resolve
 from skopt_dl.engine import Stopping, run
 from skopt_dl.kernels.generic_updates import inverse_root, polar_factor
-from skopt_dl.losses import Squared
+from skopt_dl.losses import Multinomial, Squared
 from skopt_dl.penalties import L2
 from skopt_dl.problems import LinearProblem, SmoothProblem
 from skopt_dl.search.schedules import (
@@ -66,6 +66,7 @@ from skopt_dl.solvers import (
 )
 from skopt_dl.solvers.stochastic.averaging import EMA, PolyakAverage
 from skopt_dl.solvers.stochastic.base import clipped
+from skopt_dl.solvers.stochastic.shampoo import _largest_ratio
 
 
 @pytest.mark.parametrize(("rule", "change", "settings"), REFERENCES)
@@ -149,6 +150,32 @@ def test_the_first_step_of_shampoo_is_the_polar_factor():
     U, _, Vt = np.linalg.svd(G)
     found = inverse_root(G @ G.T, 4, 1e-12) @ G @ inverse_root(G.T @ G, 4, 1e-12)
     np.testing.assert_allclose(found, U @ Vt, atol=1e-9)
+
+
+def test_no_ratio_of_moments_is_above_its_bound_and_one_is_at_it():
+    rng, t = np.random.default_rng(0), 40
+    for b1, b2 in [(0.9, 0.95), (0.95, 0.95), (0.5, 0.25), (0.9, 0.1)]:
+        bound, most = _largest_ratio(b1, b2, t), 0.0
+        past = np.arange(t)
+        for g in [(b1 / b2) ** past, *rng.standard_normal((50, t))]:
+            m, v = (1 - b1) * b1**past @ g, (1 - b2) * b2**past @ g**2
+            most = max(most, abs(m) / math.sqrt(v))
+        assert most == pytest.approx(bound, rel=1e-9)
+    assert _largest_ratio(0.9, 0.0, 3) == math.inf
+
+
+@pytest.mark.parametrize("rule", [SOAP, Shampoo, Muon])
+def test_rules_on_matrices_descend_on_linear_models_whose_columns_are_alike(rule):
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(40, 40)) * np.geomspace(1, 1e-2, 40)
+    X = rng.normal(size=(1000, 40)) @ mixing.T
+    y = np.eye(5)[np.argmax(X @ rng.normal(size=(40, 5)) + rng.gumbel(size=(1000, 5)), axis=1)]
+    problem = LinearProblem(X, y, Multinomial(), L2(1e-3), fit_intercept=True)
+    at_start = float(problem.value(problem.start()))
+    ours, theirs = (
+        float(problem.value(train(problem, one(batch_size=50), 10).w)) for one in (rule, AdaGrad)
+    )
+    assert ours < theirs < at_start
 
 
 def test_soap_on_the_axes_is_adam():

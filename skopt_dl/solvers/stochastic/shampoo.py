@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from skopt_dl.engine import Needs, Oracle, Trait
+from skopt_dl.kernels.memory import in_pieces
 from skopt_dl.linops.aside import decomposed, eigh, thin_qr
 from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.adam_variants import corrections
@@ -64,7 +65,9 @@ class Shampoo(StochasticSolver):
     Parameters
     ----------
     learning_rate, schedule, batch_size, shuffle, max_grad_norm, average
-        As for `AdaGrad`, which moves the blocks that are no matrix.
+        As for `AdaGrad`, which moves the blocks that are no matrix. The automatic rate of a linear
+        model is the root of its longer side as long: a step's singular values are about 1, not its
+        coordinates.
     epsilon : float
         L and R start at this times the identity, positive; AdaGrad's epsilon too.
     refresh : int
@@ -119,7 +122,11 @@ class Shampoo(StochasticSolver):
         return state
 
     def _auto_rate(self, problem: Any, w: Any) -> float:
-        return summed_rate(problem, w, self.batch_size)
+        rate = summed_rate(problem, w, self.batch_size)
+        if Trait.LINEAR_MODEL not in problem.traits:
+            return rate
+        # The first step has singular values of 1: coordinates smaller than that by this factor.
+        return rate * math.sqrt(max(problem.shapes["coef"]))
 
     def _step(self, problem: Any, state: ShampooState, g: Any) -> None:
         xp, kernels, w = problem.xp, problem.kernels, state.w
@@ -180,6 +187,11 @@ class SOAP(StochasticSolver):
     The eigenvectors are exact at the first update and follow by one step of orthogonal iteration,
     :math:`Q \\leftarrow \\operatorname{qr}(L Q)`. The authors' code does not move in the first
     update.
+
+    When they turn, V is still that of the directions before, and where one of these had no slope a
+    step along the new one would be thousands of times too long. The ratio of the moments is
+    therefore kept within what it can be in one direction (Cauchy and Schwarz); the authors' code
+    does not. Without such turns nothing changes.
 
     References
     ----------
@@ -243,6 +255,10 @@ class SOAP(StochasticSolver):
         # Where there was no slope so far it is 0/0, which is no move.
         root += max(self.epsilon, float(xp.finfo(g.dtype).smallest_normal))
         turned /= root
+        # Second moments of other directions, from before the eigenvectors turned, may be far
+        # smaller than those of these: no ratio of moments of one direction is larger than this.
+        most = _largest_ratio(self.beta_1, self.beta_2, t)
+        in_pieces(lambda part: xp.clip(part, -most, most), turned, turned)
         self._rotate(problem, state, turned, into=False)
         step = state.rate * corrections(self.beta_1, self.beta_2, t)
         kernels.gradient_update(state.w, turned, step)
@@ -271,3 +287,12 @@ class SOAP(StochasticSolver):
                 basis[name][...] = eigh(side[name])[1]
             elif (state.n_updates - 1) % self.refresh == 0:  # type: ignore[operator]
                 basis[name][...] = thin_qr(side[name] @ basis[name])[0]
+
+
+def _largest_ratio(beta_1: float, beta_2: float, t: int) -> float:
+    """What ``|m| / sqrt(v)`` is at most after t updates, by Cauchy and Schwarz."""
+    if beta_2 == 0:
+        return math.inf
+    q = beta_1**2 / beta_2
+    powers = float(t) if q == 1 else (1 - q**t) / (1 - q)
+    return (1 - beta_1) * math.sqrt(powers / (1 - beta_2))
