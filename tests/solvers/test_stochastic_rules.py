@@ -56,6 +56,7 @@ from skopt_dl.solvers import (
     Nesterov,
     PolyakStep,
     Prodigy,
+    RAdam,
     RMSprop,
     RMSpropNesterov,
     ScheduleFreeSGD,
@@ -176,6 +177,19 @@ def test_rules_on_matrices_descend_on_linear_models_whose_columns_are_alike(rule
         float(problem.value(train(problem, one(batch_size=50), 10).w)) for one in (rule, AdaGrad)
     )
     assert ours < theirs < at_start
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_radam_by_its_own_rate_does_not_see_the_units_of_a_target(size):
+    X = np.random.default_rng(0).normal(size=(400, 5)) * np.array([1.0, 3.0, 10.0, 30.0, 0.1])
+    y = X @ np.arange(1.0, 6.0)
+    problem = LinearProblem(X, size * y, Squared(), L2(1e-6))
+    at_start = float(problem.value(problem.start()))
+    # The first batches without adaptation, and some epochs with it.
+    early = float(problem.value(train(problem, RAdam(batch_size=100), 1).w))
+    late = float(problem.value(train(problem, RAdam(batch_size=100), 30).w))
+    assert early <= at_start * (1 + 1e-12)
+    assert late < 0.2 * at_start
 
 
 def test_soap_on_the_axes_is_adam():

@@ -295,8 +295,9 @@ class RAdam(StochasticSolver):
 
     Notes
     -----
-    The first, unscaled steps depend on the scale of the gradient. The bound of 5 is that of the
-    authors' code and PyTorch; the paper's is 4.
+    The first, unscaled steps depend on the scale of the gradient. With the automatic rate of a
+    linear model, which is in units of its coefficients, they are not taken. The bound of 5 is that
+    of the authors' code and PyTorch; the paper's is 4.
 
     References
     ----------
@@ -342,4 +343,5 @@ class RAdam(StochasticSolver):
             problem.kernels.adam_update(state.w, g, state.m, state.v, step, b1, b2, self.epsilon)
         else:
             problem.kernels.moments_update(g, state.m, state.v, b1, b2)
-            problem.kernels.gradient_update(state.w, state.m, state.rate / (1 - b1**t))
+            if self.learning_rate != "auto" or Trait.LINEAR_MODEL not in problem.traits:
+                problem.kernels.gradient_update(state.w, state.m, state.rate / (1 - b1**t))
