@@ -16,7 +16,7 @@ from skopt_dl.search.schedules import Schedule
 from skopt_dl.solvers.stochastic.adam import AdamState
 from skopt_dl.solvers.stochastic.averaging import Average
 from skopt_dl.solvers.stochastic.base import StochasticSolver
-from skopt_dl.solvers.stochastic.rates import coordinate_rate
+from skopt_dl.solvers.stochastic.rates import NETWORK_RATE, coordinate_rate
 
 # Effective length of the average above which its variance is finite and known well enough.
 CERTAIN = 5
@@ -138,7 +138,9 @@ class AdamW(StochasticSolver):
     -----
     The decay acts on every parameter, intercepts included, and comes on top of the penalty of the
     objective: the answer is not the minimiser of that objective. Unlike a penalty it is not divided
-    by the second moment. Multiplied by the rate as in PyTorch; the paper's is not.
+    by the second moment. Multiplied by the rate as in PyTorch; the paper's is not. The automatic
+    rate of a linear model is in units of its coefficients: there the decay has a network's rate,
+    on the same schedule.
 
     References
     ----------
@@ -175,7 +177,10 @@ class AdamW(StochasticSolver):
         return coordinate_rate(problem, w, self.batch_size)
 
     def _step(self, problem: Any, state: AdamState, g: Any) -> None:
-        state.w *= 1 - state.rate * self.weight_decay
+        rate = state.rate
+        if self.learning_rate == "auto" and Trait.LINEAR_MODEL in problem.traits:
+            rate = NETWORK_RATE * rate / state.initial_rate
+        state.w *= 1 - rate * self.weight_decay
         problem.kernels.adam_update(
             state.w,
             g,
@@ -296,8 +301,8 @@ class RAdam(StochasticSolver):
     Notes
     -----
     The first, unscaled steps depend on the scale of the gradient. With the automatic rate of a
-    linear model, which is in units of its coefficients, they are not taken. The bound of 5 is that
-    of the authors' code and PyTorch; the paper's is 4.
+    linear model, which is in units of its coefficients, they are scaled too, with the r of
+    :math:`\\rho = 5`. The bound of 5 is that of the authors' code and PyTorch; the paper's is 4.
 
     References
     ----------
@@ -337,11 +342,15 @@ class RAdam(StochasticSolver):
         step = state.rate * corrections(b1, b2, t)
         longest = 2 / (1 - b2) - 1
         length = longest - 2 * t * b2**t / (1 - b2**t)
-        if length > CERTAIN:
-            shrink = (length - 4) * (length - 2) * longest
-            step *= math.sqrt(shrink / ((longest - 4) * (longest - 2) * length))
+        # An unscaled step has the units of the gradient, not those of a rate for coefficients.
+        scaled = self.learning_rate == "auto" and Trait.LINEAR_MODEL in problem.traits
+        if scaled:
+            length = max(length, CERTAIN)
+        if scaled or length > CERTAIN:
+            if longest > CERTAIN:
+                shrink = (length - 4) * (length - 2) * longest
+                step *= math.sqrt(shrink / ((longest - 4) * (longest - 2) * length))
             problem.kernels.adam_update(state.w, g, state.m, state.v, step, b1, b2, self.epsilon)
         else:
             problem.kernels.moments_update(g, state.m, state.v, b1, b2)
-            if self.learning_rate != "auto" or Trait.LINEAR_MODEL not in problem.traits:
-                problem.kernels.gradient_update(state.w, state.m, state.rate / (1 - b1**t))
+            problem.kernels.gradient_update(state.w, state.m, state.rate / (1 - b1**t))
