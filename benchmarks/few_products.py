@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from benchmarks.timing import parser, seconds_of  # first: pins BLAS  # isort: skip
 
+import itertools
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -68,11 +69,13 @@ def main(arguments: list[str] | None = None) -> None:
             times = medians(ways, 1 if options.smoke else options.repeat)
             print(f"{n} x {p:<7}{order:<7}" + "".join(f"{t:10.2f}" for t in times))
     print(
-        f"\n{'in C order':<14}{'vectors':<9}{'(R.T X).T':>10}{'tiles':>10}"
+        f"\n{'shape':<14}{'order':<7}{'vectors':<9}{'(R.T X).T':>10}{'tiles':>10}"
         + "  (W.T X.T).T, tiles  ms"
     )
-    for n, p, k in ((400, 300, 5),) if options.smoke else SEVERAL:
+    shapes = ((400, 300, 5),) if options.smoke else SEVERAL
+    for (n, p, k), order in itertools.product(shapes, "CF"):
         X, R, W = (rng.standard_normal(shape) for shape in ((n, p), (n, k), (p, k)))
+        X = np.asarray(X, order=order)
         ways = (
             lambda X=X, R=R: (R.T @ X).T,
             partial(product_back, X, R),
@@ -82,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         for i in (0, 2):
             assert np.allclose(ways[i](), ways[i + 1]())
         times = medians(ways, 1 if options.smoke else options.repeat)
-        print(f"{n} x {p:<7}{k:<9}" + "".join(f"{t:10.3f}" for t in times))
+        print(f"{n} x {p:<7}{order:<7}{k:<9}" + "".join(f"{t:10.3f}" for t in times))
     print(f"\n{'by columns':<14}{'used':<9}{'X w':>10}{'gathered':>10}{'each':>10}  ms")
     for n, p in ((400, 300),) if options.smoke else (*NEAR, *SHAPES):
         X = np.asfortranarray(rng.standard_normal((n, p)))

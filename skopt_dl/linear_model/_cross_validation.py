@@ -27,7 +27,7 @@ from skopt_dl.linear_model._moments import Moments, sum_of_others
 from skopt_dl.linear_model._paths import PathSettings, solve_path
 from skopt_dl.linear_model._strengths import strongest
 from skopt_dl.linops import in_double
-from skopt_dl.linops.design import few_rows, nearly_centred
+from skopt_dl.linops.design import few_rows, limit_of, nearly_centred
 from skopt_dl.losses import Squared
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import LinearProblem
@@ -271,7 +271,8 @@ class _Weighted:
         self.share = omega / namespace_of(omega).sum(omega)
         if fit_intercept:
             # Once for all folds; their problems then find nothing left to move.
-            self.base, _ = self.base.near_zero(self.share)
+            limit = limit_of(y.dtype, namespace_of(y), centred=True)
+            self.base, _ = self.base.near_zero(self.share, limit)
 
     def strongest(self) -> float:
         """The strength from which on no coefficient of all the data differs from zero."""

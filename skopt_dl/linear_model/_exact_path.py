@@ -244,8 +244,8 @@ class _Blocks:
         c = q - G @ w
         W = np.zeros((m, len(block)))
         for k, t in enumerate(block):
-            self.gram.bind(G, t * l2, w, c)
             if k == 0 or self.ridge:
+                self.gram.bind(G, t * l2, w, c)
                 self.gram.refresh()
             self.gram.solve(t * l1)
             W[:, k] = w

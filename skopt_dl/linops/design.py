@@ -37,6 +37,8 @@ COLUMNS_ABOVE = 2**14
 # A column is far from zero where its mean exceeds this many standard deviations, as judged by
 # about so many rows; not a single one can be where fewer rows are off by this much more.
 FAR_FROM_ZERO = 30.0
+# The same where products are centred: all that is lost then is digits, of which there are enough.
+FAR_IF_CENTRED = 300.0
 FAR_ROWS = 64
 FIRST_ROWS, SAFETY = 8, 8.0
 # Columns of a Gram matrix to which sparse rows are added one by one.
@@ -45,15 +47,20 @@ GRAM_BY_ROWS = 2000
 FULL = 1 - 1 / FAR_FROM_ZERO**2
 
 
-def far_from_zero(mean: Any, spread: Any) -> Any:
+def limit_of(dtype: Any, xp: Any, *, centred: bool) -> float:
+    """How many standard deviations are far from zero, for products that are centred or not."""
+    return FAR_IF_CENTRED if centred and dtype == xp.float64 else FAR_FROM_ZERO
+
+
+def far_from_zero(mean: Any, spread: Any, limit: float, largest: Any) -> Any:
     """Which columns are, from their means and mean squared deviations.
 
-    A constant column is only where it is large beside the deviations of all the others.
+    A constant column is only where it is large beside the ``largest`` deviation of all.
     """
     xp = namespace_of(mean)
     constant = spread <= (16 * xp.finfo(mean.dtype).eps * mean) ** 2
-    spread = xp.where(constant, xp.max(spread), spread)
-    return mean**2 > FAR_FROM_ZERO**2 * spread
+    spread = xp.where(constant, largest, spread)
+    return mean**2 > limit**2 * spread
 
 
 def few_rows(X: Any) -> Any:
@@ -64,6 +71,10 @@ def few_rows(X: Any) -> Any:
 def spread_of_few(X: Any, mean: Any) -> Any:
     """Mean squared deviations of a few rows of an array from ``mean``."""
     few = X[:: max(1, X.shape[0] // FIRST_ROWS), :]
+    if is_numpy(namespace_of(X)):
+        # Row by row: columns of eight numbers each would take longer than their sums.
+        few = np.subtract(few, mean, order="C")
+        return np.einsum("ij,ij->j", few, few) / few.shape[0]
     return namespace_of(X).sum((few - mean) ** 2, axis=0) / few.shape[0]
 
 
@@ -115,7 +126,7 @@ class Dense(LinearMap):
         return self.X @ w
 
     def rmatvec(self, r: Any) -> Any:
-        if r.ndim == 2 and leaves_cache(self.X) and is_few(self.X, r.shape[1]):
+        if r.ndim == 2 and is_few(self.X, r.shape[1]):
             return products_by_parts(self.X, r)
         return self.X.T @ r if r.ndim == 1 else product_back(self.X, r)
 
@@ -215,22 +226,26 @@ class Dense(LinearMap):
             total = total + (X[block, :] ** 2).T @ weights[block, ...]
         return total
 
-    def near_zero(self, weights: Any) -> tuple[Dense, Any]:
+    def near_zero(self, weights: Any, limit: float = FAR_FROM_ZERO) -> tuple[Dense, Any]:
         """``(design, shift)``: a copy without its column means where columns are far from zero.
 
         Products with such columns lose digits that centring afterwards cannot bring back, and
-        they slow every first-order method down. Else ``(self, None)``. Weights sum to one.
+        they slow every first-order method down. Else ``(self, None)``. Weights sum to one; far are
+        ``limit`` standard deviations.
         """
         xp, X = self.xp, self.X
         mean = self.column_means(weights)
         # Most designs need no closer look: no column is anywhere near.
         if self.is_nearly_centred(mean):
             return self, None
-        if not bool(xp.any(FAR_FROM_ZERO**2 * self.spread_of_few(mean) < SAFETY * mean**2)):
+        spread = self.spread_of_few(mean)
+        suspects = xp.nonzero(limit**2 * spread < SAFETY * mean**2)[0]
+        if suspects.shape[0] == 0:
             return self, None
-        sample = few_rows(X)
+        sample = Dense(few_rows(X)).take_columns(suspects).X
         middle = xp.mean(sample, axis=0)
-        if not bool(xp.any(far_from_zero(middle, xp.mean((sample - middle) ** 2, axis=0)))):
+        closer = xp.mean((sample - middle) ** 2, axis=0)
+        if not bool(xp.any(far_from_zero(middle, closer, limit, xp.max(spread)))):
             return self, None
         # Targets that are solved one by one share the design, and so this copy.
         if self._near is None or not bool(xp.all(self._near[0] == weights)):
@@ -336,7 +351,7 @@ class Sparse(LinearMap):
         """``sum_i weights_i X_ij^2``."""
         return self.X.multiply(self.X).T @ weights
 
-    def near_zero(self, weights: Any) -> tuple[Sparse, Any]:
+    def near_zero(self, weights: Any, limit: float = FAR_FROM_ZERO) -> tuple[Sparse, Any]:
         """As for a dense design. Only columns that are stored nearly in full can be far from zero,
         so that moving them fills next to nothing in; the others have no shift.
         """
@@ -352,7 +367,7 @@ class Sparse(LinearMap):
         block = self.take_columns(full)
         mean = block.column_sums(weights)
         spread = block.centred_squares(weights, mean)
-        far = far_from_zero(mean, spread)
+        far = far_from_zero(mean, spread, limit, xp.max(spread))
         if not bool(xp.any(far)):
             return self, None
         if self._near is None or not bool(xp.all(self._near[0] == weights)):

@@ -12,15 +12,17 @@ from skopt_dl.kernels.namespace import is_numpy, namespace_of
 from skopt_dl.linops.aside import aside
 
 # A product with several vectors is taken transposed: OpenBLAS is at its best where the short side
-# comes first. Where X lies in rows it is made in tiles, if the processor has wide vectors.
-# Milliseconds of X'R transposed, in tiles, and of X W: 1437 x 64 by ten .073, .034 and .062, .029;
-# 5000 x 300 by twenty 2.2, 1.4 and 1.8, .79; 500 x 20 000 by twelve 9.7, 8.8 and 11, 4.6; 20 000 x
-# 500 by 200: 71, 43 and 69, 51. Products with so few vectors on a matrix that leaves the cache are
-# faster while parts of X stay in it (in bytes), or columns are read once for all. Milliseconds as
-# X'R, (R'X)', and so: 500 x 20 000 in Fortran's order by two 8.3, 8.4, 3.9, by eight 8.7, 7.9, 7.0;
-# 100 000 x 200 12, 14, 6.4 and 15, 16, 13; in C order by two 14, 16, 11, by eight 16, 17, 24
-# (python -m benchmarks.few_products).
-FEW_BY_ROWS, FEW_BY_COLUMNS = 3, 8
+# comes first. Better it is made in tiles, if the processor has wide vectors. Milliseconds of X'R
+# transposed, in tiles, and of X W, in C order: 1437 x 64 by ten .072, .036 and .061, .029; 5000 x
+# 300 by twenty 2.1, 1.1 and 1.7, .70; 500 x 20 000 by twelve 9.8, 8.6 and 11, 4.8; 20 000 x 500 by
+# 200: 73, 42 and 72, 56; in Fortran's order .065, .028 and .078, .030; 1.7, .65 and 1.6, 1.1; 11,
+# 5.5 and 11, 8.8; 71, 43 and 70, 43. Products with so few vectors on a matrix that leaves the cache
+# are faster while parts of X stay in it (in bytes), or columns are read once for all. Milliseconds
+# as X'R, (R'X)', and so: 500 x 20 000 in Fortran's order by two 8.3, 8.4, 3.9; 100 000 x 200 12,
+# 14, 6.4; in C order 14, 16, 11 (python -m benchmarks.few_products).
+FEW = 3
+# So many products with columns are turned afterwards; with more, X is packed for it.
+TURNED_BELOW = 12
 MATRIX_PRODUCT_BELOW, CACHED = 2**18, 3 * 2**18
 # A vector is multiplied by X and its response by X' while a part of these bytes is in the cache,
 # of so many rows at least. Milliseconds of two products, and of parts, in C order: 500 x 20 000:
@@ -59,7 +61,7 @@ def by_columns(X: Any) -> Any:
 
 def is_few(X: Any, vectors: int) -> bool:
     """Whether `products_by_parts` is the way to multiply X' by so many."""
-    return 1 < vectors <= (FEW_BY_COLUMNS if X.strides[0] == X.itemsize else FEW_BY_ROWS)
+    return 1 < vectors <= FEW and leaves_cache(X)
 
 
 def leaves_cache(X: Any) -> bool:
@@ -132,24 +134,30 @@ def _scaled_on_host(A: Any, factors: Any, mean: Any, buffer: list[Any]) -> Any:
 
 def product(X: Any, W: Any) -> Any:
     """``X W`` of several vectors."""
-    if not _lies_in_rows(X, W):
+    if not _has_kernel(X, W):
         return (W.T @ X.T).T
-    out = np.empty((X.shape[0], W.shape[1]), dtype=X.dtype)
-    return kernels_of(X).matrix_product(X, W, out)
+    (n, _), k, multiply = X.shape, W.shape[1], kernels_of(X).matrix_product
+    if X.flags.c_contiguous:
+        return multiply(X, W, np.empty((n, k), dtype=X.dtype))
+    return multiply(W, X.T, np.empty((k, n), dtype=X.dtype), True).T
 
 
 def product_back(X: Any, R: Any) -> Any:
     """``X'R`` of several vectors."""
-    if not _lies_in_rows(X, R):
+    if not _has_kernel(X, R):
         return (R.T @ X).T
-    out = np.empty((R.shape[1], X.shape[1]), dtype=X.dtype)
-    return kernels_of(X).matrix_product(R, X, out, True).T
+    (_, p), k, multiply = X.shape, R.shape[1], kernels_of(X).matrix_product
+    # Who asks looks at one vector after the other: the answer's columns are contiguous.
+    if X.flags.f_contiguous and k <= TURNED_BELOW:
+        return np.asfortranarray(multiply(X.T, R, np.empty((p, k), dtype=X.dtype)))
+    rows = X if X.flags.c_contiguous else X.T
+    return multiply(R, rows, np.empty((k, p), dtype=X.dtype), True, rows is not X).T
 
 
-def _lies_in_rows(X: Any, vectors: Any) -> bool:
-    """Whether a NumPy array is in C's order, for which there is a kernel, and of their type."""
-    in_rows = is_numpy(namespace_of(X)) and X.flags.c_contiguous and X.dtype.char in "fd"
-    return bool(in_rows and vectors.dtype == X.dtype)
+def _has_kernel(X: Any, vectors: Any) -> bool:
+    """Whether a NumPy array lies in one piece, as kernels want it, and is of their type."""
+    whole = is_numpy(namespace_of(X)) and X.flags.forc and X.dtype.char in "fd"
+    return bool(whole and vectors.dtype == X.dtype)
 
 
 def products_by_parts(X: Any, R: Any) -> Any:

@@ -22,6 +22,7 @@ from skopt_dl.linops import (
     design,
     largest_eigenvalue,
 )
+from skopt_dl.linops.design import limit_of
 from skopt_dl.losses import Loss
 from skopt_dl.penalties import Penalty
 from skopt_dl.problems import certificates, parameters
@@ -125,7 +126,8 @@ class LinearProblem(ByColumns, BySamples, Problem):
         # An intercept makes room to move columns that are far from zero: see `parameters`.
         self.shift: Any = None
         if fit_intercept:
-            self.base, self.shift = self.base.near_zero(self.omega)
+            limit = limit_of(self.dtype, xp, centred=self.centred)
+            self.base, self.shift = self.base.near_zero(self.omega, limit)
         if self.centred:
             self.map: Any = Centred(self.base, self.base.column_means(self.omega))
         else:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from skopt_dl.kernels import kernels_of
 from skopt_dl.kernels.bind import bind
+from skopt_dl.kernels.namespace import is_numpy
 
 
 class DenseColumns:
@@ -39,7 +43,18 @@ class DenseColumns:
         if self.mean is not None:
             new -= xp.astype(xp.take(self.mean, chosen), xp.float64, copy=False)[:, None]
         new *= self.root
-        return self._buffer[: m + k, :] @ new.T
+        return self._inner_products(m, new)
+
+    def _inner_products(self, m: int, new: Any) -> Any:
+        """``B' B_new`` of all columns, of which ``m`` were there before."""
+        kernels = kernels_of(new)
+        if not is_numpy(self.xp) or not (m + new.shape[0]) * new.size:
+            return self._buffer[: m + new.shape[0], :] @ new.T
+        cross = np.empty((m + new.shape[0], new.shape[0]))
+        cross[m:, :] = kernels.inner_products(new.T)
+        if m:
+            kernels.matrix_product(self._buffer[:m, :], new, cross[:m, :], False, True)
+        return cross
 
     def _reserve(self, size: int) -> None:
         # A row of the buffer is a column of B: appended and multiplied contiguously. It begins at

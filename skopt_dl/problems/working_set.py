@@ -282,7 +282,7 @@ class WorkingSet:
         """The inner products of ``columns`` with weighted residuals, of which the first is kept."""
         weighted = self.xp.astype(weighted, self.dtype, copy=False)
         self._u = weighted[:, 0]
-        return self.xp.astype(columns.rmatvec(weighted), self.xp.float64)
+        return self.xp.astype(columns.rmatvec(weighted), self.xp.float64, copy=False)
 
     def full(self, w: Any) -> Any:
         """Coefficients on the set as an array of all p, in the problem's dtype."""

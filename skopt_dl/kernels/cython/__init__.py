@@ -90,8 +90,8 @@ MODULES = {
     "dense": (
         Compiled(
             cd_epochs="_cd_dense",
-            column_moments="_cd_dense",
             column_dots="_dense_products",
+            column_moments="_dense_products",
             column_sum="_dense_products",
             dual_epoch="_dual",
             saga_steps="_saga_dense",

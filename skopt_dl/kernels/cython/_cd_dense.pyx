@@ -77,23 +77,3 @@ def _epochs(model, const floating[::1, :] X, floating[::1] w, floating[::1] u,
     PyErr_CheckSignals()
     return done, full
 
-
-def column_moments(map_, h):
-    """See `skopt_dl.kernels.generic.column_moments`: one pass over X for both."""
-    sums, squares = np.empty(map_.shape[1], h.dtype), np.empty(map_.shape[1], h.dtype)
-    _moments(map_.columns, h, sums, squares)
-    return sums, squares
-
-
-def _moments(const floating[::1, :] X, const floating[::1] h, floating[::1] sums,
-             floating[::1] squares):
-    cdef Py_ssize_t n = X.shape[0], i, j
-    cdef double s, q, hx
-    with nogil:
-        for j in range(X.shape[1]):
-            s = q = 0
-            for i in range(n):
-                hx = h[i] * X[i, j]
-                s += hx
-                q += hx * X[i, j]
-            sums[j], squares[j] = <floating>s, <floating>q

@@ -66,9 +66,27 @@ CLONES void T##_column_dots(long n, long p, long k, const REAL *restrict A, long
     } \
 }
 
+/* sum_i h_i a_ij and sum_i h_i a_ij^2 of p contiguous columns, summed in double precision. */
+#define COLUMN_MOMENTS(REAL, T) \
+CLONES void T##_column_moments(long n, long p, const REAL *restrict A, const REAL *restrict h, \
+                               REAL *restrict sums, REAL *restrict squares) { \
+    for (long j = 0; j < p; j++) { \
+        const REAL *restrict a = A + j * n; \
+        double s = 0, q = 0; \
+        for (long i = 0; i < n; i++) { \
+            double ha = (double)h[i] * a[i]; \
+            s += ha; \
+            q += ha * a[i]; \
+        } \
+        sums[j] = (REAL)s, squares[j] = (REAL)q; \
+    } \
+}
+
 ADD_COLUMNS(double, d)
 ADD_COLUMNS(float, s)
 COLUMN_DOTS(double, d)
 COLUMN_DOTS(float, s)
+COLUMN_MOMENTS(double, d)
+COLUMN_MOMENTS(float, s)
 
 #endif

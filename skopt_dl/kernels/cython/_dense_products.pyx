@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Products of dense columns with vectors: the compiled twins of ``column_dots`` and ``column_sum`` in
-``generic``."""
+"""Products of dense columns with vectors: the compiled twins of ``column_dots``, ``column_sum`` and
+``column_moments`` in ``generic``."""
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from skopt_dl.kernels.cython._vectors cimport floating
 cdef extern from "_columns.h" nogil:
     void s_add_columns(long, long, const float*, long, const Py_ssize_t*, const float*, float*)
     void d_add_columns(long, long, const double*, long, const Py_ssize_t*, const double*, double*)
+    void s_column_moments(long, long, const float*, const float*, float*, float*)
+    void d_column_moments(long, long, const double*, const double*, double*, double*)
     void s_column_dots(long, long, long, const float*, long, const float*, float*)
     void d_column_dots(long, long, long, const double*, long, const double*, double*)
 
@@ -55,3 +57,22 @@ def _sum(const floating[::1, :] X, const Py_ssize_t[::1] used, const floating[::
             s_add_columns(k, n, &X[0, 0], n, &used[0], &w[0], &out[0])
         else:
             d_add_columns(k, n, &X[0, 0], n, &used[0], &w[0], &out[0])
+
+
+def column_moments(map_, h):
+    """See `skopt_dl.kernels.generic.column_moments`: one pass over X for both."""
+    X = map_.columns
+    sums, squares = np.zeros(X.shape[1], h.dtype), np.zeros(X.shape[1], h.dtype)
+    if X.size:
+        _moments(X, h, sums, squares)
+    return sums, squares
+
+
+def _moments(const floating[::1, :] X, const floating[::1] h, floating[::1] sums,
+             floating[::1] squares):
+    cdef long n = X.shape[0], p = X.shape[1]
+    with nogil:
+        if floating is float:
+            s_column_moments(n, p, &X[0, 0], &h[0], &sums[0], &squares[0])
+        else:
+            d_column_moments(n, p, &X[0, 0], &h[0], &sums[0], &squares[0])
