@@ -69,6 +69,7 @@ ROUNDING_DECIDES = {
     ("MatrixCompletion", "signum"),
     ("MatrixCompletion", "soap"),
     ("LogisticRegression", "adafactor"),
+    ("LogisticRegression", "soap"),
     ("MLPClassifier", "soap"),
     ("MLPRegressor", "soap"),
     ("MLPRegressor", "vsgd"),

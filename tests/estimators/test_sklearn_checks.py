@@ -88,6 +88,7 @@ EIGENBASIS = (
     "the basis of the first steps is that of a gradient of low rank: rounding says what it is in "
     "the null space, in which the next gradients do not vanish"
 )
+ROOTS = "roots of sums of few gradients magnify rounding in the directions that none of these has"
 NORMALISED = (
     "its steps do not become shorter at the optimum, where the gradient, that they are divided by, "
     "is rounding"
@@ -101,6 +102,7 @@ OTHERS = (
             "adafactor",
             "downpour",
             "lion",
+            "muon",
             "rmsprop",
             "rmsprop_nesterov",
             "schedule_free_sgd",
@@ -112,7 +114,9 @@ OTHERS = (
     ),
     ("adagrad_norm", "MLPRegressor", ("check_regressors_train",), DECAYED),
     ("rmsprop", "Ridge", WEIGHTS, NORMALISED),
-    ("soap", "MLP", WEIGHTS, EIGENBASIS),
+    ("muon", "Ridge", WEIGHTS, NORMALISED),
+    ("shampoo", "LogisticRegression", WEIGHTS, ROOTS),
+    ("soap", ("Ridge", "LogisticRegression", "MLP"), WEIGHTS, EIGENBASIS),
     ("extra", ("LogisticRegression", "Penalized"), WEIGHTS, LATE),
     ("extra", "MLP", WEIGHTS, DEALT),
     ("gradient_tracking", "MLP", WEIGHTS, DEALT),

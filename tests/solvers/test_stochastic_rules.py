@@ -200,6 +200,8 @@ def test_adamw_by_its_own_rate_does_not_see_the_units_of_a_target(size):
     problem = LinearProblem(X, size * y, Squared(), L2(1e-6))
     w = train(problem, AdamW(batch_size=100), 200).w
     np.testing.assert_allclose(w / size, np.arange(1.0, 6.0), rtol=0.05)
+    nothing = LinearProblem(X, np.zeros(400), Squared(), L2(1e-6))
+    np.testing.assert_array_equal(train(nothing, AdamW(), 2).w, 0)
 
 
 def test_soap_on_the_axes_is_adam():

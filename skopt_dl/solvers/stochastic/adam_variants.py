@@ -178,7 +178,7 @@ class AdamW(StochasticSolver):
 
     def _step(self, problem: Any, state: AdamState, g: Any) -> None:
         rate = state.rate
-        if self.learning_rate == "auto" and Trait.LINEAR_MODEL in problem.traits:
+        if self.learning_rate == "auto" and Trait.LINEAR_MODEL in problem.traits and rate > 0:
             rate = NETWORK_RATE * rate / state.initial_rate
         state.w *= 1 - rate * self.weight_decay
         problem.kernels.adam_update(
