@@ -91,8 +91,11 @@ def sparse_gram(rows: Any, weights: Any) -> Any:
     return sparse_products(rows.tocsc(), weights, rows)
 
 
-def column_dots(columns: Any, r: Any) -> Any:
-    """``A' r`` of a sparse matrix in CSC form and a vector, or of an array and few vectors."""
+def column_dots(columns: Any, r: Any, chosen: Any = None) -> Any:
+    """``A' r`` of a sparse matrix in CSC form and a vector, or of an array and few vectors; of the
+    columns of an array that are ``chosen`` by their index."""
+    if chosen is not None:
+        columns = namespace_of(columns).take(columns, chosen, axis=1)
     return columns.T @ r
 
 

@@ -61,7 +61,9 @@ def by_columns(X: Any) -> Any:
 
 def is_few(X: Any, vectors: int) -> bool:
     """Whether `products_by_parts` is the way to multiply X' by so many."""
-    return 1 < vectors <= FEW and leaves_cache(X)
+    if not leaves_cache(X):
+        return False
+    return vectors <= FEW and (vectors > 1 or X.strides[0] == X.itemsize)
 
 
 def leaves_cache(X: Any) -> bool:

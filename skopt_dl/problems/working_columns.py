@@ -121,3 +121,27 @@ class SparseColumns:
         scaled = self.root * v
         out = self._X.T @ scaled
         return out if self._m is None else out - self._m * self.xp.sum(scaled)
+
+
+def columns_in_place(base: Any, index: Any) -> Any:
+    """The columns ``index`` of a design, for products with their transpose.
+
+    Where each lies in one piece they are read where they are; else they are gathered.
+    """
+    if base.layout == "dense" and is_numpy(base.xp) and base.X.flags.f_contiguous:
+        return _ColumnsInPlace(base, index)
+    return base.take_columns(index)
+
+
+class _ColumnsInPlace:
+    """Columns of a NumPy array in Fortran's order, of which none is copied."""
+
+    layout = "dense"
+
+    def __init__(self, base: Any, index: Any) -> None:
+        self.X, self.index, self.xp = base.X, index, base.xp
+        self.shape = (base.shape[0], index.shape[0])
+
+    def rmatvec(self, r: Any) -> Any:
+        """``X' r`` of few vectors."""
+        return kernels_of(self.X).column_dots(self.X, r, self.index)

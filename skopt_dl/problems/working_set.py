@@ -16,7 +16,7 @@ from skopt_dl.linops import Centred
 from skopt_dl.linops.products import blocks_of, gram
 from skopt_dl.penalties import ElasticNet
 from skopt_dl.problems.coordinates import CoordinateModel
-from skopt_dl.problems.working_columns import DenseColumns, SparseColumns
+from skopt_dl.problems.working_columns import DenseColumns, SparseColumns, columns_in_place
 
 # Largest p for which all of X'X is formed (benchmarks/lasso_thresholds.py).
 GRAM_BELOW = 2000
@@ -238,8 +238,8 @@ class WorkingSet:
         self._G = G
 
     def part(self, columns: Any) -> Any:
-        """The map of ``columns`` alone, gathered; `correlations` can be asked among them."""
-        part = self.base.take_columns(columns)
+        """The map of ``columns`` alone; `correlations` can be asked among them."""
+        part = columns_in_place(self.base, columns)
         return part if self.mean is None else Centred(part, self.xp.take(self.mean, columns))
 
     def correlations(self, w: Any, *directions: Any, among: Any = None) -> list[Any]:

@@ -193,6 +193,10 @@ def test_products_of_dense_columns_do_not_depend_on_what_is_beside_them(shape, d
     close(column_dots(X, R), X.T @ R, dtype)
     for v in range(3):
         assert np.array_equal(column_dots(X, R[:, v]), column_dots(X, R)[:, v])
+    if shape[1] > 2:
+        assert np.array_equal(column_dots(X, R, np.array([2, 0])), column_dots(X, R)[[2, 0]])
+        with pytest.raises(IndexError):
+            column_dots(X, R, np.array([shape[1]]))
     part = slice(1, shape[0] - 1)
     close(column_dots(X[part], R[part]), X[part].T @ R[part], dtype)
     assert column_dots(X, R.astype(float)).dtype == np.float64

@@ -30,17 +30,23 @@ CLONES void T##_add_columns(long k, long n, const REAL *restrict A, long apart, 
     } \
 }
 
-/* out_v += A'r_v for v < k vectors of n numbers and p columns of A that lie `apart`. Sums of four columns
-   are on their way at a time; none has other digits for what is beside it. */
+/* out_v += A'r_v for v < k vectors of n numbers and p columns of A, which lie `apart`: all from the first
+   on, or those of a list. Sums of four columns are on their way at a time; none has other digits for
+   what is beside it. */
 #define COLUMN_DOTS(REAL, T) \
+INLINE const REAL *T##_column(const REAL *A, long apart, const Py_ssize_t *list, long j) { \
+    return A + (list ? list[j] : j) * apart; \
+} \
 CLONES void T##_column_dots(long n, long p, long k, const REAL *restrict A, long apart, \
-                            const REAL *restrict r, REAL *restrict out) { \
+                            const Py_ssize_t *list, const REAL *restrict r, REAL *restrict out) { \
     for (long low = 0; low < n; low += AT_ONCE) { \
         const long m = n - low < AT_ONCE ? n - low : AT_ONCE; \
         long j = 0; \
         for (; j + 4 <= p; j += 4) { \
-            const REAL *restrict a = A + j * apart + low, *restrict b = a + apart; \
-            const REAL *restrict c = b + apart, *restrict d = c + apart; \
+            const REAL *restrict a = T##_column(A, apart, list, j) + low; \
+            const REAL *restrict b = T##_column(A, apart, list, j + 1) + low; \
+            const REAL *restrict c = T##_column(A, apart, list, j + 2) + low; \
+            const REAL *restrict d = T##_column(A, apart, list, j + 3) + low; \
             for (long v = 0; v < k; v++) { \
                 const REAL *restrict t = r + v * n + low; \
                 REAL at = 0, bt = 0, ct = 0, dt = 0; \
@@ -55,7 +61,7 @@ CLONES void T##_column_dots(long n, long p, long k, const REAL *restrict A, long
             } \
         } \
         for (; j < p; j++) { \
-            const REAL *restrict a = A + j * apart + low; \
+            const REAL *restrict a = T##_column(A, apart, list, j) + low; \
             for (long v = 0; v < k; v++) { \
                 const REAL *restrict t = r + v * n + low; \
                 REAL at = 0; \

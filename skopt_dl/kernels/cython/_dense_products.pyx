@@ -11,31 +11,38 @@ cdef extern from "_columns.h" nogil:
     void d_add_columns(long, long, const double*, long, const Py_ssize_t*, const double*, double*)
     void s_column_moments(long, long, const float*, const float*, float*, float*)
     void d_column_moments(long, long, const double*, const double*, double*, double*)
-    void s_column_dots(long, long, long, const float*, long, const float*, float*)
-    void d_column_dots(long, long, long, const double*, long, const double*, double*)
+    void s_column_dots(long, long, long, const float*, long, const Py_ssize_t*, const float*, float*)
+    void d_column_dots(long, long, long, const double*, long, const Py_ssize_t*, const double*,
+                       double*)
 
 
-def column_dots(columns, r):
+def column_dots(columns, r, chosen=None):
     """See `skopt_dl.kernels.generic.column_dots`."""
     n, p = columns.shape
     size = columns.itemsize
     in_line = columns.strides[0] == size and columns.strides[1] % size == 0
     if not in_line or columns.dtype.char not in "fd" or r.dtype != columns.dtype:
-        return columns.T @ r
+        return (columns if chosen is None else columns[:, chosen]).T @ r
+    # An index that is out of bounds must not be read.
+    index = None if chosen is None else np.arange(p)[chosen].astype(np.intp, copy=False)
+    p = p if chosen is None else index.shape[0]
     vectors = np.ascontiguousarray(r.T)
     out = np.zeros((p, *r.shape[1:]), columns.dtype, order="F")
     if n and p and r.size:
-        _dots(columns, columns.strides[1] // size, vectors.reshape(-1), out.reshape(-1, order="F"))
+        _dots(columns, columns.strides[1] // size, index, vectors.reshape(-1),
+              out.reshape(-1, order="F"))
     return out
 
 
-def _dots(const floating[:, :] X, long apart, const floating[::1] vectors, floating[::1] out):
-    cdef long n = X.shape[0], p = X.shape[1], k = vectors.shape[0] // X.shape[0]
+def _dots(const floating[:, :] X, long apart, const Py_ssize_t[::1] index,
+          const floating[::1] vectors, floating[::1] out):
+    cdef long n = X.shape[0], k = vectors.shape[0] // X.shape[0], p = out.shape[0] // k
+    cdef const Py_ssize_t* chosen = NULL if index is None else &index[0]
     with nogil:
         if floating is float:
-            s_column_dots(n, p, k, &X[0, 0], apart, &vectors[0], &out[0])
+            s_column_dots(n, p, k, &X[0, 0], apart, chosen, &vectors[0], &out[0])
         else:
-            d_column_dots(n, p, k, &X[0, 0], apart, &vectors[0], &out[0])
+            d_column_dots(n, p, k, &X[0, 0], apart, chosen, &vectors[0], &out[0])
 
 
 def column_sum(columns, w):
