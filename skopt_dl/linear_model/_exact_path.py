@@ -171,7 +171,8 @@ class _Blocks:
         self.slope: Any = None
         strongest = xp.max(work.size_of(self.c) / work.positive_l1)
         self.level = max(float(strongest), float(strengths[0])) if K else 0.0
-        self.coefs, self.gaps = np.full((work.n_features, K), np.nan), np.full(K, np.nan)
+        # A column a strength: it is written at once.
+        self.coefs, self.gaps = np.zeros((work.n_features, K), order="F"), np.full(K, np.nan)
         self.n_iters = np.zeros(K, dtype=int)
 
     def run(self) -> Path:
@@ -201,6 +202,7 @@ class _Blocks:
                 block = block[good:]
                 self.v = before
             self.v = W[:, -1].copy()
+        self.coefs[:, done:] = np.nan
         return Path(self.coefs, self.gaps, self.n_iters, done)
 
     def _exhausted(self, done: int) -> bool:
@@ -273,13 +275,14 @@ class _Blocks:
     def _violators(self, C: Any, block: Any) -> Any:
         xp, work = self.xp, self.work
         t = xp.asarray(block, dtype=xp.float64, device=work.device)
-        size = xp.max(work.size_of(C) / t, axis=1)
+        size = work.size_of(C[:, 0]) / t[0]
+        for k in range(1, len(block)):
+            size = xp.maximum(size, work.size_of(C[:, k]) / t[k])
         over = (size > (1 + ROUNDING) * work.l1) & ~work.inside
         return self._strongest(xp.nonzero(over)[0], size)
 
     def _keep(self, start: int, W: Any, gaps: Any, turns: int) -> None:
         part = slice(start, start + W.shape[1])
-        self.coefs[:, part] = 0.0
         self.coefs[self.index, part] = W
         self.gaps[part], self.n_iters[part] = gaps, turns
 

@@ -125,6 +125,8 @@ def _wants_gram(problem: LinearProblem, precompute: Any) -> bool | None:
 def _padded(path: Path, size: int) -> Path:
     """``path`` continued by strengths that were not solved."""
     xp, more = namespace_of(path.coefs), size - len(path.gaps)
+    if more == 0:
+        return path
     unknown = xp.full((path.coefs.shape[0], more), xp.nan, device=device_of(path.coefs))
     return Path(
         xp.concat([path.coefs, unknown], axis=1),

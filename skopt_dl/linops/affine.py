@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from scipy.linalg import get_blas_funcs
+
+from skopt_dl.kernels.namespace import is_numpy
 from skopt_dl.linops.base import LinearMap
 from skopt_dl.linops.products import blocks_of, weighted_gram
 
@@ -31,9 +34,13 @@ class Centred(LinearMap):
         return z
 
     def rmatvec(self, r: Any) -> Any:
-        shift = self._shift(self.xp.sum(r, axis=0))
+        total = self.xp.sum(r, axis=0)
         g = self.base.rmatvec(r)
-        g -= shift
+        if is_numpy(self.xp) and g.ndim == 2 and g.flags.f_contiguous and g.dtype == total.dtype:
+            # In place: the product of the two would be as large as the answer.
+            (ger,) = get_blas_funcs(("ger",), (g,))
+            return ger(-1.0, self.mean, total, a=g, overwrite_a=True)
+        g -= self._shift(total)
         return g
 
     def reads_once(self, w: Any) -> bool:

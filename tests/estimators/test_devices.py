@@ -68,6 +68,7 @@ ROUNDING_DECIDES = {
     ("MatrixCompletion", "sign_sgd"),
     ("MatrixCompletion", "signum"),
     ("MatrixCompletion", "soap"),
+    ("MatrixCompletion", "vsgd"),
     ("LogisticRegression", "adafactor"),
     ("LogisticRegression", "soap"),
     ("MLPClassifier", "soap"),
