@@ -157,6 +157,48 @@ def nci60(small: bool) -> tuple[Any, Any]:
     return np.asfortranarray((X - X.mean(axis=0)) / X.std(axis=0)), y
 
 
+# Where Debian's r-bioc-all puts the data of Bioconductor's package ALL.
+LEUKAEMIA = "/usr/lib/R/site-library/ALL/data/ALL.rda"
+
+
+@functools.cache
+def leukaemia(small: bool) -> tuple[Any, Any]:
+    """Gene expression of 123 patients, 12 625 raw columns far from zero; their age is the target.
+
+    Read by ``rdata``'s parser: objects of R's classes are not for it to convert.
+    """
+    import rdata
+
+    try:
+        waiting = [rdata.parser.parse_file(LEUKAEMIA).object]
+    except FileNotFoundError as error:
+        raise LookupError(f"no {LEUKAEMIA}: install Debian's r-bioc-all") from error
+    expressions = age = None
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, (list, tuple)):
+            waiting.extend(node)
+        elif isinstance(node, np.ndarray):
+            expressions = node.reshape(128, -1) if node.size == 128 * 12_625 else expressions
+        elif hasattr(node, "info"):
+            waiting.extend([node.value, node.attributes])
+            if node.info.type.name == "VEC" and node.attributes is not None:
+                names = node.attributes.value[0].value
+                names = [getattr(name, "value", None) for name in names or ()]
+                age = node.value[names.index(b"age")].value if b"age" in names else age
+        elif hasattr(node, "__dict__"):
+            waiting.extend(vars(node).values())
+    if expressions is None or age is None:
+        raise LookupError(f"{LEUKAEMIA} has no expressions or no ages")
+    known = ~np.ma.getmaskarray(age)
+    X = np.asfortranarray(expressions[known, : 300 if small else None])
+    return X, np.asarray(age[known], dtype=float)
+
+
 @functools.cache
 def descriptions(small: bool) -> tuple[Any, Any]:
     """Debian's package descriptions as TF-IDF, the target the logarithm of the installed size.
