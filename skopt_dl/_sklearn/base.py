@@ -160,10 +160,10 @@ class EngineEstimator(CallbackSupportMixin, BaseEstimator):
             outer, _, inner = key.partition("__")
             part = params.get(outer, getattr(self, outer, None))
             if inner and isinstance(part, str):
+                say = ": solver=Adam() of skopt_dl.solvers, say" if outer == "solver" else ""
                 raise ValueError(
                     f"{type(self).__name__}: {key!r} cannot be set, because {outer}={part!r} is a "
-                    "name, which has no parameters; an instance has, where one is taken: "
-                    "solver=Adam() of skopt_dl.solvers, say"
+                    f"name, which has no parameters; an instance has, where one is taken{say}"
                 )
         return super().set_params(**params)
 

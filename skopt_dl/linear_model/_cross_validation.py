@@ -192,8 +192,9 @@ class _Tall:
         self.origin: tuple[Any, Any] = (nowhere, 0.0)
         if fit_intercept:
             share = omega / xp.sum(omega)
-            # Any point near the rows is one to take moments about.
-            few = few_rows(X)
+            # Any point near the rows that count is one to take moments about.
+            rows = xp.nonzero(omega > 0)[0]
+            few = rows_of(X, few_rows(rows))
             middle = xp.mean(few, axis=0)
             near = X.dtype == xp.float64 and nearly_centred(middle, xp.var(few, axis=0))
             self.origin = (nowhere if near else xp.astype(middle, xp.float64), to_float(share @ y))

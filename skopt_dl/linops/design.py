@@ -65,7 +65,7 @@ def far_from_zero(mean: Any, spread: Any, limit: float, largest: Any) -> Any:
 
 def few_rows(X: Any) -> Any:
     """Rows of an array by which to judge where its columns lie."""
-    return X[:: max(1, X.shape[0] // FAR_ROWS), :]
+    return X[:: max(1, X.shape[0] // FAR_ROWS), ...]
 
 
 def spread_of_few(X: Any, mean: Any) -> Any:
@@ -314,11 +314,13 @@ class Sparse(LinearMap):
 
     def gram(self, weights: Any) -> Any:
         if self.shape[1] <= GRAM_BY_ROWS:
-            rows = self.X.tocsr()
-            if not rows.has_sorted_indices:
-                rows = rows.sorted_indices()
-            return self._kernels.sparse_gram(rows, weights)
+            return self._kernels.sparse_gram(self._sorted_rows, weights)
         return self._kernels.sparse_products(self.columns, weights, self.rows)
+
+    @cached_property
+    def _sorted_rows(self) -> Any:
+        rows = self.X.tocsr()
+        return rows if rows.has_sorted_indices else rows.sorted_indices()
 
     def row_gram(self) -> Any:
         return (self.X @ self.X.T).toarray()

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from skopt_dl.kernels.namespace import device_of, is_numpy, namespace_of, scatter
-from skopt_dl.linops import Centred, along_rows
+from skopt_dl.linops import Centred, along_rows, design, in_double
 from skopt_dl.linops.aside import aside
 from skopt_dl.linops.factor import nearest_factor
 
@@ -174,23 +174,33 @@ class CoordinateModel:
             return
         mean, hx, l1, l2 = (xp.take(a, at) for a in (self.mean, self.hx, self.l1, self.l2))
         old, block = xp.take(w, at), self.map.take_columns(at)
-        G = Centred(block, mean).gram(self.h)
-        c = block.rmatvec(self.u) + self.c * hx
         # A sign says nothing of a coefficient that is not charged for it.
-        signed = bool(xp.all(l1 > 0))
-        change = self._to_minimum(G, c, old, l1, l2) if signed else _newton(G, c, old, l1, l2)
+        if bool(xp.all(l1 > 0)):
+            change = self._to_minimum(block, mean, old, l1, l2)
+            # There is nothing left to do on these: the next sweep is over all.
+            self.active_left = 0
+        else:
+            c = block.rmatvec(self.u) + self.c * hx
+            change = _newton(Centred(block, mean).gram(self.h), c, old, l1, l2)
         w += scatter(at, change, w.shape[0])
         self.u -= self.h * block.matvec(change)
         self.c = self.c + mean @ change
-        # There is nothing left to do on these: the next sweep is over all.
-        self.active_left = 0
 
-    def _to_minimum(self, G: Any, c: Any, old: Any, l1: Any, l2: Any) -> Any:
-        """From ``old`` to the minimum, of coordinates whose correlations there are ``c``."""
+    def _to_minimum(self, block: Any, mean: Any, old: Any, l1: Any, l2: Any) -> Any:
+        """From ``old`` to the minimum over the columns in ``block``.
+
+        All in double precision: columns that depend on one another are told by their inner
+        products, and correlations that are not quite those of the columns have no minimum there.
+        """
         xp, m = self.xp, old.shape[0]
-        G, c, new, a, b = (xp.astype(array, xp.float64) for array in (G, c, old, l1, l2))
+        new, a, b, h, u = (xp.astype(v, xp.float64) for v in (old, l1, l2, self.h, self.u))
+        if old.dtype != xp.float64:
+            sparse = block.layout == "sparse"
+            block = design(block.X.astype(xp.float64) if sparse else in_double(block.X))
+            mean = block.column_sums(h) / xp.sum(h) if bool(xp.any(mean != 0)) else 0.0 * new
+        centred = Centred(block, mean)
         solver = self.kernels.GramLasso(m, self.positive)
-        solver.bind(G, b, new, c)
+        solver.bind(centred.gram(h), b, new, centred.rmatvec(u))
         solver.refresh()
         _ = aside(solver.solve, a) if is_numpy(xp) and m > MANY else solver.solve(a)
         return xp.astype(new, old.dtype) - old

@@ -59,7 +59,7 @@ class DenseModel:
         return self.model.epochs(order, n, target)
 
     def subspace_step(self, most: int) -> None:
-        """One exact step on the nonzero coefficients; see `CoordinateModel.subspace_step`."""
+        """The minimum over the nonzero coefficients; see `CoordinateModel.subspace_step`."""
         self.model.subspace_step(most)
 
     def close(self) -> None:

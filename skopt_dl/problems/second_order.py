@@ -77,7 +77,7 @@ class SecondOrderModel:
         return self.model.epochs(order, n, target)
 
     def subspace_step(self, most: int) -> None:
-        """One exact step on the nonzero coefficients; see `CoordinateModel.subspace_step`."""
+        """The minimum over the nonzero coefficients; see `CoordinateModel.subspace_step`."""
         self.model.subspace_step(most)
 
     def close(self) -> None:

@@ -46,8 +46,8 @@ class AndersonCD(Solver):
         K, the epochs between two extrapolations. (The paper takes 5; 6 to 8 needed fewer epochs on
         diabetes, breast cancer and two synthetic designs.)
     newton : bool
-        Whether to take Newton steps on the support once its signs have settled, as
-        `CoordinateDescent` does.
+        Whether to go to the minimum over the nonzero coefficients at once where many epochs are to
+        come, as `CoordinateDescent` does.
 
     Notes
     -----

@@ -24,12 +24,12 @@ class CDState(State):
 
 
 class CoordinateDescent(Solver):
-    """Coordinate descent, cyclic or in random order, with active-set sweeps and a Newton finish.
+    """Coordinate descent, cyclic or in random order, with active-set sweeps and an exact finish.
 
     Each coefficient goes to its exact minimiser with the others fixed. After a sweep over all
-    coefficients the nonzero ones are swept alone while they still move, so zeros cost little. Once
-    the signs have settled, the objective is quadratic where the iterates are, and one Newton step
-    on the nonzero coefficients goes to its minimum.
+    coefficients the nonzero ones are swept alone while they still move, so zeros cost little. Where
+    many sweeps are to come, the minimum over the nonzero coefficients is found from their inner
+    products instead, by the exact active-set method.
 
     Needs columns of X with a coordinate prox: a quadratic loss and a separable penalty; or factors
     of a matrix, where a coordinate is one parameter of every row, or of every column.
@@ -40,13 +40,14 @@ class CoordinateDescent(Solver):
         Order of the coordinates: fixed, or a fresh permutation each epoch. (scikit-learn's
         "random" draws with replacement; a permutation never leaves a coordinate out.)
     newton : bool
-        Whether to take Newton steps (where the penalty is an elastic net).
+        Whether to finish so (where the penalty is an elastic net). It is Newton's step where some
+        coefficients are not charged for their size.
 
     Notes
     -----
-    A Newton step on s coefficients takes as long as about s/10 epochs on them. It is taken once the
-    signs stand still and the epochs since then, with those that are still to come at the present
-    rate, are as many.
+    The minimum over s coefficients takes as long as about s/10 epochs on dense columns, half of
+    that and what a dense factor costs on sparse ones. It is taken once the epochs that are still to
+    come at the present rate, with those since the signs stand still, are as many.
 
     The indicator is the largest step of a full sweep in the metric of the loss,
     :math:`\\sqrt{L_j}\\,|\\Delta w_j|`.

@@ -18,8 +18,8 @@ class NewtonFinish:
     indicator.
 
     The exact minimum over the nonzero coefficients takes as long as some epochs on them. It is
-    taken once the epochs since the signs stand still, with those that are still to come at the
-    present rate, are as many.
+    taken once the epochs that are still to come, at half of the present rate, are as many together
+    with those since the signs stand still; while no rate is known, signs have to have stood.
     """
 
     signs: Any = None

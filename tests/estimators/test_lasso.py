@@ -301,3 +301,17 @@ def test_the_ball_needs_a_radius(data):
         ConstrainedLasso(0).fit(X, Y)
     with pytest.raises(IncompatibleSolverError, match="does not act on single coordinates"):
         ConstrainedLasso(solver="cd").fit(X, Y)
+
+
+@pytest.mark.parametrize("solver", ["cd", "anderson_cd", "prox_newton"])
+def test_equal_columns_of_float32_end_at_a_minimum(solver):
+    for seed in range(10, 16):
+        rng = np.random.default_rng(seed)
+        A = rng.standard_normal((40, 60))
+        y = A @ np.where(rng.random(60) < 0.3, 1, 0) + 0.1 * rng.standard_normal(40)
+        X, y = np.hstack([A, A]).astype(np.float32), y.astype(np.float32)
+        ours = Lasso(0.01, solver=solver).fit(X, y)
+        assert ours.solve_report_.status == "converged"
+        exact = Lasso(0.01, tol=1e-10).fit(X.astype(float), y.astype(float))
+        low = [float(m.solve_report_.objective) for m in (ours, exact)]
+        assert low[0] <= low[1] + 2e-4 * np.var(y) / 2

@@ -289,3 +289,15 @@ def test_the_data_are_never_written():
         for array in (X, y, w):
             array.flags.writeable = False
         LassoCV(alphas=5, copy_X=False).fit(X, y, w)
+
+
+@pytest.mark.parametrize("far", [1e4, 1e8, 1e12])
+def test_rows_without_weight_say_nothing(far):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 10))
+    y = 2 * X[:, 0] - X[:, 3] + 0.1 * rng.standard_normal(2000)
+    weights, Z = np.ones(2000), X.copy()
+    weights[::31], Z[::31] = 0, far
+    without, ours = (LassoCV(alphas=20).fit(data, y, sample_weight=weights) for data in (X, Z))
+    np.testing.assert_allclose(ours.mse_path_, without.mse_path_, rtol=1e-10)
+    np.testing.assert_allclose(ours.coef_, without.coef_, rtol=1e-9, atol=1e-9)

@@ -10,6 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from skopt_dl.kernels import bind
 from skopt_dl.linops import products
+from skopt_dl.linops.design import Dense, limit_of
+from skopt_dl.problems.working_columns import columns_in_place
 
 # One, below and above a vector and a tile, a packed panel's columns, and more than it sums at once.
 SIZES = [1, 7, 8, 9, 33, 100]
@@ -129,3 +131,43 @@ def test_products_with_several_vectors(dtype, n, p, k):
     # Vectors of another type have NumPy's product.
     other = np.float64 if dtype is np.float32 else np.float32
     assert products.product(X, W.astype(other)).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 12, 13, 40])
+def test_products_of_data_in_both_orders(dtype, order, k):
+    rng, tol = np.random.default_rng(0), 50 * np.finfo(dtype).eps
+    for n, p in [(1, 5), (37, 1), (60, 130), (2100, 140)]:
+        X = np.asarray(rng.standard_normal((n, p)), dtype=dtype, order=order)
+        W, R = (rng.standard_normal((size, k)).astype(dtype) for size in (p, n))
+        for ours, known, length in (
+            (products.product(X, W), X.astype(float) @ W, p),
+            (products.product_back(X, R), X.T.astype(float) @ R, n),
+            (products.products_by_parts(X, R), X.T.astype(float) @ R, n),
+            (Dense(X).rmatvec(R), X.T.astype(float) @ R, n),
+        ):
+            assert ours.dtype == dtype
+            np.testing.assert_allclose(ours, known, rtol=0, atol=tol * length**0.5 * 4)
+
+
+def test_columns_in_place_are_those_that_are_gathered():
+    X = np.asfortranarray(np.random.default_rng(0).standard_normal((20, 9)))
+    index, r = np.array([7, 0, 3]), np.ones((20, 2))
+    there = columns_in_place(Dense(X), index)
+    assert there.X is X
+    np.testing.assert_allclose(there.rmatvec(r), X[:, index].T @ r, atol=1e-13)
+    rows = columns_in_place(Dense(np.ascontiguousarray(X)), index)
+    np.testing.assert_array_equal(rows.X, X[:, index])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "distance", "copied"), [("d", 100, 0), ("d", 1000, 1), ("f", 100, 1)]
+)
+def test_centred_products_need_a_copy_of_data_only_for_their_digits(dtype, distance, copied):
+    X = (np.random.default_rng(0).standard_normal((200, 4)) + distance).astype(dtype)
+    weights = np.full(200, 1 / 200, dtype)
+    limit = limit_of(X.dtype, np, centred=True)
+    near, shift = Dense(X).near_zero(weights, limit)
+    assert (shift is not None) == bool(copied) == (near.X is not X)
+    assert Dense(X).near_zero(weights)[1] is not None

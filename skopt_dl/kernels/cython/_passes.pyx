@@ -167,7 +167,8 @@ def network_tangents(Forward forward, directions):
     outs = np.empty((m, forward.n, forward.columns[forward.n_layers - 1]), dtype)
     rows = forward.at_a_time(m)
     # Two hidden layers, one after the other: what is on its way through them.
-    work = _spare(forward, "tangents", 2 * m * rows * forward.widest).reshape(m, 2, -1)
+    work = _spare(forward, "tangents", 2 * m * rows * forward.widest)
+    work = work.reshape(m, 2, rows * forward.widest)
     if outs.size and dtype == np.float32:
         _tangents[float](forward, forward.w, forward.X, directions, rows, work, outs)
     elif outs.size:
