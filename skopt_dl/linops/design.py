@@ -403,7 +403,7 @@ class Sparse(LinearMap):
     @cached_property
     def rows(self) -> Any:
         """X in CSR form with one sorted entry a place; a copy only if it is not."""
-        rows = self.X.tocsr()
+        rows = self._sorted_rows
         if not rows.has_canonical_format:
             rows = rows.copy()
             rows.sum_duplicates()
