@@ -36,7 +36,8 @@ class Centred(LinearMap):
     def rmatvec(self, r: Any) -> Any:
         total = self.xp.sum(r, axis=0)
         g = self.base.rmatvec(r)
-        if is_numpy(self.xp) and g.ndim == 2 and g.flags.f_contiguous and g.dtype == total.dtype:
+        by_columns = is_numpy(self.xp) and g.ndim == 2 and g.flags.f_contiguous
+        if by_columns and g.size and g.dtype == total.dtype:
             # In place: the product of the two would be as large as the answer.
             (ger,) = get_blas_funcs(("ger",), (g,))
             return ger(-1.0, self.mean, total, a=g, overwrite_a=True)

@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from skopt_dl.kernels import bind
-from skopt_dl.linops import products
+from skopt_dl.linops import Centred, products
 from skopt_dl.linops.design import Dense, limit_of
 from skopt_dl.problems.working_columns import columns_in_place
 
@@ -171,3 +171,13 @@ def test_centred_products_need_a_copy_of_data_only_for_their_digits(dtype, dista
     near, shift = Dense(X).near_zero(weights, limit)
     assert (shift is not None) == bool(copied) == (near.X is not X)
     assert Dense(X).near_zero(weights)[1] is not None
+
+
+@pytest.mark.parametrize("shape", [(5, 0, 2), (5, 3, 0), (0, 3, 2), (5, 3, 2)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_centred_products_back_of_all_shapes(shape, order):
+    n, p, k = shape
+    rng = np.random.default_rng(0)
+    X, R = np.asarray(rng.standard_normal((n, p)), order=order), rng.standard_normal((n, k))
+    ours = Centred(Dense(X), np.ones(p)).rmatvec(R)
+    np.testing.assert_allclose(ours, (X - 1).T @ R, atol=1e-12)
