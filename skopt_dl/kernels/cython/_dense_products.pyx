@@ -4,7 +4,11 @@
 
 import numpy as np
 
+from skopt_dl.kernels.cython._gemm import blas_has_few_threads
 from skopt_dl.kernels.cython._vectors cimport floating
+
+# Share of columns below which one thread that reads them alone is as fast as many that read all.
+DEF FEW_COLUMNS = 8
 
 cdef extern from "_columns.h" nogil:
     void s_add_columns(long, long, const float*, long, const Py_ssize_t*, const float*, float*)
@@ -23,6 +27,10 @@ def column_dots(columns, r, chosen=None):
     in_line = columns.strides[0] == size and columns.strides[1] % size == 0
     if not in_line or columns.dtype.char not in "fd" or r.dtype != columns.dtype:
         return (columns if chosen is None else columns[:, chosen]).T @ r
+    if chosen is None and not blas_has_few_threads():
+        # One by one: none has other digits for what is beside it.
+        vectors = [columns.T @ np.ascontiguousarray(v) for v in r.T.reshape(-1, n)]
+        return np.stack(vectors, axis=1) if r.ndim == 2 else vectors[0]
     # An index that is out of bounds must not be read.
     index = None if chosen is None else np.arange(p)[chosen].astype(np.intp, copy=False)
     p = p if chosen is None else index.shape[0]
@@ -50,6 +58,8 @@ def column_sum(columns, w):
     if not columns.flags.f_contiguous or columns.dtype.char not in "fd" or w.dtype != columns.dtype:
         return columns @ w
     used = np.flatnonzero(w).astype(np.intp, copy=False)
+    if FEW_COLUMNS * used.shape[0] > columns.shape[1] and not blas_has_few_threads():
+        return columns @ w
     out = np.zeros(columns.shape[0], columns.dtype)
     if columns.shape[0] and used.shape[0]:
         _sum(columns, used, w[used], out)

@@ -59,10 +59,19 @@ def _find_counter():
 _find_counter()
 
 
+cdef bint _has_few_threads() noexcept nogil:
+    return _blas_threads != NULL and _blas_threads() <= FEW
+
+
+def blas_has_few_threads():
+    """Whether BLAS has so few that what runs on one is as fast; of some BLAS that is not known."""
+    return _has_few_threads()
+
+
 cdef bint _in_tiles(long rows, long columns, long inner) noexcept nogil:
     if not _wide or rows * columns * inner <= MOST_ALONE:
         return _wide
-    return _blas_threads != NULL and _blas_threads() <= FEW
+    return _has_few_threads()
 
 
 cdef int _hear() except -1 with gil:
