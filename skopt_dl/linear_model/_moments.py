@@ -62,9 +62,7 @@ class Moments:
         plain = X.dtype == xp.float64 and not bool(xp.any(x0 != 0))
         if plain and isinstance(rows, slice) and not bool(xp.any(w != w[0])):
             # Rows that are neither converted nor weighed one by one are read where they lie.
-            total = cls._of_part(X[rows, :], t, xp.ones_like(t), w, w[0])
-            total.G, total.c, total.a = (to_numpy(s) for s in (total.G, total.c, total.a))
-            return total
+            return cls._of_part(X[rows, :], t, xp.ones_like(t), w, w[0])._on_host()
         G, c, a = (xp.zeros(s, dtype=xp.float64, device=device_of(X)) for s in ((p, p), (p,), (p,)))
         total = cls(G, c, a, 0.0, 0.0, 0.0)
         length = t.shape[0]
@@ -85,8 +83,11 @@ class Moments:
                 else:
                     Z *= ones[:, None]
             total.add(cls._of_part(Z, u, ones, v, scale))
-        total.G, total.c, total.a = (to_numpy(s) for s in (total.G, total.c, total.a))
-        return total
+        return total._on_host()
+
+    def _on_host(self) -> Moments:
+        G, c, a = (to_numpy(s) for s in (self.G, self.c, self.a))
+        return Moments(G, c, a, self.tt, self.t, self.weight)
 
     @classmethod
     def _of_part(cls, Z: Any, t: Any, ones: Any, w: Any, scale: Any) -> Moments:

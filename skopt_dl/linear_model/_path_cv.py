@@ -95,7 +95,8 @@ class PathCV(LinearRegressorMixin, LinearModel):
         X, y = self._checked(X, y if y is None or is_foreign(y) else np.asarray(y))
         weights = check_weights(sample_weight, X)
         folds = self._folds(X, y, sample_weight, params)
-        ratios, given = self._ratios(), self._given()
+        ratios = self._ratios()
+        given = self._given(ratios)
         limit = math.inf if self.max_time is None else time.perf_counter() + self.max_time
         # What it caches serves the grid, the folds and the last fit.
         base = design(X)
@@ -151,12 +152,12 @@ class PathCV(LinearRegressorMixin, LinearModel):
                 )
         return folds
 
-    def _given(self) -> Any:
+    def _given(self, ratios: list[float]) -> Any:
         """The user's strengths, decreasing; None for a number of them."""
         name = type(self).__name__
         if not isinstance(self.alphas, Integral):
             return sorted_alphas(self.alphas, name)
-        if min(self._ratios()) == 0:
+        if min(ratios) == 0:
             raise ValueError(
                 f"{name}: with l1_ratio=0 no strength makes all coefficients zero, where a grid "
                 f"would begin; give alphas={self.alphas!r} as a list of numbers"
